@@ -1,0 +1,253 @@
+//! One configuration for the node, the tools and the tests; every default lives here.
+
+use std::path::PathBuf;
+
+use network::DeviceChoice;
+use serde::{Deserialize, Serialize};
+
+/// Everything that the engine can be told. Durations are in seconds, shares and scores in [0, 1].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Folder of the shipped model, with its `manifest.yaml`. Never written to.
+    pub model: PathBuf,
+    /// Folder for taught tasks and samples; made when missing.
+    pub state_dir: PathBuf,
+    /// Where the network runs.
+    pub device: DeviceChoice,
+    /// YuNet's ONNX file. Without it the Haar cascade is used alone.
+    pub yunet: Option<PathBuf>,
+    /// `haarcascade_frontalface_alt2.xml`, used when YuNet is missing.
+    pub haar: Option<PathBuf>,
+    /// Detection.
+    pub detector: vision::DetectorConfig,
+    /// Tracking.
+    pub tracker: vision::TrackerConfig,
+    /// Which faces are judged when.
+    pub scheduler: SchedulerConfig,
+    /// How judgements of one face are merged over time.
+    pub smoothing: SmoothingConfig,
+    /// Threads of the network on the CPU; 0: all cores.
+    pub threads: usize,
+    /// Threads of a training on the CPU, at the lowest priority. Perception comes first, so few.
+    pub training_threads: usize,
+    /// Keep the face crops that tasks were taught with. They are personal data.
+    pub retain_samples: bool,
+    /// Kept crops per label of a task, 1..=10000; further ones are refused.
+    pub max_samples_per_label: usize,
+    /// Limits of a training.
+    pub training: TeachingConfig,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            model: PathBuf::from("models/default"),
+            state_dir: default_state_dir(),
+            device: DeviceChoice::Auto,
+            yunet: None,
+            haar: None,
+            detector: vision::DetectorConfig::default(),
+            tracker: vision::TrackerConfig::default(),
+            scheduler: SchedulerConfig::default(),
+            smoothing: SmoothingConfig::default(),
+            threads: 0,
+            training_threads: 1,
+            retain_samples: true,
+            max_samples_per_label: 200,
+            training: TeachingConfig::default(),
+        }
+    }
+}
+
+/// `$XDG_DATA_HOME/face_attributes`, else `~/.local/share/face_attributes`, else a folder in the working directory.
+fn default_state_dir() -> PathBuf {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .map_or_else(|| PathBuf::from(".face_attributes"), |data| data.join("face_attributes"))
+}
+
+/// Limits of an online training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TeachingConfig {
+    /// Epochs at most when a request names none, 1..=1000.
+    pub epochs: u32,
+    /// A training ends with what it has after so many seconds, 1..=86400.
+    pub time_budget_s: f32,
+    /// Trainings that may wait behind the running one, 0..=64.
+    pub queue: usize,
+}
+
+impl Default for TeachingConfig {
+    fn default() -> Self {
+        Self { epochs: 30, time_budget_s: 300.0, queue: 4 }
+    }
+}
+
+/// Which faces are judged when.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SchedulerConfig {
+    /// Judgements wanted per face and second, 0.1..=60.
+    pub refresh_hz: f32,
+    /// Faces in one batch at most, 1..=64.
+    pub max_batch: usize,
+    /// Faces whose overall quality is below this share are not judged, 0..=1.
+    pub min_quality: f32,
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        // Above the 2 Hz that is promised, so that frame jitter does not eat into it.
+        Self { refresh_hz: 2.5, max_batch: 4, min_quality: 0.1 }
+    }
+}
+
+/// How judgements of one face are merged over time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SmoothingConfig {
+    /// A judgement's weight halves in so many seconds, 0..=3600; 0: only the newest counts.
+    pub half_life_s: f32,
+}
+
+impl Default for SmoothingConfig {
+    fn default() -> Self {
+        Self { half_life_s: 2.0 }
+    }
+}
+
+/// What may change while the engine runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveParams {
+    /// Detection.
+    pub detector: vision::DetectorConfig,
+    /// Which faces are judged when.
+    pub scheduler: SchedulerConfig,
+    /// How judgements are merged over time.
+    pub smoothing: SmoothingConfig,
+}
+
+/// A value outside its range.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{name} is {value}, but must be {range}")]
+pub struct ConfigError {
+    /// Path of the option, as in YAML.
+    pub name: &'static str,
+    /// What was given.
+    pub value: String,
+    /// What is allowed, in words.
+    pub range: &'static str,
+}
+
+fn within(name: &'static str, value: f32, low: f32, high: f32, range: &'static str) -> Result<(), ConfigError> {
+    // NaN is in no range.
+    if (low..=high).contains(&value) { Ok(()) } else { Err(ConfigError { name, value: value.to_string(), range }) }
+}
+
+fn count(name: &'static str, value: usize, low: usize, high: usize, range: &'static str) -> Result<(), ConfigError> {
+    if (low..=high).contains(&value) { Ok(()) } else { Err(ConfigError { name, value: value.to_string(), range }) }
+}
+
+impl SchedulerConfig {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// The first option that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        within("scheduler.refresh_hz", self.refresh_hz, 0.1, 60.0, "between 0.1 and 60 Hz")?;
+        count("scheduler.max_batch", self.max_batch, 1, 64, "between 1 and 64 faces")?;
+        within("scheduler.min_quality", self.min_quality, 0.0, 1.0, "between 0 and 1")
+    }
+}
+
+impl SmoothingConfig {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// The first option that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        within("smoothing.half_life_s", self.half_life_s, 0.0, 3600.0, "between 0 and 3600 seconds")
+    }
+}
+
+impl TeachingConfig {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// The first option that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        count("training.epochs", self.epochs as usize, 1, 1000, "between 1 and 1000")?;
+        within("training.time_budget_s", self.time_budget_s, 1.0, 86_400.0, "between 1 and 86400 seconds")?;
+        count("training.queue", self.queue, 0, 64, "between 0 and 64 trainings")
+    }
+}
+
+impl LiveParams {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// The first option that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.scheduler.validate()?;
+        self.smoothing.validate()
+    }
+}
+
+impl EngineConfig {
+    /// Checks every range; files are looked at when the engine starts.
+    ///
+    /// # Errors
+    /// The first option that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.live().validate()?;
+        self.training.validate()?;
+        count("threads", self.threads, 0, 1024, "between 0 (all cores) and 1024")?;
+        count("training_threads", self.training_threads, 1, 1024, "between 1 and 1024")?;
+        count("max_samples_per_label", self.max_samples_per_label, 1, 10_000, "between 1 and 10000")
+    }
+
+    /// The part that may change while the engine runs.
+    pub fn live(&self) -> LiveParams {
+        LiveParams { detector: self.detector.clone(), scheduler: self.scheduler, smoothing: self.smoothing }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_within_their_own_ranges() {
+        assert_eq!(EngineConfig::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn an_unknown_option_is_refused_by_name() {
+        let error = serde_yaml::from_str::<EngineConfig>("scheduler: {refresh_rate: 2.0}").unwrap_err().to_string();
+        assert!(error.contains("refresh_rate"), "{error}");
+    }
+
+    #[test]
+    fn options_that_are_left_out_keep_their_defaults() {
+        let config: EngineConfig = serde_yaml::from_str("scheduler: {max_batch: 2}").unwrap();
+        let mut expected = EngineConfig::default();
+        expected.scheduler.max_batch = 2;
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_with_name_and_range() {
+        for bad in [0.0, -1.0, 61.0, f32::NAN, f32::INFINITY] {
+            let mut config = EngineConfig::default();
+            config.scheduler.refresh_hz = bad;
+            let message = config.validate().unwrap_err().to_string();
+            assert!(message.contains("scheduler.refresh_hz") && message.contains("between 0.1 and 60 Hz"), "{message}");
+        }
+        let mut config = EngineConfig::default();
+        config.training_threads = 0;
+        assert_eq!(config.validate().unwrap_err().name, "training_threads");
+    }
+}
