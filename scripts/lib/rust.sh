@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# Rust is never installed here: a toolchain is the user's choice.
+
+# version_at_least HAVE WANTED
+version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+require_rust() {
+  local wanted found
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$FA_ROOT/Cargo.toml" | head -n 1)
+  have cargo || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+  have cargo && have rustc || die "Rust ${wanted} or newer is needed, and no cargo is in PATH.
+Install it from rustup.rs (profile minimal does to build; scripts/test needs clippy and rustfmt too)."
+  found=$(rustc --version | cut -d' ' -f2)
+  version_at_least "${found%%-*}" "$wanted" || die "Rust $wanted or newer is needed; $(command -v rustc) is $found. Try: rustup update stable"
+}
+
+# What scripts/test needs beyond the compiler.
+NEXTEST_VERSION=0.9.143
+require_test_tools() {
+  local prefix=$1 tool
+  for tool in fmt clippy; do
+    cargo "$tool" --version >/dev/null 2>&1 || die "cargo $tool is missing. Try: rustup component add rustfmt clippy"
+  done
+  PATH=$prefix/bin:$PATH
+  cargo nextest --version >/dev/null 2>&1 && return
+  say "Rust: building cargo-nextest $NEXTEST_VERSION into $prefix/bin (once, some minutes)"
+  cargo install --quiet --locked --root "$prefix" --version "$NEXTEST_VERSION" cargo-nextest >&2 ||
+    die "cargo-nextest could not be built (see above). Install it yourself and run again: cargo install --locked cargo-nextest"
+}
