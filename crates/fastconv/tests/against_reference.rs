@@ -1,0 +1,139 @@
+//! Every algorithm against a plain loop in `f64`, and gradients against finite differences of it.
+
+use fastconv::{Activation, Algorithm, ConvShape, Epilogue, backward_bias, backward_input, backward_weight, forward};
+use proptest::prelude::*;
+
+fn values(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..len)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn taps(shape: &ConvShape) -> impl Iterator<Item = (usize, usize, usize, usize)> + use<> {
+    let s = *shape;
+    let pad = s.kernel / 2;
+    (0..s.n * s.oh() * s.ow()).flat_map(move |out| {
+        let (n, oy, ox) = (out / (s.oh() * s.ow()), out / s.ow() % s.oh(), out % s.ow());
+        (0..s.kernel * s.kernel).filter_map(move |tap| {
+            let y = (oy * s.stride + tap / s.kernel).checked_sub(pad).filter(|y| *y < s.h)?;
+            let x = (ox * s.stride + tap % s.kernel).checked_sub(pad).filter(|x| *x < s.w)?;
+            Some((out, tap, (n * s.h + y) * s.w + x, n))
+        })
+    })
+}
+
+fn reference(s: &ConvShape, x: &[f32], w: &[f32]) -> Vec<f64> {
+    let mut y = vec![0.0f64; s.output_len()];
+    for (out, tap, pixel, _) in taps(s) {
+        for i in 0..s.ci {
+            for o in 0..s.co {
+                y[out * s.co + o] += f64::from(x[pixel * s.ci + i]) * f64::from(w[(tap * s.ci + i) * s.co + o]);
+            }
+        }
+    }
+    y
+}
+
+fn relative_error(found: &[f32], expected: &[f64]) -> f64 {
+    let scale = expected.iter().fold(1e-6f64, |m, v| m.max(v.abs()));
+    found.iter().zip(expected).fold(0.0f64, |m, (f, e)| m.max((f64::from(*f) - e).abs())) / scale
+}
+
+fn shapes() -> impl Strategy<Value = ConvShape> {
+    let channels = || prop_oneof![Just(1usize), Just(3), Just(16), Just(32), Just(48), 1usize..40];
+    let side = || prop_oneof![Just(4usize), Just(8), Just(16), 1usize..14];
+    (1usize..4, side(), side(), channels(), channels(), prop_oneof![Just(1usize), Just(3)], 1usize..3)
+        .prop_map(|(n, h, w, ci, co, kernel, stride)| ConvShape { n, h, w, ci, co, kernel, stride })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn forward_agrees_with_the_definition(s in shapes(), seed in 1u64..1000) {
+        let (x, w, b) = (values(s.input_len(), seed), values(s.weight_len(), seed + 1), values(s.co, seed + 2));
+        let r = values(s.output_len(), seed + 3);
+        let expected: Vec<f64> = reference(&s, &x, &w).iter().enumerate()
+            .map(|(i, v)| v + f64::from(b[i % s.co]) + f64::from(r[i])).collect();
+        let elu: Vec<f64> = expected.iter().map(|v| if *v > 0.0 { *v } else { v.exp() - 1.0 }).collect();
+        for algorithm in [Algorithm::Direct, Algorithm::Winograd] {
+            for (activation, expected) in [(Activation::None, &expected), (Activation::Elu, &elu)] {
+                let mut y = vec![f32::NAN; s.output_len()];
+                let epilogue = Epilogue { bias: Some(&b), residual: Some(&r), activation };
+                forward(&s, algorithm, &x, &w, epilogue, &mut y).unwrap();
+                prop_assert!(relative_error(&y, expected) <= 1e-4, "{algorithm:?} {activation:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_agree_with_the_definition(s in shapes(), seed in 1u64..1000) {
+        let (x, w, g) = (values(s.input_len(), seed), values(s.weight_len(), seed + 1), values(s.output_len(), seed + 2));
+        let (mut dx, mut dw) = (vec![0.0f64; x.len()], vec![0.0f64; w.len()]);
+        for (out, tap, pixel, _) in taps(&s) {
+            for i in 0..s.ci {
+                for o in 0..s.co {
+                    let (xi, wi) = (pixel * s.ci + i, (tap * s.ci + i) * s.co + o);
+                    let go = f64::from(g[out * s.co + o]);
+                    dx[xi] += go * f64::from(w[wi]);
+                    dw[wi] += go * f64::from(x[xi]);
+                }
+            }
+        }
+        let (mut found_dx, mut found_dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]);
+        backward_input(&s, &g, &w, &mut found_dx).unwrap();
+        backward_weight(&s, &x, &g, &mut found_dw).unwrap();
+        prop_assert!(relative_error(&found_dx, &dx) <= 1e-3);
+        prop_assert!(relative_error(&found_dw, &dw) <= 1e-3);
+        let mut db = vec![0.0; s.co];
+        backward_bias(&g, &mut db);
+        let expected: Vec<f64> = (0..s.co).map(|o| g.iter().skip(o).step_by(s.co).map(|v| f64::from(*v)).sum()).collect();
+        prop_assert!(relative_error(&db, &expected) <= 1e-3);
+    }
+
+    #[test]
+    fn answers_do_not_depend_on_what_shares_the_batch(s in shapes(), seed in 1u64..1000) {
+        let (x, w) = (values(s.input_len(), seed), values(s.weight_len(), seed + 1));
+        let epilogue = Epilogue { bias: None, residual: None, activation: Activation::Elu };
+        let mut all = vec![0.0; s.output_len()];
+        forward(&s, Algorithm::Direct, &x, &w, epilogue, &mut all).unwrap();
+        let single = ConvShape { n: 1, ..s };
+        for n in 0..s.n {
+            let mut one = vec![0.0; single.output_len()];
+            forward(&single, Algorithm::Direct, &x[n * single.input_len()..][..single.input_len()], &w, epilogue, &mut one).unwrap();
+            prop_assert!(one.iter().zip(&all[n * one.len()..]).all(|(a, b)| a.to_bits() == b.to_bits()));
+        }
+    }
+}
+
+#[test]
+fn results_are_the_same_from_run_to_run_and_for_any_number_of_threads() {
+    let s = ConvShape { n: 3, h: 16, w: 16, ci: 64, co: 128, kernel: 3, stride: 1 };
+    let (x, w, g) = (values(s.input_len(), 1), values(s.weight_len(), 2), values(s.output_len(), 3));
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let (mut y, mut dw) = (vec![0.0; s.output_len()], vec![0.0; s.weight_len()]);
+            let epilogue = Epilogue { bias: None, residual: None, activation: Activation::Relu };
+            forward(&s, Algorithm::Winograd, &x, &w, epilogue, &mut y).unwrap();
+            backward_weight(&s, &x, &g, &mut dw).unwrap();
+            (y, dw)
+        })
+    };
+    assert_eq!(run(2), run(2));
+    assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn a_slice_of_the_wrong_length_is_an_error() {
+    let s = ConvShape { n: 1, h: 4, w: 4, ci: 2, co: 2, kernel: 3, stride: 1 };
+    let epilogue = Epilogue { bias: None, residual: None, activation: Activation::None };
+    let error = forward(&s, Algorithm::Direct, &[0.0; 31], &[0.0; 36], epilogue, &mut [0.0; 32]).unwrap_err();
+    assert_eq!(error.to_string(), "input: expected 32 values, found 31");
+}
