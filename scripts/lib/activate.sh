@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # Sourced by <prefix>/env.sh, which sets fa_root, fa_prefix, fa_ros_kind, fa_ros_distro, fa_ros_dir, fa_ros_libs, fa_python
 # and fa_haar. Sourcing again changes nothing; sourcing another prefix's env.sh replaces this one.
 

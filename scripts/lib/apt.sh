@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Debian and Ubuntu packages.
 
 APT_PACKAGES=(

