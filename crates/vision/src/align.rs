@@ -1,0 +1,212 @@
+//! Faces brought to one template: 128×128 grey pixels, in which eyes, nose and mouth are always at the same place.
+//!
+//! The template is the median landmark layout of FER2013's own crops; all weights are trained on crops made this way.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AlignError, BgrImage, Landmarks, Point, Roi,
+    grey::{Plane, Window},
+};
+
+/// Width and height of an aligned face in pixels.
+pub const FACE_SIZE: usize = 128;
+
+/// Where an aligned face has its landmarks, in pixels of the crop.
+pub const TEMPLATE: Landmarks = [
+    Point::new(40.3, 49.3),
+    Point::new(87.7, 49.3),
+    Point::new(64.0, 76.2),
+    Point::new(44.8, 98.2),
+    Point::new(83.2, 98.2),
+];
+
+/// Where a box of `haarcascade_frontalface_alt2` has the middle between the eyes, in shares of its side.
+const HAAR_EYES: (f64, f64) = (0.5, 0.39);
+/// How far the eyes are apart in such a box, in shares of its side.
+const HAAR_EYE_DISTANCE: f64 = 0.40;
+
+/// The crops in the training data are averages of at least 2×2 samples a pixel.
+const LEAST_SAMPLES: usize = 2;
+/// Beyond this many samples a side the picture is shrunk first.
+const MOST_SAMPLES: f64 = 4.0;
+
+/// A face as the network sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlignedFace {
+    /// Grey values, `[128, 128]`, rows from the top.
+    pub pixels: Vec<u8>,
+    /// From the frame to the crop.
+    pub transform: Similarity,
+}
+
+/// Turns, scales and shifts: x′ = a·x − b·y + tx, y′ = b·x + a·y + ty.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Similarity {
+    /// Scale · cos(angle).
+    pub a: f64,
+    /// Scale · sin(angle).
+    pub b: f64,
+    /// Shift to the right.
+    pub tx: f64,
+    /// Shift downwards.
+    pub ty: f64,
+}
+
+impl Similarity {
+    /// The similarity that takes `from` to `to` with the least squared error (Umeyama 1991, without reflection).
+    ///
+    /// With both point sets about their means: a = Σ p·q / Σ |p|², b = Σ p×q / Σ |p|².
+    ///
+    /// # Errors
+    /// [`AlignError::DegenerateLandmarks`] when a coordinate is not finite, or when the points of one set coincide or
+    /// are mirrored so that no scale above 0 fits.
+    pub fn fit(from: &Landmarks, to: &Landmarks) -> Result<Self, AlignError> {
+        let (from_mean, to_mean) = (mean(from), mean(to));
+        let (mut spread, mut dot, mut cross) = (0.0, 0.0, 0.0);
+        for (p, q) in from.iter().zip(to) {
+            let (px, py) = (f64::from(p.x) - from_mean.0, f64::from(p.y) - from_mean.1);
+            let (qx, qy) = (f64::from(q.x) - to_mean.0, f64::from(q.y) - to_mean.1);
+            spread += px * px + py * py;
+            dot += px * qx + py * qy;
+            cross += px * qy - py * qx;
+        }
+        let (a, b) = (dot / spread, cross / spread);
+        let similarity = Self {
+            a,
+            b,
+            tx: to_mean.0 - (a * from_mean.0 - b * from_mean.1),
+            ty: to_mean.1 - (b * from_mean.0 + a * from_mean.1),
+        };
+        let usable = spread > 1e-3 && similarity.is_finite() && similarity.scale() > 1e-6;
+        usable.then_some(similarity).ok_or(AlignError::DegenerateLandmarks)
+    }
+
+    /// Where `point` goes.
+    pub fn apply(&self, point: Point) -> Point {
+        let (x, y) = self.apply_exact(f64::from(point.x), f64::from(point.y));
+        Point::new(x as f32, y as f32)
+    }
+
+    /// The way back; made of infinities when the scale is 0.
+    pub fn inverse(&self) -> Self {
+        let square = self.a * self.a + self.b * self.b;
+        let (a, b) = (self.a / square, -self.b / square);
+        Self { a, b, tx: -(a * self.tx - b * self.ty), ty: -(b * self.tx + a * self.ty) }
+    }
+
+    /// Pixels of the target to one of the source.
+    pub fn scale(&self) -> f64 {
+        self.a.hypot(self.b)
+    }
+
+    /// The turn in radians, clockwise as seen (y points downwards).
+    pub fn angle(&self) -> f64 {
+        self.b.atan2(self.a)
+    }
+
+    fn apply_exact(&self, x: f64, y: f64) -> (f64, f64) {
+        (self.a * x - self.b * y + self.tx, self.b * x + self.a * y + self.ty)
+    }
+
+    fn is_finite(&self) -> bool {
+        [self.a, self.b, self.tx, self.ty].iter().all(|value| value.is_finite())
+    }
+}
+
+/// Aligns a face by its five landmarks.
+///
+/// Grey by OpenCV's weights; each pixel is the average of the picture's area that it covers, also when the face is
+/// enlarged; outside the picture its border is repeated.
+///
+/// # Errors
+/// [`AlignError::DegenerateLandmarks`], or [`AlignError::Outside`] when the crop does not touch the picture.
+pub fn align(image: &BgrImage, landmarks: &Landmarks) -> Result<AlignedFace, AlignError> {
+    aligned(image, Similarity::fit(landmarks, &TEMPLATE)?)
+}
+
+/// Aligns a face of which only a Haar cascade's box is known: upright, the eyes where such boxes usually have them.
+///
+/// # Errors
+/// [`AlignError::DegenerateRoi`], or [`AlignError::Outside`] when the crop does not touch the picture.
+pub fn align_roi(image: &BgrImage, roi: &Roi) -> Result<AlignedFace, AlignError> {
+    if !roi.is_proper() {
+        return Err(AlignError::DegenerateRoi);
+    }
+    let middle = roi.center();
+    let side = f64::from(roi.area()).sqrt();
+    let scale = f64::from(TEMPLATE[1].x - TEMPLATE[0].x) / (HAAR_EYE_DISTANCE * side);
+    let eyes = (f64::from(middle.x) + (HAAR_EYES.0 - 0.5) * side, f64::from(middle.y) + (HAAR_EYES.1 - 0.5) * side);
+    let target = TEMPLATE[0].midpoint(&TEMPLATE[1]);
+    let transform = Similarity {
+        a: scale,
+        b: 0.0,
+        tx: f64::from(target.x) - scale * eyes.0,
+        ty: f64::from(target.y) - scale * eyes.1,
+    };
+    if !transform.is_finite() {
+        return Err(AlignError::DegenerateRoi);
+    }
+    aligned(image, transform)
+}
+
+/// Takes a picture that already is a face crop: its largest middle square, in grey, resized to 128×128.
+///
+/// A grey crop of 128×128 keeps every pixel's value.
+pub fn from_crop(image: &BgrImage) -> AlignedFace {
+    let (width, height) = (f64::from(image.width()), f64::from(image.height()));
+    let side = width.min(height);
+    let scale = FACE_SIZE as f64 / side;
+    let shift = |length: f64| -scale * ((length - side) / 2.0).floor() + (scale - 1.0) / 2.0;
+    let transform = Similarity { a: scale, b: 0.0, tx: shift(width), ty: shift(height) };
+    warp(image, transform, 1)
+}
+
+fn aligned(image: &BgrImage, transform: Similarity) -> Result<AlignedFace, AlignError> {
+    let (x, y) = bounds(&transform);
+    let touches = |(low, high): (f64, f64), side: u32| high >= 0.0 && low <= f64::from(side - 1);
+    if !touches(x, image.width()) || !touches(y, image.height()) {
+        return Err(AlignError::Outside);
+    }
+    Ok(warp(image, transform, LEAST_SAMPLES))
+}
+
+fn warp(image: &BgrImage, transform: Similarity, least_samples: usize) -> AlignedFace {
+    let footprint = 1.0 / transform.scale();
+    let factor = if footprint > MOST_SAMPLES { (footprint / 2.0).floor().min(f64::from(crate::MAX_SIDE)) } else { 1.0 };
+    // Less a little, so that rounding does not add a sample to a whole footprint.
+    let samples = (footprint / factor - 1e-3).ceil().clamp(1.0, MOST_SAMPLES) as usize;
+    let (x, y) = bounds(&transform);
+    let margin = factor + 1.0;
+    let span = |(low, high): (f64, f64), side: u32| {
+        let last = f64::from(side - 1);
+        let start = (low - margin).floor().clamp(0.0, last) as usize;
+        let end = (high + margin).ceil().clamp(0.0, last) as usize;
+        (start, end + 1)
+    };
+    let (left, right) = span(x, image.width());
+    let (top, bottom) = span(y, image.height());
+    let window = Window { left, top, right, bottom };
+    let plane = Plane::new(image, window, factor as usize);
+    let samples = samples.max(least_samples);
+    AlignedFace { pixels: plane.warped(&transform.inverse(), FACE_SIZE, samples), transform }
+}
+
+/// The least and the greatest x, and y, that the crop's corners have in the frame.
+fn bounds(transform: &Similarity) -> ((f64, f64), (f64, f64)) {
+    let back = transform.inverse();
+    let end = FACE_SIZE as f64 - 0.5;
+    let corners = [(-0.5, -0.5), (end, -0.5), (-0.5, end), (end, end)].map(|(x, y)| back.apply_exact(x, y));
+    let range = |values: [f64; 4]| {
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (low, high)
+    };
+    (range(corners.map(|corner| corner.0)), range(corners.map(|corner| corner.1)))
+}
+
+fn mean(points: &Landmarks) -> (f64, f64) {
+    let count = points.len() as f64;
+    let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + f64::from(point.x), y + f64::from(point.y)));
+    (x / count, y / count)
+}

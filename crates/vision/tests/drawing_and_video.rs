@@ -1,0 +1,102 @@
+//! Pictures for people: annotations stay inside the picture, videos come back as they were written.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use vision::{
+    BgrImage, Point, Roi, VideoError,
+    draw::draw_face,
+    video::{VideoReader, VideoWriter},
+};
+
+const GREEN: [u8; 3] = [0, 255, 0];
+
+fn grey(width: u32, height: u32, value: u8) -> BgrImage {
+    BgrImage::new(width, height, vec![value; (width * height * 3) as usize]).unwrap()
+}
+
+fn is_green(image: &BgrImage, x: u32, y: u32) -> bool {
+    image.data()[((y * image.width() + x) * 3) as usize..][..3] == GREEN
+}
+
+#[test]
+fn a_face_is_marked_by_its_box_its_landmarks_and_text_below() {
+    let mut image = grey(640, 480, 128);
+    let before = image.clone();
+    let roi = Roi::new(200.0, 100.0, 120.0, 160.0);
+    let landmarks = [Point::new(250.0, 170.0); 5];
+    let lines = ["happy 0.91".to_owned(), "zoë".to_owned()];
+    draw_face(&mut image, &roi, Some(&landmarks), &lines, GREEN).unwrap();
+    assert!(is_green(&image, 200, 180) && is_green(&image, 250, 170));
+    let changed_below = (262..320).any(|y| (200..400).any(|x| is_green(&image, x, y)));
+    assert!(changed_below, "no text below the box");
+    let row = 640 * 3;
+    assert_eq!(image.data()[..90 * row], before.data()[..90 * row]);
+}
+
+proptest! {
+    #[test]
+    fn boxes_points_and_text_of_any_kind_are_drawn_without_a_panic(
+        numbers in proptest::array::uniform6(prop_oneof![
+            -300.0f32..300.0, Just(f32::NAN), Just(f32::INFINITY), Just(-1e30),
+        ]),
+        size in (1u32..120, 1u32..120),
+        text in ".{0,40}",
+    ) {
+        let mut image = grey(size.0, size.1, 90);
+        let roi = Roi::new(numbers[0], numbers[1], numbers[2], numbers[3]);
+        let landmarks = [Point::new(numbers[4], numbers[5]); 5];
+        let lines = vec![text; 3];
+        prop_assert!(draw_face(&mut image, &roi, Some(&landmarks), &lines, GREEN).is_ok());
+    }
+}
+
+fn scratch(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("vision-{}-{name}", std::process::id()))
+}
+
+#[test]
+fn a_video_is_read_back_with_its_frames_in_order_and_again_after_rewinding() {
+    for name in ["clip.avi", "clip.mp4"] {
+        let path = scratch(name);
+        let mut writer = VideoWriter::create(&path, 160, 96, 12.0).unwrap();
+        for frame in 0..10 {
+            writer.write(&grey(160, 96, 20 * frame + 20)).unwrap();
+        }
+        let wrong = writer.write(&grey(80, 96, 0));
+        assert!(matches!(wrong, Err(VideoError::FrameSize { .. })));
+        writer.finish().unwrap();
+
+        let mut reader = VideoReader::open(&path).unwrap();
+        assert!((reader.fps().unwrap() - 12.0).abs() < 0.1);
+        assert_eq!(reader.frame_count(), Some(10));
+        for _ in 0..2 {
+            let mut count = 0;
+            while let Some(frame) = reader.next_frame().unwrap() {
+                assert_eq!((frame.width(), frame.height()), (160, 96));
+                let (found, expected) = (i32::from(frame.data()[0]), 20 * count + 20);
+                assert!((found - expected).abs() <= 8, "{name}: {found} instead of {expected}");
+                count += 1;
+            }
+            assert_eq!(count, 10);
+            reader.rewind().unwrap();
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn videos_that_cannot_be_opened_or_written_are_refused_with_a_reason() {
+    let missing = VideoReader::open(&scratch("missing.mp4")).unwrap_err();
+    assert!(missing.to_string().contains("missing.mp4"));
+    let path = scratch("text.mp4");
+    std::fs::write(&path, "no video").unwrap();
+    assert!(matches!(VideoReader::open(&path), Err(VideoError::Open(_))));
+    std::fs::remove_file(&path).unwrap();
+    let create = |name: &str, fps| VideoWriter::create(&scratch(name), 64, 64, fps).unwrap_err();
+    assert!(matches!(create("clip.txt", 10.0), VideoError::Container(_)));
+    assert!(matches!(create("clip.avi", f64::NAN), VideoError::Rate(_)));
+    let nowhere = PathBuf::from("/nonexistent/folder/clip.avi");
+    assert!(matches!(VideoWriter::create(&nowhere, 64, 64, 10.0), Err(VideoError::Open(_))));
+    assert!(matches!(VideoReader::open_device(4_000_000_000), Err(VideoError::Open(_))));
+}

@@ -1,0 +1,153 @@
+//! The detectors on a real photo. `FACE_ATTRIBUTES_YUNET` names the model, `FACE_ATTRIBUTES_MEDIA` a folder with
+//! `astronaut.png`; a test without what it needs says that it was skipped.
+
+use std::path::PathBuf;
+
+use vision::{
+    BgrImage, DetectError, Detection, DetectorConfig, FaceDetector, Haar, YuNet,
+    align::{self, AlignedFace, FACE_SIZE, TEMPLATE},
+    measure, open_detector,
+};
+
+/// The path in the environment variable `name`, unless the test must be skipped.
+fn path_in(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(name).map(PathBuf::from);
+    if path.is_none() {
+        eprintln!("SKIPPED: {name} is not set");
+    }
+    path
+}
+
+fn photo() -> Option<BgrImage> {
+    let path = path_in("FACE_ATTRIBUTES_MEDIA")?.join("astronaut.png");
+    Some(BgrImage::read(&path, 10_000_000).unwrap())
+}
+
+fn yunet() -> Option<YuNet> {
+    let path = path_in("FACE_ATTRIBUTES_YUNET")?;
+    Some(YuNet::from_file(&path, &DetectorConfig::default()).unwrap())
+}
+
+fn only(detections: Vec<Detection>) -> Detection {
+    assert_eq!(detections.len(), 1, "{detections:?}");
+    detections[0]
+}
+
+/// The aligned face in the middle of a grey picture of twice its size.
+fn framed(face: &AlignedFace) -> BgrImage {
+    let side = 2 * FACE_SIZE;
+    let mut data = vec![128; side * side * 3];
+    for (index, &value) in face.pixels.iter().enumerate() {
+        let (x, y) = (index % FACE_SIZE + FACE_SIZE / 2, index / FACE_SIZE + FACE_SIZE / 2);
+        data[(y * side + x) * 3..][..3].fill(value);
+    }
+    BgrImage::new(side as u32, side as u32, data).unwrap()
+}
+
+#[test]
+fn the_face_of_a_photo_is_found_once_and_lies_on_the_template_after_alignment() {
+    let (Some(photo), Some(mut yunet)) = (photo(), yunet()) else {
+        return;
+    };
+    let face = only(yunet.detect(&photo).unwrap());
+    assert!(face.score > 0.8, "{face:?}");
+    let landmarks = face.landmarks.unwrap();
+    assert!(landmarks[0].x < landmarks[1].x && landmarks[3].x < landmarks[4].x);
+    assert!(landmarks[0].y < landmarks[2].y && landmarks[2].y < landmarks[3].y);
+
+    let aligned = align::align(&photo, &landmarks).unwrap();
+    let again = only(yunet.detect(&framed(&aligned)).unwrap());
+    let mut worst = 0.0_f32;
+    for (found, wanted) in again.landmarks.unwrap().iter().zip(TEMPLATE) {
+        let shift = (FACE_SIZE / 2) as f32;
+        worst = worst.max((found.x - shift - wanted.x).hypot(found.y - shift - wanted.y));
+    }
+    println!("re-detected landmarks are at most {worst:.2} px off");
+    // The template is a mean: no one person's five landmarks all lie on it.
+    let residual = landmarks
+        .iter()
+        .zip(TEMPLATE)
+        .map(|(point, wanted)| aligned.transform.apply(*point).distance(&wanted))
+        .fold(0.0, f32::max);
+    assert!(worst < residual + 3.0, "{worst} px with a residual of {residual} px");
+
+    let quality = measure(&aligned, &face.roi, Some(&landmarks));
+    assert!(quality.overall > 0.5, "{quality:?}");
+}
+
+#[test]
+fn a_large_picture_gives_the_same_face_at_its_own_scale() {
+    let (Some(photo), Some(mut yunet)) = (photo(), yunet()) else {
+        return;
+    };
+    let small = only(yunet.detect(&photo).unwrap());
+    let factor = 3;
+    let large = photo.resized(photo.width() * factor, photo.height() * factor).unwrap();
+    let large = only(yunet.detect(&large).unwrap());
+    for (a, b) in small.landmarks.unwrap().iter().zip(large.landmarks.unwrap()) {
+        let off = (a.x * factor as f32 - b.x).hypot(a.y * factor as f32 - b.y);
+        assert!(off < 3.0 * factor as f32, "{off} pixels of the large picture");
+    }
+}
+
+#[test]
+fn a_picture_without_a_face_and_one_of_a_single_pixel_give_none() {
+    let Some(mut yunet) = yunet() else {
+        return;
+    };
+    for (width, height) in [(1, 1), (33, 7), (640, 480)] {
+        let image = BgrImage::new(width, height, vec![100; (width * height * 3) as usize]).unwrap();
+        assert!(yunet.detect(&image).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_higher_threshold_and_a_larger_least_face_leave_fewer_faces() {
+    let (Some(photo), Some(mut yunet)) = (photo(), yunet()) else {
+        return;
+    };
+    yunet.set_score_threshold(1.0);
+    assert!(yunet.detect(&photo).unwrap().is_empty());
+    let config = DetectorConfig { min_face: 400, ..DetectorConfig::default() };
+    let path = path_in("FACE_ATTRIBUTES_YUNET").unwrap();
+    let mut strict = YuNet::from_file(&path, &config).unwrap();
+    assert!(strict.detect(&photo).unwrap().is_empty());
+}
+
+#[test]
+fn the_haar_cascade_finds_the_face_without_landmarks_and_aligns_it_roughly() {
+    let Some(cascade) = Haar::installed() else {
+        eprintln!("SKIPPED: no Haar cascade is installed");
+        return;
+    };
+    let Some(photo) = photo() else {
+        return;
+    };
+    let missing = PathBuf::from("no/yunet.onnx");
+    let config = DetectorConfig::default();
+    let mut haar = open_detector(Some(&missing), Some(&cascade), &config).unwrap();
+    assert_eq!(haar.name(), "haar");
+    let face = only(haar.detect(&photo).unwrap());
+    assert_eq!(face.landmarks, None);
+    let Some(mut yunet) = yunet() else {
+        return;
+    };
+    let landmarks = only(yunet.detect(&photo).unwrap()).landmarks.unwrap();
+    let rough = align::align_roi(&photo, &face.roi).unwrap();
+    for (point, wanted) in landmarks.iter().zip(TEMPLATE) {
+        let off = rough.transform.apply(*point).distance(&wanted);
+        assert!(off < 16.0, "{off} px");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_model_is_refused_when_it_is_opened() {
+    let path = std::env::temp_dir().join(format!("vision-no-model-{}.onnx", std::process::id()));
+    std::fs::write(&path, b"this is no model").unwrap();
+    let config = DetectorConfig::default();
+    let yunet = YuNet::from_file(&path, &config).unwrap_err();
+    let haar = Haar::from_file(&path, &config).unwrap_err();
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(yunet, DetectError::Model { .. }), "{yunet}");
+    assert!(matches!(haar, DetectError::Model { .. }), "{haar}");
+}
