@@ -1,1 +1,32 @@
-//! network
+//! The paper's network: a shared BEGAN encoder and one progressive column per task.
+//!
+//! Barros, Fliesswasser, Kerzel, Wermter 2019, Tables I to III and section II-B. Inside, activations are NHWC
+//! (`[N, H, W, C]`), the layout of [`fastconv`]; pictures come in as `[N, 1, 128, 128]`, which is the same memory.
+//!
+//! The code is generic over burn's backends through [`NetworkBackend`], whose fused convolution runs on [`fastconv`]
+//! on CPUs and on burn's own convolutions elsewhere.
+#![warn(missing_docs)]
+
+mod backend;
+mod column;
+mod composed;
+mod decoder;
+mod device;
+mod encoder;
+mod layers;
+mod names;
+mod progressive;
+mod tensors;
+pub mod weights;
+
+#[cfg(feature = "cuda")]
+pub use backend::CudaBackend;
+pub use backend::{Activation, CpuBackend, NetworkBackend, TrainBackend};
+pub use column::{Column, ColumnConfig, ColumnOutput, Depth};
+pub use decoder::{Decoder, DecoderConfig, Discriminator};
+pub use device::{DeviceChoice, DeviceError, DeviceKind, choose_device};
+pub use encoder::{Encoder, EncoderConfig};
+pub use layers::{Conv, Dense, elu};
+pub use names::{Label, NameError, TaskName};
+pub use progressive::{ColumnEntry, NetworkError, ProgressiveNetwork};
+pub use tensors::{FACE_PIXELS, FACE_SIZE, faces_to_tensor, rows};

@@ -1,0 +1,248 @@
+//! A task's column, Table III, with the lateral connections of section II-B.
+
+use crate::backend::{Activation, NetworkBackend};
+use crate::layers::{Conv, Dense, elu};
+use burn::module::{Module, Param};
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use burn::tensor::module::max_pool2d;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
+
+/// Blocks of a column.
+const BLOCKS: usize = 4;
+/// Side of the features that a column reads, pixels.
+const FEATURE_SIDE: usize = 16;
+
+/// Sizes of a column; the default is Table III.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnConfig {
+    /// Labels of the task, at least 2.
+    pub classes: usize,
+    /// Columns that this one draws from; 0 for none.
+    #[serde(default)]
+    pub sources: usize,
+    /// Channels of the encoder's features, 256.
+    #[serde(default = "ColumnConfig::default_features")]
+    pub features: usize,
+    /// Channels of the first three and the last three convolutions of a block.
+    #[serde(default = "ColumnConfig::default_channels")]
+    pub channels: [usize; 2],
+    /// Channels after the adapter's 1×1 convolution.
+    #[serde(default = "ColumnConfig::default_adapter_channels")]
+    pub adapter_channels: usize,
+    /// Units of the hidden fully connected layer.
+    #[serde(default = "ColumnConfig::default_hidden")]
+    pub hidden: usize,
+    /// Share of hidden units dropped in training, [0, 1).
+    #[serde(default = "ColumnConfig::default_dropout")]
+    pub dropout: f64,
+}
+
+impl ColumnConfig {
+    fn default_features() -> usize {
+        256
+    }
+    fn default_channels() -> [usize; 2] {
+        [128, 256]
+    }
+    fn default_adapter_channels() -> usize {
+        256
+    }
+    fn default_hidden() -> usize {
+        200
+    }
+    fn default_dropout() -> f64 {
+        0.5
+    }
+
+    /// Table III for so many labels and source columns.
+    pub fn new(classes: usize, sources: usize) -> Self {
+        Self {
+            classes,
+            sources,
+            features: Self::default_features(),
+            channels: Self::default_channels(),
+            adapter_channels: Self::default_adapter_channels(),
+            hidden: Self::default_hidden(),
+            dropout: Self::default_dropout(),
+        }
+    }
+
+    /// Untrained weights; the same seed gives the same weights. The lateral weights begin small, so that a column with
+    /// sources begins about where one without does.
+    pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Column<B> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let [narrow, wide] = self.channels;
+        let blocks = (0..BLOCKS)
+            .map(|at| {
+                let input = if at == 0 { self.features } else { wide };
+                let sizes =
+                    [(input, narrow), (narrow, narrow), (narrow, narrow), (narrow, wide), (wide, wide), (wide, wide)];
+                Block { convs: sizes.iter().map(|&(i, o)| Conv::init(3, [i, o], true, &mut rng, device)).collect() }
+            })
+            .collect();
+        let flat = wide * (FEATURE_SIDE / 4) * (FEATURE_SIDE / 4);
+        let laterals = if self.sources == 0 {
+            Vec::new()
+        } else {
+            (1..BLOCKS)
+                .map(|_| Lateral {
+                    adapter: Adapter::init(self, &mut rng, device),
+                    lateral: Conv::init(3, [self.adapter_channels, narrow], false, &mut rng, device),
+                })
+                .collect()
+        };
+        let head_lateral = (self.sources > 0).then(|| HeadLateral {
+            adapter: Adapter::init(self, &mut rng, device),
+            lateral: Dense::init_elu(
+                [self.adapter_channels * (FEATURE_SIDE / 4) * (FEATURE_SIDE / 4), self.hidden],
+                false,
+                &mut rng,
+                device,
+            ),
+        });
+        Column {
+            blocks,
+            laterals,
+            head_lateral,
+            hidden: Dense::init_elu([flat, self.hidden], true, &mut rng, device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            output: Dense::init([self.hidden, self.classes], 1.0, true, &mut rng, device),
+        }
+    }
+}
+
+/// Three narrow and three wide convolutions.
+#[derive(Module, Debug)]
+struct Block<B: Backend> {
+    convs: Vec<Conv<B>>,
+}
+
+/// Scales the sources' outputs, concatenates them and reduces their channels (`a` in Fig. 3).
+#[derive(Module, Debug)]
+struct Adapter<B: Backend> {
+    /// One learned scalar a source, `[sources]`.
+    scale: Param<Tensor<B, 1>>,
+    reduce: Conv<B>,
+}
+
+impl<B: Backend> Adapter<B> {
+    fn init(config: &ColumnConfig, rng: &mut StdRng, device: &B::Device) -> Self {
+        let inputs = config.channels[1] * config.sources;
+        Self {
+            // As in Rusu et al. 2016: small, so that a new column may find its own way first.
+            scale: Param::from_tensor(Tensor::full([config.sources], 0.1, device)),
+            reduce: Conv::init(1, [inputs, config.adapter_channels], true, rng, device),
+        }
+    }
+}
+
+impl<B: NetworkBackend> Adapter<B> {
+    fn forward(&self, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
+        let scale = self.scale.val();
+        let scaled = sources
+            .iter()
+            .enumerate()
+            .map(|(at, source)| source.clone() * scale.clone().slice([at..at + 1]).reshape([1, 1, 1, 1]))
+            .collect();
+        self.reduce.elu(Tensor::cat(scaled, 3))
+    }
+}
+
+/// Lateral connection into a block: adapter, then the lateral weights `U`.
+#[derive(Module, Debug)]
+struct Lateral<B: Backend> {
+    adapter: Adapter<B>,
+    lateral: Conv<B>,
+}
+
+/// Lateral connection into the head.
+#[derive(Module, Debug)]
+struct HeadLateral<B: Backend> {
+    adapter: Adapter<B>,
+    lateral: Dense<B>,
+}
+
+/// One task's column.
+#[derive(Module, Debug)]
+pub struct Column<B: Backend> {
+    blocks: Vec<Block<B>>,
+    laterals: Vec<Lateral<B>>,
+    head_lateral: Option<HeadLateral<B>>,
+    hidden: Dense<B>,
+    dropout: Dropout,
+    output: Dense<B>,
+}
+
+/// What a column gives.
+#[derive(Debug, Clone)]
+pub struct ColumnOutput<B: Backend> {
+    /// `[N, classes]`, before the softmax.
+    pub logits: Tensor<B, 2>,
+    /// Outputs of the four blocks, NHWC: `[N,16,16,256]`, `[N,16,16,256]`, `[N,8,8,256]`, `[N,4,4,256]`.
+    pub blocks: Vec<Tensor<B, 4>>,
+}
+
+/// Depths at which a column takes lateral input: blocks 1 to 3 (counted from 0), then the head.
+pub type Depth = usize;
+
+fn pool<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    max_pool2d(x.permute([0, 3, 1, 2]), [3, 3], [2, 2], [1, 1], [1, 1], false).permute([0, 2, 3, 1])
+}
+
+impl<B: NetworkBackend> Column<B> {
+    /// Number of blocks; [`Self::head`] comes at this depth.
+    pub const BLOCKS: Depth = BLOCKS;
+
+    /// Whether the column takes lateral input.
+    pub fn has_sources(&self) -> bool {
+        self.head_lateral.is_some()
+    }
+
+    /// Block `depth` (0 to 3). `sources` are the source columns' outputs of the block before (empty at depth 0 and
+    /// for a column without sources).
+    pub fn block(&self, depth: Depth, x: Tensor<B, 4>, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
+        let residual = match depth.checked_sub(1).and_then(|at| self.laterals.get(at)) {
+            Some(lateral) => {
+                let adapted = lateral.adapter.forward(sources);
+                Some(lateral.lateral.forward(adapted, None, 1, Activation::None))
+            }
+            None => None,
+        };
+        let mut convs = self.blocks[depth].convs.iter();
+        let mut x = x;
+        if let Some(first) = convs.next() {
+            x = first.forward(x, residual, 1, Activation::Elu);
+        }
+        for conv in convs {
+            x = conv.elu(x);
+        }
+        if depth >= 2 { pool(x) } else { x }
+    }
+
+    /// The fully connected layers, from the last block's output and the sources' at the same depth: `[N, classes]`.
+    pub fn head(&self, x: Tensor<B, 4>, sources: &[Tensor<B, 4>]) -> Tensor<B, 2> {
+        let mut hidden = self.hidden.forward(x.flatten(1, 3));
+        if let Some(lateral) = &self.head_lateral {
+            hidden = hidden + lateral.lateral.forward(lateral.adapter.forward(sources).flatten(1, 3));
+        }
+        self.output.forward(self.dropout.forward(elu(hidden)))
+    }
+
+    /// Features `[N,16,16,256]` and, for each source column, its four block outputs.
+    pub fn forward(&self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> ColumnOutput<B> {
+        let at = |depth: Depth| -> Vec<Tensor<B, 4>> { sources.iter().map(|blocks| blocks[depth].clone()).collect() };
+        let mut blocks: Vec<Tensor<B, 4>> = Vec::with_capacity(BLOCKS);
+        for depth in 0..BLOCKS {
+            let x = blocks.last().cloned().unwrap_or_else(|| features.clone());
+            let lateral = if depth > 0 { at(depth - 1) } else { Vec::new() };
+            blocks.push(self.block(depth, x, &lateral));
+        }
+        let logits = self.head(blocks[BLOCKS - 1].clone(), &at(BLOCKS - 1));
+        ColumnOutput { logits, blocks }
+    }
+}

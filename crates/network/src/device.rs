@@ -1,0 +1,135 @@
+//! Which device the network runs on.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What the user asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// An NVIDIA card when the driver is there, else the CPU.
+    #[default]
+    Auto,
+    /// An NVIDIA card or an error.
+    Cuda,
+    /// The CPU.
+    Cpu,
+}
+
+/// What is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// An NVIDIA card.
+    Cuda,
+    /// The CPU.
+    Cpu,
+}
+
+/// Why a device cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// Not one of the names.
+    #[error("'{0}' is not a device: use auto, cuda or cpu")]
+    Unknown(String),
+    /// CUDA was asked for and cannot be had.
+    #[error("device 'cuda' cannot be used: {0}; use 'auto' or 'cpu'")]
+    Cuda(String),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = DeviceError;
+
+    fn from_str(name: &str) -> Result<Self, DeviceError> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "cuda" => Ok(Self::Cuda),
+            "cpu" => Ok(Self::Cpu),
+            other => Err(DeviceError::Unknown(other.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Cuda => "cuda",
+            Self::Cpu => "cpu",
+        })
+    }
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cuda => "cuda",
+            Self::Cpu => "cpu",
+        })
+    }
+}
+
+/// Whether CUDA can be used, or why not. Asked before the first tensor, which would panic without a driver.
+#[cfg(feature = "cuda")]
+fn cuda_missing() -> Option<String> {
+    // SAFETY: both only look for the libraries in the dynamic loader's path.
+    let (driver, nvrtc) = unsafe { (cudarc::driver::sys::is_culib_present(), cudarc::nvrtc::sys::is_culib_present()) };
+    if !driver {
+        return Some("the NVIDIA driver (libcuda) is not installed".into());
+    }
+    if !nvrtc {
+        return Some("NVRTC (libnvrtc) is not installed".into());
+    }
+    match cudarc::driver::CudaContext::device_count() {
+        Ok(count) if count > 0 => None,
+        Ok(_) => Some("the driver sees no card".into()),
+        Err(error) => Some(format!("the driver does not answer ({error:?})")),
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda_missing() -> Option<String> {
+    Some("this program was built without the 'cuda' feature".into())
+}
+
+/// The device to use, and one line that says which and why.
+///
+/// # Errors
+/// CUDA was asked for and cannot be had.
+pub fn choose_device(choice: DeviceChoice) -> Result<(DeviceKind, String), DeviceError> {
+    match (choice, cuda_missing()) {
+        (DeviceChoice::Cpu, _) => Ok((DeviceKind::Cpu, "cpu: asked for".into())),
+        (DeviceChoice::Cuda, None) => Ok((DeviceKind::Cuda, "cuda: asked for".into())),
+        (DeviceChoice::Cuda, Some(why)) => Err(DeviceError::Cuda(why)),
+        (DeviceChoice::Auto, None) => Ok((DeviceKind::Cuda, "cuda: a card and its driver are present".into())),
+        (DeviceChoice::Auto, Some(why)) => Ok((DeviceKind::Cpu, format!("cpu: {why}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_can_always_be_had_and_auto_says_why() {
+        assert_eq!(choose_device(DeviceChoice::Cpu).unwrap().0, DeviceKind::Cpu);
+        let (kind, why) = choose_device(DeviceChoice::Auto).unwrap();
+        assert!(why.starts_with(&kind.to_string()), "{why}");
+    }
+
+    #[test]
+    fn cuda_without_a_card_is_a_clear_error() {
+        if let Some(why) = cuda_missing() {
+            let message = choose_device(DeviceChoice::Cuda).unwrap_err().to_string();
+            assert!(message.contains(&why) && message.contains("'cpu'"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_device_name_reads_back() {
+        for choice in [DeviceChoice::Auto, DeviceChoice::Cuda, DeviceChoice::Cpu] {
+            assert_eq!(choice.to_string().parse::<DeviceChoice>().unwrap(), choice);
+        }
+        assert!("gpu".parse::<DeviceChoice>().is_err());
+    }
+}

@@ -1,0 +1,99 @@
+//! The facial encoder, Table I.
+
+use crate::backend::{Activation, NetworkBackend};
+use crate::layers::Conv;
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
+
+/// Sizes of the encoder; the default is Table I.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EncoderConfig {
+    /// Channels of the four stages.
+    pub channels: [usize; 4],
+    /// Length of the latent code (training only).
+    pub latent: usize,
+}
+
+impl Default for EncoderConfig {
+    fn default() -> Self {
+        Self { channels: [64, 128, 128, 256], latent: 128 }
+    }
+}
+
+/// A layer of the encoder: input and output channels, stride.
+pub(crate) type Layer = (usize, usize, usize);
+
+impl EncoderConfig {
+    /// The 13 convolutions of Table I. A strided convolution keeps its stage's channels.
+    pub(crate) fn layers(&self) -> Vec<Layer> {
+        let [a, b, c, d] = self.channels;
+        vec![
+            (1, a, 1),
+            (a, a, 1),
+            (a, a, 2),
+            (a, b, 1),
+            (b, b, 1),
+            (b, b, 2),
+            (b, c, 1),
+            (c, c, 1),
+            (c, c, 1),
+            (c, c, 2),
+            (c, d, 1),
+            (d, d, 1),
+            (d, d, 1),
+        ]
+    }
+
+    /// Channels of the features that columns read.
+    pub fn features(&self) -> usize {
+        self.channels[3]
+    }
+
+    /// An untrained encoder; the same seed gives the same weights.
+    pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Encoder<B> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let convs = self.layers().iter().map(|&(i, o, _)| Conv::init(3, [i, o], true, &mut rng, device)).collect();
+        Encoder { convs }
+    }
+}
+
+/// The convolutional part of BEGAN's discriminator, shared by all tasks and frozen while they train.
+#[derive(Module, Debug)]
+pub struct Encoder<B: Backend> {
+    convs: Vec<Conv<B>>,
+}
+
+/// Indices of the strided convolutions of Table I.
+const STRIDED: [usize; 3] = [2, 5, 9];
+
+impl<B: NetworkBackend> Encoder<B> {
+    /// Faces `[N, 1, H, W]` in [−1, 1] → features `[N, H/8, W/8, 256]` (NHWC). H and W are multiples of 8; the network
+    /// is made for 128.
+    pub fn forward(&self, faces: Tensor<B, 4>) -> Tensor<B, 4> {
+        let [n, c, h, w] = faces.dims();
+        // One channel: NCHW and NHWC are the same memory.
+        let mut x = faces.reshape([n, h, w, c]);
+        for (at, conv) in self.convs.iter().enumerate() {
+            let stride = if STRIDED.contains(&at) { 2 } else { 1 };
+            x = conv.forward(x, None, stride, Activation::Elu);
+        }
+        x
+    }
+
+    /// The output of every layer, NHWC, for pictures and tests.
+    pub fn trace(&self, faces: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
+        let [n, c, h, w] = faces.dims();
+        let mut outputs: Vec<Tensor<B, 4>> = Vec::with_capacity(self.convs.len());
+        for (at, conv) in self.convs.iter().enumerate() {
+            let x = outputs.last().cloned().unwrap_or_else(|| faces.clone().reshape([n, h, w, c]));
+            let stride = if STRIDED.contains(&at) { 2 } else { 1 };
+            outputs.push(conv.forward(x, None, stride, Activation::Elu));
+        }
+        outputs
+    }
+}

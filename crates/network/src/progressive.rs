@@ -1,0 +1,209 @@
+//! The progressive network: one encoder, and columns that draw from earlier ones.
+
+use crate::backend::NetworkBackend;
+use crate::column::{Column, ColumnOutput};
+use crate::encoder::Encoder;
+use crate::names::TaskName;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+/// Why a change of the columns was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// The name is taken.
+    #[error("a column named '{0}' exists already")]
+    Exists(TaskName),
+    /// No such column.
+    #[error("there is no column named '{0}'")]
+    Unknown(TaskName),
+    /// A source that does not come before the column.
+    #[error("column '{column}' draws from '{source_column}', which is not among the columns before it")]
+    MissingSource {
+        /// The column that was to be added.
+        column: TaskName,
+        /// What it wants to draw from.
+        source_column: TaskName,
+    },
+    /// Sources and lateral connections do not fit.
+    #[error("column '{0}' names sources but has no lateral connections, or the other way round")]
+    Laterals(TaskName),
+    /// Others draw from the column.
+    #[error("column '{column}' cannot go: {} draw from it", .dependants.iter().map(|d| format!("'{d}'")).collect::<Vec<_>>().join(", "))]
+    InUse {
+        /// The column that was to go.
+        column: TaskName,
+        /// Who draws from it.
+        dependants: Vec<TaskName>,
+    },
+}
+
+/// A column and its place in the network.
+#[derive(Debug, Clone)]
+pub struct ColumnEntry<B: Backend> {
+    /// The task.
+    pub name: TaskName,
+    /// Columns it draws from, in the order of its adapters' inputs.
+    pub sources: Vec<TaskName>,
+    /// The weights.
+    pub column: Column<B>,
+    /// Evaluated only because others draw from it; gives no answer.
+    pub silent: bool,
+}
+
+/// The network that answers. Cloning is cheap: weights are shared.
+#[derive(Debug, Clone)]
+pub struct ProgressiveNetwork<B: Backend> {
+    encoder: Encoder<B>,
+    columns: Vec<ColumnEntry<B>>,
+}
+
+impl<B: NetworkBackend> ProgressiveNetwork<B> {
+    /// An encoder without columns.
+    pub fn new(encoder: Encoder<B>) -> Self {
+        Self { encoder, columns: Vec::new() }
+    }
+
+    /// The shared encoder.
+    pub fn encoder(&self) -> &Encoder<B> {
+        &self.encoder
+    }
+
+    /// All columns, sources before those that draw from them.
+    pub fn columns(&self) -> &[ColumnEntry<B>] {
+        &self.columns
+    }
+
+    /// A column by name.
+    pub fn get(&self, name: &TaskName) -> Option<&ColumnEntry<B>> {
+        self.columns.iter().find(|entry| &entry.name == name)
+    }
+
+    fn position(&self, name: &TaskName) -> Option<usize> {
+        self.columns.iter().position(|entry| &entry.name == name)
+    }
+
+    fn check(&self, entry: &ColumnEntry<B>, before: usize) -> Result<(), NetworkError> {
+        if entry.column.has_sources() == entry.sources.is_empty() {
+            return Err(NetworkError::Laterals(entry.name.clone()));
+        }
+        for source in &entry.sources {
+            if self.position(source).is_none_or(|at| at >= before) {
+                return Err(NetworkError::MissingSource { column: entry.name.clone(), source_column: source.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a column behind the others.
+    ///
+    /// # Errors
+    /// The name is taken, a source is missing, or sources and lateral connections do not fit.
+    pub fn insert(&mut self, entry: ColumnEntry<B>) -> Result<(), NetworkError> {
+        if self.position(&entry.name).is_some() {
+            return Err(NetworkError::Exists(entry.name));
+        }
+        self.check(&entry, self.columns.len())?;
+        self.columns.push(entry);
+        Ok(())
+    }
+
+    /// Puts a newly trained column in the place of the one with its name.
+    ///
+    /// # Errors
+    /// There is no such column, another draws from it (its answers would change), or sources do not fit.
+    pub fn replace(&mut self, entry: ColumnEntry<B>) -> Result<(), NetworkError> {
+        let at = self.position(&entry.name).ok_or_else(|| NetworkError::Unknown(entry.name.clone()))?;
+        self.check_unused(&entry.name)?;
+        self.check(&entry, at)?;
+        self.columns[at] = entry;
+        Ok(())
+    }
+
+    /// Columns that draw from `name` directly.
+    pub fn dependants(&self, name: &TaskName) -> Vec<TaskName> {
+        self.columns.iter().filter(|entry| entry.sources.contains(name)).map(|entry| entry.name.clone()).collect()
+    }
+
+    fn check_unused(&self, name: &TaskName) -> Result<(), NetworkError> {
+        let dependants = self.dependants(name);
+        if dependants.is_empty() { Ok(()) } else { Err(NetworkError::InUse { column: name.clone(), dependants }) }
+    }
+
+    /// Takes a column out.
+    ///
+    /// # Errors
+    /// There is no such column, or others draw from it.
+    pub fn remove(&mut self, name: &TaskName) -> Result<ColumnEntry<B>, NetworkError> {
+        let at = self.position(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?;
+        self.check_unused(name)?;
+        Ok(self.columns.remove(at))
+    }
+
+    /// Makes a column silent, or lets it answer again.
+    ///
+    /// # Errors
+    /// There is no such column.
+    pub fn set_silent(&mut self, name: &TaskName, silent: bool) -> Result<(), NetworkError> {
+        let at = self.position(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?;
+        self.columns[at].silent = silent;
+        Ok(())
+    }
+
+    /// Faces `[N, 1, 128, 128]` in [−1, 1] → logits `[N, K]` of every column that is not silent.
+    pub fn forward(&self, faces: Tensor<B, 4>) -> Vec<(TaskName, Tensor<B, 2>)> {
+        let outputs = self.columns_forward(self.encoder.forward(faces));
+        self.columns
+            .iter()
+            .zip(outputs)
+            .filter(|(entry, _)| !entry.silent)
+            .map(|(entry, output)| (entry.name.clone(), output.logits))
+            .collect()
+    }
+
+    /// Features `[N,16,16,256]` → the output of every column, silent ones too, depth by depth.
+    pub fn columns_forward(&self, features: Tensor<B, 4>) -> Vec<ColumnOutput<B>> {
+        let sources: Vec<Vec<usize>> = self
+            .columns
+            .iter()
+            .map(|entry| entry.sources.iter().filter_map(|source| self.position(source)).collect())
+            .collect();
+        let mut blocks: Vec<Vec<Tensor<B, 4>>> = vec![Vec::new(); self.columns.len()];
+        let lateral = |blocks: &[Vec<Tensor<B, 4>>], column: usize, depth: usize| -> Vec<Tensor<B, 4>> {
+            sources[column].iter().map(|&source| blocks[source][depth].clone()).collect()
+        };
+        for depth in 0..Column::<B>::BLOCKS {
+            for (at, entry) in self.columns.iter().enumerate() {
+                let x = blocks[at].last().cloned().unwrap_or_else(|| features.clone());
+                let from = if depth > 0 { lateral(&blocks, at, depth - 1) } else { Vec::new() };
+                let y = entry.column.block(depth, x, &from);
+                blocks[at].push(y);
+            }
+        }
+        let logits: Vec<Tensor<B, 2>> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, entry)| {
+                let last = Column::<B>::BLOCKS - 1;
+                entry.column.head(blocks[at][last].clone(), &lateral(&blocks, at, last))
+            })
+            .collect();
+        logits.into_iter().zip(blocks).map(|(logits, blocks)| ColumnOutput { logits, blocks }).collect()
+    }
+
+    /// Only the named columns and what they draw from, in this network's order; for training on top of them.
+    ///
+    /// # Errors
+    /// One of them does not exist.
+    pub fn restricted_to(&self, names: &[TaskName]) -> Result<Self, NetworkError> {
+        let mut wanted = Vec::new();
+        let mut open: Vec<TaskName> = names.to_vec();
+        while let Some(name) = open.pop() {
+            let entry = self.get(&name).ok_or_else(|| NetworkError::Unknown(name.clone()))?;
+            open.extend(entry.sources.iter().filter(|source| !wanted.contains(*source)).cloned());
+            wanted.push(name);
+        }
+        let columns = self.columns.iter().filter(|entry| wanted.contains(&entry.name)).cloned().collect();
+        Ok(Self { encoder: self.encoder.clone(), columns })
+    }
+}
