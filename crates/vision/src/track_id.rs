@@ -25,7 +25,7 @@ impl TrackId {
     pub fn from_sequence(n: u64) -> Self {
         // Each step is a bijection of 0..26⁵: the factors have no divisor in common with 26.
         let mixed = (n % IDS * 7_654_321 + 1_234_567) % IDS;
-        let mixed = (reversed(mixed) * 4_826_809 + 987_643) % IDS;
+        let mixed = (reversed(mixed) * 7_368_787 + 987_643) % IDS;
         Self(digits(mixed).map(|digit| char::from(b'a' + digit)).iter().collect())
     }
 

@@ -84,9 +84,12 @@ fn a_large_picture_gives_the_same_face_at_its_own_scale() {
     let factor = 3;
     let large = photo.resized(photo.width() * factor, photo.height() * factor).unwrap();
     let large = only(yunet.detect(&large).unwrap());
+    let [left, right, ..] = small.landmarks.unwrap();
+    // YuNet itself places a landmark a little differently at another size.
+    let tolerance = 0.15 * left.distance(&right) * factor as f32;
     for (a, b) in small.landmarks.unwrap().iter().zip(large.landmarks.unwrap()) {
         let off = (a.x * factor as f32 - b.x).hypot(a.y * factor as f32 - b.y);
-        assert!(off < 3.0 * factor as f32, "{off} pixels of the large picture");
+        assert!(off < tolerance, "{off} pixels of the large picture");
     }
 }
 
