@@ -35,8 +35,9 @@ pub use tracker::{Track, Tracker, TrackerConfig};
 pub use yunet::YuNet;
 
 /// Limits the threads that OpenCV uses in this process; `0` runs everything on the calling thread.
-pub fn set_threads(threads: i32) {
-    if let Err(error) = opencv::core::set_num_threads(threads) {
-        tracing::warn!(threads, "OpenCV keeps its own number of threads: {error}");
-    }
+///
+/// # Errors
+/// When OpenCV refuses the number.
+pub fn set_threads(threads: i32) -> Result<(), DetectError> {
+    Ok(opencv::core::set_num_threads(threads)?)
 }
