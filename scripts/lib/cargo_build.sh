@@ -6,7 +6,10 @@ stage=$1 install=$2
 shift 2
 # shellcheck source-path=SCRIPTDIR source=build_env.sh
 . "$(dirname "$0")/build_env.sh"
-# A shell that sourced the result of an earlier build would otherwise make r2r generate everything again.
-for variable in AMENT_PREFIX_PATH CMAKE_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH; do fa_strip "$variable" "$install"; done
+# A shell that sourced the result of an earlier build, and colcon, which copies one path list to the other, would otherwise
+# make r2r generate everything again; and two stages would give it every interface twice.
+for variable in AMENT_PREFIX_PATH CMAKE_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH; do
+  for folder in "$install" "${stage%/*}"/stage-*; do fa_strip "$variable" "$folder"; done
+done
 fa_use_stage "$stage"
 exec "$@"

@@ -12,7 +12,7 @@ Install ROS 2 Jazzy (docs.ros.org, package ros-jazzy-ros-base) and run set-up ag
   python=$(find_python) || die "$(explain_python)"
 
   say "ROS: building a private ROS 2 Jazzy in $venv with $python (about a minute, 300 MB)"
-  rm -rf "$venv" "$stamp"
+  rm -rf "$venv" "$stamp" "$1"/stage-* "$1/.interfaces"
   "$python" -m venv "$venv"
   # --no-deps: the list is complete, and the projects' own ranges would let Kilted in.
   "$venv/bin/python" -m pip install --quiet --no-deps --disable-pip-version-check \
