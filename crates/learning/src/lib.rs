@@ -1,1 +1,24 @@
-//! learning
+//! Learning: BEGAN for the encoder, columns for the tasks, data sets, calibration, metrics.
+//!
+//! Equation numbers and tables are those of Barros et al. 2019. The crate knows neither ROS nor OpenCV.
+#![warn(missing_docs)]
+
+pub mod augment;
+//BEGAN
+mod calibration;
+mod checkpoint;
+mod column_config;
+mod column_training;
+pub mod data;
+mod features;
+mod fit;
+mod loss;
+mod metrics;
+
+pub use calibration::Calibration;
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use column_config::ColumnTrainingConfig;
+pub use column_training::{EpochRecord, Progress, TrainError, TrainedColumn, train_column};
+pub use data::{Face, LabelledFaces};
+pub use features::{Evaluation, evaluate_column};
+pub use metrics::{Accuracy, Confusion, expected_calibration_error};

@@ -1,0 +1,146 @@
+//! Random changes of a face that do not change its label.
+
+use crate::Face;
+use network::{FACE_PIXELS, FACE_SIZE};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+/// How strongly faces are changed; zeros leave them as they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AugmentConfig {
+    /// Left and right exchanged in half of the faces.
+    pub mirror: bool,
+    /// Largest rotation to either side, degrees.
+    pub rotation: f32,
+    /// Largest change of size, as a share.
+    pub scale: f32,
+    /// Largest shift to any side, as a share of the side.
+    pub shift: f32,
+    /// Largest change of contrast, as a share.
+    pub contrast: f32,
+    /// Largest change of brightness, as a share of white.
+    pub brightness: f32,
+    /// Share of faces whose top rows are replaced by their border, as crops near a picture's edge are.
+    pub top_border: f32,
+    /// Share of faces with a grey rectangle over a part.
+    pub occlusion: f32,
+}
+
+impl Default for AugmentConfig {
+    fn default() -> Self {
+        Self {
+            mirror: true,
+            rotation: 8.0,
+            scale: 0.08,
+            shift: 0.04,
+            contrast: 0.25,
+            brightness: 0.12,
+            top_border: 0.1,
+            occlusion: 0.1,
+        }
+    }
+}
+
+impl AugmentConfig {
+    /// Leaves faces as they are.
+    pub fn none() -> Self {
+        Self {
+            mirror: false,
+            rotation: 0.0,
+            scale: 0.0,
+            shift: 0.0,
+            contrast: 0.0,
+            brightness: 0.0,
+            top_border: 0.0,
+            occlusion: 0.0,
+        }
+    }
+
+    /// A changed copy; the same seed gives the same copy.
+    pub fn apply(&self, face: &Face, seed: u64) -> Face {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut around = |limit: f32| if limit > 0.0 { rng.random_range(-limit..=limit) } else { 0.0 };
+        let (angle, size) = (around(self.rotation).to_radians(), 1.0 + around(self.scale));
+        let side = FACE_SIZE as f32;
+        let (dx, dy) = (around(self.shift) * side, around(self.shift) * side);
+        let (gain, offset) = (1.0 + around(self.contrast), around(self.brightness) * 255.0);
+        let mirror = self.mirror && rng.random_bool(0.5);
+        let mut pixels = similarity(face, mirror, angle, size, dx, dy);
+        for pixel in &mut pixels {
+            *pixel = ((*pixel - 127.5) * gain + 127.5 + offset).clamp(0.0, 255.0);
+        }
+        if rng.random::<f32>() < self.top_border {
+            let rows = rng.random_range(1..FACE_SIZE / 4);
+            let (top, rest) = pixels.split_at_mut(rows * FACE_SIZE);
+            for row in top.chunks_exact_mut(FACE_SIZE) {
+                row.copy_from_slice(&rest[..FACE_SIZE]);
+            }
+        }
+        if rng.random::<f32>() < self.occlusion {
+            let (w, h) = (rng.random_range(16..48), rng.random_range(16..48));
+            let (x, y) = (rng.random_range(0..FACE_SIZE - w), rng.random_range(0..FACE_SIZE - h));
+            let grey = rng.random_range(0.0..255.0);
+            for row in pixels.chunks_exact_mut(FACE_SIZE).skip(y).take(h) {
+                row[x..x + w].fill(grey);
+            }
+        }
+        pixels.iter().map(|pixel| pixel.round() as u8).collect()
+    }
+}
+
+/// Turns, scales and shifts around the centre, with bilinear sampling and a replicated border.
+fn similarity(face: &Face, mirror: bool, angle: f32, size: f32, dx: f32, dy: f32) -> Vec<f32> {
+    let centre = (FACE_SIZE as f32 - 1.0) / 2.0;
+    let (sin, cos) = (angle.sin() / size, angle.cos() / size);
+    let last = (FACE_SIZE - 1) as f32;
+    let mut out = Vec::with_capacity(FACE_PIXELS);
+    for y in 0..FACE_SIZE {
+        let v = y as f32 - centre - dy;
+        for x in 0..FACE_SIZE {
+            let u = x as f32 - centre - dx;
+            let from_x = cos * u + sin * v + centre;
+            let from_y = (cos * v - sin * u + centre).clamp(0.0, last);
+            let from_x = if mirror { last - from_x } else { from_x }.clamp(0.0, last);
+            let (x0, y0) = (from_x as usize, from_y as usize);
+            let (x1, y1) = ((x0 + 1).min(FACE_SIZE - 1), (y0 + 1).min(FACE_SIZE - 1));
+            let (fx, fy) = (from_x - x0 as f32, from_y - y0 as f32);
+            let at = |x: usize, y: usize| f32::from(face[y * FACE_SIZE + x]);
+            let top = at(x0, y0) * (1.0 - fx) + at(x1, y0) * fx;
+            let bottom = at(x0, y1) * (1.0 - fx) + at(x1, y1) * fx;
+            out.push(top * (1.0 - fy) + bottom * fy);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp() -> Face {
+        (0..FACE_PIXELS).map(|at| (at % FACE_SIZE) as u8).collect()
+    }
+
+    #[test]
+    fn without_changes_a_face_stays_as_it_is() {
+        assert_eq!(AugmentConfig::none().apply(&ramp(), 7), ramp());
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_face_and_another_seed_another() {
+        let config = AugmentConfig::default();
+        assert_eq!(config.apply(&ramp(), 7), config.apply(&ramp(), 7));
+        assert_ne!(config.apply(&ramp(), 7), config.apply(&ramp(), 8));
+    }
+
+    #[test]
+    fn mirroring_exchanges_left_and_right() {
+        let config = AugmentConfig { mirror: true, ..AugmentConfig::none() };
+        let mirrored: Face = (0..FACE_PIXELS).map(|at| (FACE_SIZE - 1 - at % FACE_SIZE) as u8).collect();
+        let found: Vec<Face> = (0..20).map(|seed| config.apply(&ramp(), seed)).collect();
+        assert!(found.iter().all(|face| *face == ramp() || *face == mirrored));
+        assert!(found.contains(&mirrored) && found.contains(&ramp()));
+    }
+}

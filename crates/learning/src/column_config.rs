@@ -1,0 +1,79 @@
+//! How a column is trained; the default is the paper's procedure.
+
+use crate::augment::AugmentConfig;
+use serde::{Deserialize, Serialize};
+
+/// Settings of a column's training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ColumnTrainingConfig {
+    /// Epochs at most, ≥ 1.
+    pub epochs: u32,
+    /// Faces per step, ≥ 1.
+    pub batch: usize,
+    /// Adam's first learning rate.
+    pub learning_rate: f64,
+    /// The rate is multiplied by it after [`Self::stagnation`] epochs without a lower training loss.
+    pub decay: f64,
+    /// See [`Self::decay`].
+    pub stagnation: u32,
+    /// Training ends after so many epochs without a better validation loss; 0: never early.
+    pub patience: u32,
+    /// Share held back when the data brings no validation part, [0, 0.5].
+    pub validation_share: f32,
+    /// Faces per epoch, drawn anew each time; 0: all.
+    pub epoch_faces: usize,
+    /// Classes are weighted by frequency to the power of minus this: 0 leaves them, 1 evens them out.
+    pub class_weighting: f32,
+    /// Share of each label spread over the others, [0, 0.5].
+    pub label_smoothing: f32,
+    /// Share of hidden units dropped, [0, 1).
+    pub dropout: f64,
+    /// Random changes of training faces.
+    pub augment: AugmentConfig,
+    /// Features of so many changed copies of each face are computed once and kept; 0: changed and computed anew in
+    /// each epoch.
+    pub cached_copies: usize,
+    /// Ends after the epoch in which so many seconds are over; 0: never.
+    pub time_budget_s: f32,
+    /// Seed of initialisation, order and augmentation.
+    pub seed: u64,
+}
+
+impl Default for ColumnTrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 35,
+            batch: 32,
+            learning_rate: 1e-4,
+            decay: 0.5,
+            stagnation: 2,
+            patience: 8,
+            validation_share: 0.2,
+            epoch_faces: 0,
+            class_weighting: 0.0,
+            label_smoothing: 0.0,
+            dropout: 0.5,
+            augment: AugmentConfig::default(),
+            cached_copies: 0,
+            time_budget_s: 0.0,
+            seed: 0,
+        }
+    }
+}
+
+impl ColumnTrainingConfig {
+    /// For a few samples on a robot: features of a few changed copies are kept, small batches, classes evened out.
+    pub fn few_shot() -> Self {
+        Self {
+            epochs: 12,
+            batch: 8,
+            learning_rate: 2e-4,
+            patience: 4,
+            class_weighting: 1.0,
+            dropout: 0.3,
+            cached_copies: 2,
+            ..Self::default()
+        }
+    }
+}

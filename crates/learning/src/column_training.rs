@@ -1,0 +1,384 @@
+//! Training one column on top of a frozen encoder and frozen source columns.
+
+use crate::calibration::Calibration;
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::column_config::ColumnTrainingConfig;
+use crate::data::{Face, LabelledFaces, holdout};
+use crate::features::{Frozen, Inputs};
+use crate::fit::Schedule;
+use crate::loss::{class_weights, cross_entropy, matrix};
+use crate::metrics::{Accuracy, Confusion};
+use burn::module::{AutodiffModule, Module};
+use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::tensor::Tensor;
+use network::{Column, ColumnConfig, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, rows};
+use rand::seq::SliceRandom;
+use rand::{SeedableRng, rngs::StdRng};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// Where a training is; given to the observer after every step and every epoch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Progress {
+    /// Epochs done.
+    pub epoch: u32,
+    /// Epochs planned at most.
+    pub epochs: u32,
+    /// Steps done in this epoch.
+    pub step: u32,
+    /// Steps of an epoch.
+    pub steps: u32,
+    /// Mean loss of the epoch so far; 0 before its first step.
+    pub loss: f32,
+    /// Share of held-back faces that were right after the last epoch.
+    pub validation_accuracy: Option<f32>,
+    /// Estimated seconds to the end if no epoch is saved by stopping early.
+    pub eta_s: f32,
+}
+
+/// One line of a learning curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Counted from 1.
+    pub epoch: u32,
+    /// Mean training loss.
+    pub loss: f32,
+    /// Mean loss on held-back faces.
+    pub validation_loss: f32,
+    /// Share of held-back faces that were right.
+    pub validation_accuracy: f32,
+    /// Adam's rate in this epoch.
+    pub learning_rate: f64,
+    /// Seconds since the training (or its resumption) began.
+    pub seconds: f32,
+}
+
+/// A column that is ready to be put into a network.
+#[derive(Debug, Clone)]
+pub struct TrainedColumn<B: NetworkBackend> {
+    /// The weights of the best epoch.
+    pub column: Column<B>,
+    /// Its sizes.
+    pub config: ColumnConfig,
+    /// Fitted on the held-back faces.
+    pub calibration: Calibration,
+    /// On the held-back faces.
+    pub accuracy: Accuracy,
+    /// Truth by answer on the held-back faces.
+    pub confusion: Confusion,
+    /// The learning curve.
+    pub curve: Vec<EpochRecord>,
+    /// Seconds taken.
+    pub seconds: f32,
+}
+
+/// Why a training gave no column.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The observer asked to stop.
+    #[error("the training was cancelled")]
+    Cancelled,
+    /// A source does not exist.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// Too little to learn from.
+    #[error("{0}")]
+    Data(String),
+    /// The loss is no number any more.
+    #[error("the loss became {loss} in epoch {epoch}; use a lower learning rate than {learning_rate}")]
+    Diverged {
+        /// The epoch, counted from 1.
+        epoch: u32,
+        /// The loss.
+        loss: f32,
+        /// Adam's rate.
+        learning_rate: f64,
+    },
+    /// The checkpoint cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// What a resumed training continues from, beside weights and optimiser.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct State {
+    epoch: u32,
+    schedule: Schedule,
+    curve: Vec<EpochRecord>,
+}
+
+type Train<B> = TrainBackend<B>;
+
+/// Training and validation faces.
+pub struct Parts<'a> {
+    /// To fit on.
+    pub train: &'a LabelledFaces,
+    /// To stop and calibrate on; empty: a share of `train` is held back.
+    pub validation: &'a LabelledFaces,
+}
+
+/// Trains a column for `data.train.labels`, drawing from `sources`, with the settings of `config` and the sizes of
+/// `column` (its classes, sources and dropout are set here). `observer` is called after every step;
+/// [`ControlFlow::Break`] ends the training with [`TrainError::Cancelled`]. With `checkpoint`, every epoch is written
+/// there and a training that was cut off continues.
+///
+/// # Errors
+/// See [`TrainError`].
+#[expect(clippy::too_many_arguments, reason = "each is one thing that every caller has to decide")]
+pub fn train_column<B: NetworkBackend>(
+    network: &ProgressiveNetwork<B>,
+    sources: &[TaskName],
+    data: Parts<'_>,
+    column: ColumnConfig,
+    config: &ColumnTrainingConfig,
+    checkpoint: Option<&Checkpoint>,
+    device: &B::Device,
+    observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<TrainedColumn<B>, TrainError> {
+    let started = Instant::now();
+    let (train, validation) = parts(&data, config)?;
+    let column_config =
+        ColumnConfig { classes: train.labels.len(), sources: sources.len(), dropout: config.dropout, ..column };
+    let frozen = Frozen::new(network, sources)?.batched()?;
+    let mut progress = Progress {
+        epoch: 0,
+        epochs: config.epochs,
+        step: 0,
+        steps: steps_per_epoch(&train, config),
+        loss: 0.0,
+        validation_accuracy: None,
+        eta_s: 0.0,
+    };
+    let mut cancelled = false;
+    let mut keep_going = |progress: &Progress| {
+        cancelled |= observer(progress).is_break();
+        !cancelled
+    };
+    let supply = Supply::new(&frozen, &train, config, device, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
+    let held_back = supply.held_back(&validation, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
+
+    let mut model: Column<Train<B>> = Column::from_inner(column_config.init::<B>(device, config.seed));
+    let mut best = model.valid();
+    let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init::<Train<B>, Column<Train<B>>>();
+    let mut state = State { epoch: 0, schedule: Schedule::new(config.learning_rate), curve: Vec::new() };
+    if let Some((found, slot)) = checkpoint.map(Checkpoint::read::<State>).transpose()?.flatten() {
+        state = found;
+        model = model.load_record(slot.get::<Train<B>, _>("column", device)?);
+        best = best.load_record(slot.get::<B, _>("best", device)?);
+        optimiser = optimiser.load_record(slot.get::<Train<B>, _>("optimiser", device)?);
+        tracing::info!(epoch = state.epoch, "training continues from its checkpoint");
+    }
+    let weights = class_weights(&train.counts(), config.class_weighting);
+
+    while state.epoch < config.epochs {
+        let rate = state.schedule.learning_rate;
+        let (mut loss_sum, mut done) = (0.0f64, 0u32);
+        for (inputs, targets) in supply.epoch(state.epoch) {
+            let row_weights: Vec<Vec<f32>> =
+                targets.iter().map(|target| vec![target.iter().zip(&weights).map(|(t, w)| t * w).sum()]).collect();
+            let smoothed = smooth(&targets, config.label_smoothing);
+            let logits = model.forward(inputs.features, &inputs.sources).logits;
+            let loss = cross_entropy(logits, matrix(&smoothed, device), matrix(&row_weights, device));
+            let value = loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN);
+            if !value.is_finite() {
+                return Err(TrainError::Diverged { epoch: state.epoch + 1, loss: value, learning_rate: rate });
+            }
+            let mut gradients = loss.backward();
+            let gradients = GradientsParams::from_module::<Train<B>, _>(&mut gradients, &model);
+            model = optimiser.step(rate, model, gradients);
+            loss_sum += f64::from(value);
+            done += 1;
+            progress.step = done;
+            progress.loss = (loss_sum / f64::from(done)) as f32;
+            progress.eta_s = eta(started, &progress, state.curve.len() as u32);
+            if !keep_going(&progress) {
+                return Err(TrainError::Cancelled);
+            }
+        }
+        state.epoch += 1;
+        let answers = held_back.logits(&model.valid());
+        let mean = (loss_sum / f64::from(done.max(1))) as f32;
+        // Without held-back faces the training loss has to tell which epoch is best.
+        let validation_loss =
+            if answers.is_empty() { mean } else { mean_loss::<B>(&answers, &validation.targets, device) };
+        let accuracy = Confusion::new(train.labels.len(), &answers, &validation.classes()).accuracy().value;
+        if state.schedule.epoch(mean, validation_loss, config.decay, config.stagnation) {
+            best = model.valid();
+        }
+        state.curve.push(EpochRecord {
+            epoch: state.epoch,
+            loss: mean,
+            validation_loss,
+            validation_accuracy: accuracy,
+            learning_rate: rate,
+            seconds: started.elapsed().as_secs_f32(),
+        });
+        if let Some(checkpoint) = checkpoint {
+            checkpoint.write::<B, _>(&state, |slot| {
+                slot.put::<Train<B>, _>("column", model.clone().into_record())?;
+                slot.put::<B, _>("best", best.clone().into_record())?;
+                slot.put::<Train<B>, _>("optimiser", optimiser.to_record())
+            })?;
+        }
+        (progress.epoch, progress.step) = (state.epoch, 0);
+        progress.validation_accuracy = Some(accuracy);
+        if !keep_going(&progress) {
+            return Err(TrainError::Cancelled);
+        }
+        let stopped = config.patience > 0 && state.schedule.since_best >= config.patience;
+        let late = config.time_budget_s > 0.0 && started.elapsed().as_secs_f32() >= config.time_budget_s;
+        if stopped || late {
+            break;
+        }
+    }
+
+    let answers = held_back.logits(&best);
+    let confusion = Confusion::new(train.labels.len(), &answers, &validation.classes());
+    Ok(TrainedColumn {
+        column: best,
+        config: column_config,
+        calibration: Calibration::fit(&answers, &validation.targets),
+        accuracy: confusion.accuracy(),
+        confusion,
+        curve: state.curve,
+        seconds: started.elapsed().as_secs_f32(),
+    })
+}
+
+/// The faces to fit on and those to hold back.
+fn parts(data: &Parts<'_>, config: &ColumnTrainingConfig) -> Result<(LabelledFaces, LabelledFaces), TrainError> {
+    let (train, validation) = if data.validation.is_empty() {
+        let (kept, held) = holdout(data.train, config.validation_share, config.seed);
+        (data.train.select(&kept), data.train.select(&held))
+    } else {
+        (data.train.clone(), data.validation.clone())
+    };
+    if train.labels.len() < 2 {
+        return Err(TrainError::Data("a task needs at least two labels".into()));
+    }
+    let missing: Vec<String> =
+        train.labels.iter().zip(train.counts()).filter(|(_, count)| *count == 0).map(|(label, _)| format!("'{label}'")).collect();
+    if missing.is_empty() {
+        Ok((train, validation))
+    } else {
+        Err(TrainError::Data(format!("no training faces for {}", missing.join(", "))))
+    }
+}
+
+fn steps_per_epoch(train: &LabelledFaces, config: &ColumnTrainingConfig) -> u32 {
+    epoch_faces(train, config).div_ceil(config.batch.max(1)) as u32
+}
+
+fn epoch_faces(train: &LabelledFaces, config: &ColumnTrainingConfig) -> usize {
+    let all = train.len() * config.cached_copies.max(1);
+    if config.epoch_faces == 0 { all } else { config.epoch_faces.min(all) }
+}
+
+fn smooth(targets: &[Vec<f32>], share: f32) -> Vec<Vec<f32>> {
+    targets
+        .iter()
+        .map(|target| target.iter().map(|t| t * (1.0 - share) + share / target.len().max(1) as f32).collect())
+        .collect()
+}
+
+fn eta(started: Instant, progress: &Progress, epochs_before: u32) -> f32 {
+    let steps = progress.steps.max(1);
+    let done = epochs_before * steps + progress.step;
+    let left = (progress.epochs * steps).saturating_sub(done);
+    started.elapsed().as_secs_f32() / done.max(1) as f32 * left as f32
+}
+
+fn mean_loss<B: NetworkBackend>(logits: &[Vec<f32>], targets: &[Vec<f32>], device: &B::Device) -> f32 {
+    let ones = vec![vec![1.0]; targets.len()];
+    let loss: Tensor<B, 1> = cross_entropy(matrix(logits, device), matrix(targets, device), matrix(&ones, device));
+    loss.into_data().iter::<f32>().next().unwrap_or(f32::NAN)
+}
+
+/// Gives the training batches of each epoch: from kept features, or computed anew from changed faces.
+struct Supply<'a, B: NetworkBackend> {
+    frozen: &'a Frozen<Train<B>>,
+    train: &'a LabelledFaces,
+    config: &'a ColumnTrainingConfig,
+    device: &'a B::Device,
+    /// Features of all copies of all faces: copy `c` of face `i` is row `c · faces + i`.
+    kept: Option<Inputs<Train<B>>>,
+}
+
+/// Inputs of the held-back faces, computed once.
+struct HeldBack<B: NetworkBackend> {
+    batches: Vec<Inputs<B>>,
+}
+
+impl<B: NetworkBackend> HeldBack<B> {
+    fn logits(&self, column: &Column<B>) -> Vec<Vec<f32>> {
+        self.batches.iter().flat_map(|inputs| rows(column.forward(inputs.features.clone(), &inputs.sources).logits)).collect()
+    }
+}
+
+/// Seed of copy `copy` of face `index`.
+fn face_seed(seed: u64, copy: u64, index: usize) -> u64 {
+    seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (copy << 40) ^ index as u64
+}
+
+impl<'a, B: NetworkBackend> Supply<'a, B> {
+    fn new(
+        frozen: &'a Frozen<Train<B>>,
+        train: &'a LabelledFaces,
+        config: &'a ColumnTrainingConfig,
+        device: &'a B::Device,
+        keep_going: &mut dyn FnMut() -> bool,
+    ) -> Option<Self> {
+        let mut supply = Self { frozen, train, config, device, kept: None };
+        if config.cached_copies > 0 {
+            let mut faces = train.faces.clone();
+            for copy in 1..config.cached_copies {
+                faces.extend(supply.changed(&(0..train.len()).collect::<Vec<_>>(), copy as u64));
+            }
+            supply.kept = Some(frozen.all_inputs(&faces, device, &mut |_| keep_going())?);
+        }
+        Some(supply)
+    }
+
+    fn changed(&self, indices: &[usize], copy: u64) -> Vec<Face> {
+        let augment = &self.config.augment;
+        indices
+            .par_iter()
+            .map(|&index| augment.apply(&self.train.faces[index], face_seed(self.config.seed, copy, index)))
+            .collect()
+    }
+
+    fn held_back(&self, validation: &LabelledFaces, keep_going: &mut dyn FnMut() -> bool) -> Option<HeldBack<B>> {
+        let mut batches = Vec::new();
+        for faces in validation.faces.chunks(self.config.batch.max(1)) {
+            let faces: Vec<&[u8]> = faces.iter().map(AsRef::as_ref).collect();
+            batches.push(self.frozen.inputs(&faces, self.device).inner());
+            if !keep_going() {
+                return None;
+            }
+        }
+        Some(HeldBack { batches })
+    }
+
+    /// The batches of an epoch; the same for the same seed and epoch.
+    fn epoch(&self, epoch: u32) -> impl Iterator<Item = (Inputs<Train<B>>, Vec<Vec<f32>>)> {
+        let faces = self.train.len();
+        let mut order: Vec<usize> = (0..faces * self.config.cached_copies.max(1)).collect();
+        order.shuffle(&mut StdRng::seed_from_u64(self.config.seed ^ (u64::from(epoch) << 32)));
+        order.truncate(epoch_faces(self.train, self.config));
+        let batches: Vec<Vec<usize>> = order.chunks(self.config.batch.max(1)).map(<[usize]>::to_vec).collect();
+        batches.into_iter().map(move |rows| {
+            let targets = rows.iter().map(|&row| self.train.targets[row % faces].clone()).collect();
+            let inputs = match &self.kept {
+                Some(kept) => kept.select(&rows, self.device),
+                None => {
+                    let changed = self.changed(&rows, u64::from(epoch) + 1);
+                    let changed: Vec<&[u8]> = changed.iter().map(AsRef::as_ref).collect();
+                    self.frozen.inputs(&changed, self.device)
+                }
+            };
+            (inputs.inner().train(), targets)
+        })
+    }
+}

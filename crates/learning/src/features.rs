@@ -1,0 +1,157 @@
+//! What a column reads: the frozen encoder's features and its source columns' block outputs.
+
+use crate::data::{Face, LabelledFaces};
+use burn::module::AutodiffModule;
+use burn::tensor::Tensor;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use network::{Column, ColumnEntry, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, faces_to_tensor, rows};
+
+/// Faces per evaluation where nothing else decides.
+const EVALUATION_BATCH: usize = 16;
+
+/// Inputs of a column for one batch.
+#[derive(Debug, Clone)]
+pub(crate) struct Inputs<B: Backend> {
+    /// `[N, 16, 16, 256]`.
+    pub features: Tensor<B, 4>,
+    /// Block outputs of each source column.
+    pub sources: Vec<Vec<Tensor<B, 4>>>,
+}
+
+impl<B: Backend> Inputs<B> {
+    /// The rows at `indices`.
+    pub fn select(&self, indices: &[usize], device: &B::Device) -> Self {
+        let at: Vec<i32> = indices.iter().map(|&i| i as i32).collect();
+        let at = Tensor::<B, 1, burn::tensor::Int>::from_ints(at.as_slice(), device);
+        Self {
+            features: self.features.clone().select(0, at.clone()),
+            sources: self
+                .sources
+                .iter()
+                .map(|blocks| blocks.iter().map(|block| block.clone().select(0, at.clone())).collect())
+                .collect(),
+        }
+    }
+
+    /// One behind the other.
+    pub fn join(parts: Vec<Self>) -> Option<Self> {
+        let first = parts.first()?.clone();
+        let depths = first.sources.first().map_or(0, Vec::len);
+        let sources = (0..first.sources.len())
+            .map(|source| {
+                (0..depths).map(|depth| Tensor::cat(parts.iter().map(|p| p.sources[source][depth].clone()).collect(), 0)).collect()
+            })
+            .collect();
+        Some(Self { features: Tensor::cat(parts.into_iter().map(|p| p.features).collect(), 0), sources })
+    }
+}
+
+impl<B: NetworkBackend> Inputs<TrainBackend<B>> {
+    /// Without the training backend's wrapping.
+    pub fn inner(self) -> Inputs<B> {
+        Inputs {
+            features: self.features.inner(),
+            sources: self.sources.into_iter().map(|s| s.into_iter().map(Tensor::inner).collect()).collect(),
+        }
+    }
+}
+
+impl<B: NetworkBackend> Inputs<B> {
+    /// For training; no gradient goes through them.
+    pub fn train(self) -> Inputs<TrainBackend<B>> {
+        Inputs {
+            features: Tensor::from_inner(self.features),
+            sources: self.sources.into_iter().map(|s| s.into_iter().map(Tensor::from_inner).collect()).collect(),
+        }
+    }
+}
+
+/// The encoder and the source columns, frozen.
+pub(crate) struct Frozen<B: Backend> {
+    network: ProgressiveNetwork<B>,
+    /// Positions of the sources among the network's columns.
+    positions: Vec<usize>,
+}
+
+impl<B: NetworkBackend> Frozen<B> {
+    pub fn new(network: &ProgressiveNetwork<B>, sources: &[TaskName]) -> Result<Self, NetworkError> {
+        let network = network.restricted_to(sources)?;
+        let position = |name: &TaskName| network.columns().iter().position(|entry| &entry.name == name);
+        let positions = sources
+            .iter()
+            .map(|name| position(name).ok_or_else(|| NetworkError::Unknown(name.clone())))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { network, positions })
+    }
+
+    /// The same weights on the training backend, whose convolutions are made for large batches.
+    pub fn batched(&self) -> Result<Frozen<TrainBackend<B>>, NetworkError>
+    where
+        TrainBackend<B>: NetworkBackend + AutodiffBackend<InnerBackend = B>,
+    {
+        use burn::module::Module;
+        let encoder = network::Encoder::<TrainBackend<B>>::from_inner(self.network.encoder().clone()).no_grad();
+        let mut network = ProgressiveNetwork::new(encoder);
+        for entry in self.network.columns() {
+            network.insert(ColumnEntry {
+                name: entry.name.clone(),
+                sources: entry.sources.clone(),
+                column: Column::<TrainBackend<B>>::from_inner(entry.column.clone()).no_grad(),
+                silent: entry.silent,
+            })?;
+        }
+        Ok(Frozen { network, positions: self.positions.clone() })
+    }
+
+    /// Inputs for faces, one batch.
+    pub fn inputs(&self, faces: &[&[u8]], device: &B::Device) -> Inputs<B> {
+        let features = self.network.encoder().forward(faces_to_tensor(faces, device));
+        let outputs = if self.positions.is_empty() { Vec::new() } else { self.network.columns_forward(features.clone()) };
+        Inputs { features, sources: self.positions.iter().map(|&at| outputs[at].blocks.clone()).collect() }
+    }
+
+    /// Inputs for any number of faces, computed batch by batch; `None` without faces. `keep_going` is asked in between.
+    pub fn all_inputs(&self, faces: &[Face], device: &B::Device, keep_going: &mut dyn FnMut(usize) -> bool) -> Option<Inputs<B>> {
+        let mut parts = Vec::new();
+        for batch in faces.chunks(EVALUATION_BATCH) {
+            let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
+            parts.push(self.inputs(&batch, device));
+            if !keep_going(batch.len()) {
+                return None;
+            }
+        }
+        Inputs::join(parts)
+    }
+}
+
+/// A column's logits for labelled faces.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// One row a face.
+    pub logits: Vec<Vec<f32>>,
+    /// The true class of each face (the largest share of a soft label).
+    pub truth: Vec<usize>,
+}
+
+/// Evaluates one column of the network on faces, batch by batch; `progress` is told how many faces are done.
+///
+/// # Errors
+/// There is no such column.
+pub fn evaluate_column<B: NetworkBackend>(
+    network: &ProgressiveNetwork<B>,
+    task: &TaskName,
+    data: &LabelledFaces,
+    device: &B::Device,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Evaluation, NetworkError> {
+    let entry = network.get(task).ok_or_else(|| NetworkError::Unknown(task.clone()))?;
+    let frozen = Frozen::new(network, &entry.sources)?;
+    let mut logits = Vec::with_capacity(data.len());
+    for batch in data.faces.chunks(EVALUATION_BATCH) {
+        let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
+        let inputs = frozen.inputs(&batch, device);
+        logits.extend(rows(entry.column.forward(inputs.features, &inputs.sources).logits));
+        progress(logits.len());
+    }
+    Ok(Evaluation { logits, truth: data.classes() })
+}

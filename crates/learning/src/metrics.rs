@@ -1,0 +1,137 @@
+//! Accuracy with its interval, confusion matrix, calibration error.
+
+use crate::data::argmax;
+use serde::{Deserialize, Serialize};
+
+/// Accuracy on held-back faces with its 95% Wilson score interval, all in [0, 1].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accuracy {
+    /// Share of faces given the right label.
+    pub value: f32,
+    /// Lower bound.
+    pub low: f32,
+    /// Upper bound.
+    pub high: f32,
+    /// Number of held-back faces.
+    pub held_back: u32,
+}
+
+impl Accuracy {
+    /// From counts; with no faces nothing is known: 0 to 1.
+    pub fn of(right: usize, total: usize) -> Self {
+        if total == 0 {
+            return Self { value: 0.0, low: 0.0, high: 1.0, held_back: 0 };
+        }
+        const Z: f64 = 1.959_964;
+        let (n, p) = (total as f64, right as f64 / total as f64);
+        let centre = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+        let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+        Self {
+            value: p as f32,
+            low: (centre - half).max(0.0) as f32,
+            high: (centre + half).min(1.0) as f32,
+            held_back: total as u32,
+        }
+    }
+}
+
+/// How often each class was taken for which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confusion {
+    /// `counts[truth][answer]`.
+    pub counts: Vec<Vec<u32>>,
+}
+
+impl Confusion {
+    /// Counts answers (the largest of each row) against the true classes.
+    pub fn new(classes: usize, rows: &[Vec<f32>], truth: &[usize]) -> Self {
+        let mut counts = vec![vec![0; classes]; classes];
+        for (row, &class) in rows.iter().zip(truth) {
+            counts[class][argmax(row)] += 1;
+        }
+        Self { counts }
+    }
+
+    /// Share of right answers.
+    pub fn accuracy(&self) -> Accuracy {
+        let right: u32 = self.counts.iter().enumerate().map(|(at, row)| row[at]).sum();
+        let total: u32 = self.counts.iter().flatten().sum();
+        Accuracy::of(right as usize, total as usize)
+    }
+
+    /// Share of right answers among the faces of each class; `None` for a class without faces.
+    pub fn recall(&self) -> Vec<Option<f32>> {
+        self.counts
+            .iter()
+            .enumerate()
+            .map(|(at, row)| {
+                let total: u32 = row.iter().sum();
+                (total > 0).then(|| row[at] as f32 / total as f32)
+            })
+            .collect()
+    }
+
+    /// Share of the largest class: what always answering it would reach.
+    pub fn majority(&self) -> f32 {
+        let totals: Vec<u32> = self.counts.iter().map(|row| row.iter().sum()).collect();
+        let all: u32 = totals.iter().sum();
+        totals.iter().max().map_or(0.0, |&largest| if all > 0 { largest as f32 / all as f32 } else { 0.0 })
+    }
+
+    /// Share of answers at most one class away from the truth; for ordered classes such as age groups.
+    pub fn within_one(&self) -> f32 {
+        let (mut near, mut all) = (0u32, 0u32);
+        for (truth, row) in self.counts.iter().enumerate() {
+            for (answer, &count) in row.iter().enumerate() {
+                all += count;
+                near += if truth.abs_diff(answer) <= 1 { count } else { 0 };
+            }
+        }
+        if all > 0 { near as f32 / all as f32 } else { 0.0 }
+    }
+}
+
+/// Expected calibration error over 15 bins of confidence (Guo et al. 2017): the mean gap between confidence and accuracy.
+pub fn expected_calibration_error(probabilities: &[Vec<f32>], truth: &[usize]) -> f32 {
+    const BINS: usize = 15;
+    let mut bins = [(0.0f64, 0.0f64); BINS];
+    for (row, &class) in probabilities.iter().zip(truth) {
+        let answer = argmax(row);
+        let confidence = f64::from(row.get(answer).copied().unwrap_or(0.0));
+        let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
+        bin.0 += confidence;
+        bin.1 += f64::from(u8::from(answer == class));
+    }
+    let total = probabilities.len().max(1) as f64;
+    (bins.iter().map(|(confidence, right)| (confidence - right).abs()).sum::<f64>() / total) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wilson_interval_of_a_known_case() {
+        // 45 of 50: Wilson gives 0.786 to 0.957 (Brown, Cai, DasGupta 2001).
+        let accuracy = Accuracy::of(45, 50);
+        assert!((accuracy.low - 0.786).abs() < 1e-3 && (accuracy.high - 0.957).abs() < 1e-3, "{accuracy:?}");
+        assert_eq!(Accuracy::of(0, 0).high, 1.0);
+    }
+
+    #[test]
+    fn a_confusion_matrix_counts_truth_by_answer() {
+        let rows = [vec![0.9, 0.1], vec![0.2, 0.8], vec![0.6, 0.4]];
+        let confusion = Confusion::new(2, &rows, &[0, 1, 1]);
+        assert_eq!(confusion.counts, [[1, 0], [1, 1]]);
+        assert_eq!(confusion.recall(), [Some(1.0), Some(0.5)]);
+        assert!((confusion.majority() - 2.0 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn calibration_error_is_the_gap_between_confidence_and_accuracy() {
+        let sure = vec![vec![0.9, 0.1]; 10];
+        let half_right: Vec<usize> = (0..10).map(|i| i % 2).collect();
+        assert!((expected_calibration_error(&sure, &half_right) - 0.4).abs() < 1e-6);
+    }
+}
