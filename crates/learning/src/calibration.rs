@@ -117,7 +117,8 @@ mod tests {
     fn an_overconfident_column_is_cooled_down() {
         // Answers 4 logits apart that are right only three times in four.
         let logits: Vec<Vec<f32>> = (0..400).map(|_| vec![4.0, 0.0]).collect();
-        let targets: Vec<Vec<f32>> = (0..400).map(|i| if i % 4 == 0 { vec![0.0, 1.0] } else { vec![1.0, 0.0] }).collect();
+        let targets: Vec<Vec<f32>> =
+            (0..400).map(|i| if i % 4 == 0 { vec![0.0, 1.0] } else { vec![1.0, 0.0] }).collect();
         let calibration = Calibration::fit(&logits, &targets);
         let confidence = calibration.closed_set(&[4.0, 0.0])[0];
         assert!((confidence - 0.75).abs() < 0.01, "{confidence}");

@@ -61,7 +61,8 @@ impl Checkpoint {
         let io = |error| CheckpointError::Io { path: folder.to_owned(), error };
         std::fs::create_dir_all(folder).map_err(io)?;
         let path = folder.join("config.json");
-        let text = serde_json::to_string_pretty(config).map_err(|error| CheckpointError::State { path: path.clone(), error })?;
+        let text = serde_json::to_string_pretty(config)
+            .map_err(|error| CheckpointError::State { path: path.clone(), error })?;
         match std::fs::read_to_string(&path) {
             Ok(found) if found == text => {}
             Ok(_) => return Err(CheckpointError::Other { path: folder.to_owned() }),
@@ -93,7 +94,8 @@ impl Checkpoint {
         std::fs::create_dir_all(&slot.folder).map_err(io(&slot.folder))?;
         records(&slot)?;
         let path = slot.folder.join("state.json");
-        let text = serde_json::to_string(state).map_err(|error| CheckpointError::State { path: path.clone(), error })?;
+        let text =
+            serde_json::to_string(state).map_err(|error| CheckpointError::State { path: path.clone(), error })?;
         std::fs::write(&path, text).map_err(io(&path))?;
         let next = self.folder.join("newest.new");
         std::fs::write(&next, name).map_err(io(&next))?;

@@ -156,7 +156,8 @@ pub fn train_column<B: NetworkBackend>(
         cancelled |= observer(progress).is_break();
         !cancelled
     };
-    let supply = Supply::new(&frozen, &train, config, device, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
+    let supply =
+        Supply::new(&frozen, &train, config, device, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
     let held_back = supply.held_back(&validation, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
 
     let mut model: Column<Train<B>> = Column::from_inner(column_config.init::<B>(device, config.seed));
@@ -258,8 +259,13 @@ fn parts(data: &Parts<'_>, config: &ColumnTrainingConfig) -> Result<(LabelledFac
     if train.labels.len() < 2 {
         return Err(TrainError::Data("a task needs at least two labels".into()));
     }
-    let missing: Vec<String> =
-        train.labels.iter().zip(train.counts()).filter(|(_, count)| *count == 0).map(|(label, _)| format!("'{label}'")).collect();
+    let missing: Vec<String> = train
+        .labels
+        .iter()
+        .zip(train.counts())
+        .filter(|(_, count)| *count == 0)
+        .map(|(label, _)| format!("'{label}'"))
+        .collect();
     if missing.is_empty() {
         Ok((train, validation))
     } else {
@@ -313,7 +319,10 @@ struct HeldBack<B: NetworkBackend> {
 
 impl<B: NetworkBackend> HeldBack<B> {
     fn logits(&self, column: &Column<B>) -> Vec<Vec<f32>> {
-        self.batches.iter().flat_map(|inputs| rows(column.forward(inputs.features.clone(), &inputs.sources).logits)).collect()
+        self.batches
+            .iter()
+            .flat_map(|inputs| rows(column.forward(inputs.features.clone(), &inputs.sources).logits))
+            .collect()
     }
 }
 

@@ -4,7 +4,10 @@ use crate::data::{Face, LabelledFaces};
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use network::{Column, ColumnEntry, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, faces_to_tensor, rows};
+use network::{
+    Column, ColumnEntry, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, faces_to_tensor,
+    rows,
+};
 
 /// Faces per evaluation where nothing else decides.
 const EVALUATION_BATCH: usize = 16;
@@ -39,7 +42,9 @@ impl<B: Backend> Inputs<B> {
         let depths = first.sources.first().map_or(0, Vec::len);
         let sources = (0..first.sources.len())
             .map(|source| {
-                (0..depths).map(|depth| Tensor::cat(parts.iter().map(|p| p.sources[source][depth].clone()).collect(), 0)).collect()
+                (0..depths)
+                    .map(|depth| Tensor::cat(parts.iter().map(|p| p.sources[source][depth].clone()).collect(), 0))
+                    .collect()
             })
             .collect();
         Some(Self { features: Tensor::cat(parts.into_iter().map(|p| p.features).collect(), 0), sources })
@@ -106,12 +111,18 @@ impl<B: NetworkBackend> Frozen<B> {
     /// Inputs for faces, one batch.
     pub fn inputs(&self, faces: &[&[u8]], device: &B::Device) -> Inputs<B> {
         let features = self.network.encoder().forward(faces_to_tensor(faces, device));
-        let outputs = if self.positions.is_empty() { Vec::new() } else { self.network.columns_forward(features.clone()) };
+        let outputs =
+            if self.positions.is_empty() { Vec::new() } else { self.network.columns_forward(features.clone()) };
         Inputs { features, sources: self.positions.iter().map(|&at| outputs[at].blocks.clone()).collect() }
     }
 
     /// Inputs for any number of faces, computed batch by batch; `None` without faces. `keep_going` is asked in between.
-    pub fn all_inputs(&self, faces: &[Face], device: &B::Device, keep_going: &mut dyn FnMut(usize) -> bool) -> Option<Inputs<B>> {
+    pub fn all_inputs(
+        &self,
+        faces: &[Face],
+        device: &B::Device,
+        keep_going: &mut dyn FnMut(usize) -> bool,
+    ) -> Option<Inputs<B>> {
         let mut parts = Vec::new();
         for batch in faces.chunks(EVALUATION_BATCH) {
             let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();

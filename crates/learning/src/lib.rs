@@ -4,7 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod augment;
-//BEGAN
+pub mod began;
 mod calibration;
 mod checkpoint;
 mod column_config;

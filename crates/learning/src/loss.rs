@@ -5,7 +5,11 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 /// `Σ weight · (−Σ target · log softmax(logits)) / Σ weight`; logits and targets `[N, K]`, weights `[N]`.
-pub(crate) fn cross_entropy<B: Backend>(logits: Tensor<B, 2>, targets: Tensor<B, 2>, weights: Tensor<B, 2>) -> Tensor<B, 1> {
+pub(crate) fn cross_entropy<B: Backend>(
+    logits: Tensor<B, 2>,
+    targets: Tensor<B, 2>,
+    weights: Tensor<B, 2>,
+) -> Tensor<B, 1> {
     let each = -(targets * log_softmax(logits, 1)).sum_dim(1);
     (each * weights.clone()).sum() / weights.sum()
 }

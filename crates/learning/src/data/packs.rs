@@ -41,7 +41,8 @@ impl Table {
     }
 
     fn require(&self, name: &str) -> Result<usize, DataError> {
-        self.column(name).ok_or_else(|| DataError::Empty { path: self.path.clone(), reason: format!("no column '{name}'") })
+        self.column(name)
+            .ok_or_else(|| DataError::Empty { path: self.path.clone(), reason: format!("no column '{name}'") })
     }
 
     /// The tables of a pack: `labels.csv`, and `labels_extra.csv` where there is one.
@@ -138,7 +139,8 @@ fn label_text(column: &str, cell: &str) -> String {
 /// Age groups by their first number, everything else by the alphabet; FER+'s emotions in the order of the votes.
 fn sort_labels(labels: BTreeSet<String>) -> Vec<String> {
     let mut labels: Vec<String> = labels.into_iter().collect();
-    let first_number = |label: &str| label.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse::<u32>().ok());
+    let first_number =
+        |label: &str| label.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse::<u32>().ok());
     if labels.iter().all(|label| first_number(label).is_some()) {
         labels.sort_by_key(|label| first_number(label));
     } else if labels.iter().all(|label| EMOTIONS.contains(&label.as_str())) {
@@ -164,12 +166,7 @@ pub fn load_pack(folder: &Path, task: &str, column: Option<&str>) -> Result<Data
     let candidates: &[&str] = COLUMNS.iter().find(|(name, _)| *name == task).map_or(&[], |(_, columns)| columns);
     let chosen = match column {
         Some(column) => column,
-        None => candidates
-            .iter()
-            .copied()
-            .chain([task])
-            .find(|name| tables[0].column(name).is_some())
-            .unwrap_or(task),
+        None => candidates.iter().copied().chain([task]).find(|name| tables[0].column(name).is_some()).unwrap_or(task),
     };
     if tables[0].column(chosen).is_none() {
         return Err(DataError::NoTask {
@@ -179,7 +176,11 @@ pub fn load_pack(folder: &Path, task: &str, column: Option<&str>) -> Result<Data
         });
     }
     let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    if tables[0].column("sheet").is_some() { load_votes(folder, name, &tables[0]) } else { load_files(folder, name, &tables, chosen) }
+    if tables[0].column("sheet").is_some() {
+        load_votes(folder, name, &tables[0])
+    } else {
+        load_files(folder, name, &tables, chosen)
+    }
 }
 
 fn load_files(folder: &Path, name: String, tables: &[Table], column: &str) -> Result<Dataset, DataError> {
@@ -224,7 +225,8 @@ fn load_votes(folder: &Path, name: String, table: &Table) -> Result<Dataset, Dat
         let class = EMOTIONS.iter().position(|emotion| *emotion == &record[majority]);
         if split == Split::Train {
             // A single vote is noise (FER+'s own rule).
-            let counted: Vec<f32> = votes.iter().map(|&v| number(v)).map(|v| if v > 1 { v as f32 } else { 0.0 }).collect();
+            let counted: Vec<f32> =
+                votes.iter().map(|&v| number(v)).map(|v| if v > 1 { v as f32 } else { 0.0 }).collect();
             let sum: f32 = counted.iter().sum();
             if sum >= 3.0 {
                 dataset.train.push_soft(face.clone(), counted.iter().map(|v| v / sum).collect());

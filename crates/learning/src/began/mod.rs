@@ -1,0 +1,79 @@
+//! Unsupervised training of the encoder as the discriminator of a BEGAN (eq. 1 and 2; Berthelot et al. 2017).
+
+mod sheet;
+mod trainer;
+
+pub use sheet::Sheet;
+pub use trainer::{StepRecord, train};
+
+use network::{DecoderConfig, EncoderConfig};
+use serde::{Deserialize, Serialize};
+
+/// Steps at one picture size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// Side of the pictures, 64 or 128 pixels.
+    pub side: usize,
+    /// Steps.
+    pub steps: u32,
+}
+
+/// Settings of the training; the defaults are the paper's where it gives them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BeganConfig {
+    /// Table I.
+    pub encoder: EncoderConfig,
+    /// Table II.
+    pub decoder: DecoderConfig,
+    /// Picture sizes, in order.
+    pub phases: Vec<Phase>,
+    /// Pictures per step.
+    pub batch: usize,
+    /// Adam's rate for discriminator and generator.
+    pub learning_rate: f64,
+    /// γ: the wanted ratio E[L(G(z))] / E[L(x)], in [0, 1].
+    pub gamma: f32,
+    /// λ: how fast k follows the balance.
+    pub lambda: f32,
+    /// Steps between checkpoints and sheets.
+    pub checkpoint_every: u32,
+    /// Seed of weights, order, mirroring and z.
+    pub seed: u64,
+}
+
+impl Default for BeganConfig {
+    fn default() -> Self {
+        Self {
+            encoder: EncoderConfig::default(),
+            decoder: DecoderConfig::default(),
+            phases: vec![Phase { side: 64, steps: 20_000 }, Phase { side: 128, steps: 10_000 }],
+            batch: 16,
+            learning_rate: 1e-4,
+            gamma: 0.5,
+            lambda: 0.001,
+            checkpoint_every: 100,
+            seed: 0,
+        }
+    }
+}
+
+impl BeganConfig {
+    /// Steps of all phases.
+    pub fn steps(&self) -> u32 {
+        self.phases.iter().map(|phase| phase.steps).sum()
+    }
+
+    /// Side of the pictures at a step (counted from 0), and whether a phase begins with it.
+    fn side_at(&self, step: u32) -> Option<(usize, bool)> {
+        let mut first = 0;
+        for phase in &self.phases {
+            if step < first + phase.steps {
+                return Some((phase.side, step == first));
+            }
+            first += phase.steps;
+        }
+        None
+    }
+}
