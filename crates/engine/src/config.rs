@@ -120,10 +120,10 @@ impl Default for SmoothingConfig {
 }
 
 /// What may change while the engine runs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LiveParams {
-    /// Detection.
-    pub detector: vision::DetectorConfig,
+    /// Faces with a detector's score below this are not seen, 0..=1.
+    pub score_threshold: f32,
     /// Which faces are judged when.
     pub scheduler: SchedulerConfig,
     /// How judgements are merged over time.
@@ -135,20 +135,29 @@ pub struct LiveParams {
 #[error("{name} is {value}, but must be {range}")]
 pub struct ConfigError {
     /// Path of the option, as in YAML.
-    pub name: &'static str,
+    pub name: String,
     /// What was given.
     pub value: String,
     /// What is allowed, in words.
     pub range: &'static str,
 }
 
-fn within(name: &'static str, value: f32, low: f32, high: f32, range: &'static str) -> Result<(), ConfigError> {
-    // NaN is in no range.
-    if (low..=high).contains(&value) { Ok(()) } else { Err(ConfigError { name, value: value.to_string(), range }) }
+fn refused(name: &str, value: impl ToString, range: &'static str) -> ConfigError {
+    ConfigError { name: name.to_owned(), value: value.to_string(), range }
 }
 
-fn count(name: &'static str, value: usize, low: usize, high: usize, range: &'static str) -> Result<(), ConfigError> {
-    if (low..=high).contains(&value) { Ok(()) } else { Err(ConfigError { name, value: value.to_string(), range }) }
+/// The same with the option's place in front.
+fn of(section: &str, error: vision::ConfigError) -> ConfigError {
+    refused(&format!("{section}.{}", error.name), error.value, error.range)
+}
+
+fn within(name: &str, value: f32, low: f32, high: f32, range: &'static str) -> Result<(), ConfigError> {
+    // NaN is in no range.
+    if (low..=high).contains(&value) { Ok(()) } else { Err(refused(name, value, range)) }
+}
+
+fn count(name: &str, value: usize, low: usize, high: usize, range: &'static str) -> Result<(), ConfigError> {
+    if (low..=high).contains(&value) { Ok(()) } else { Err(refused(name, value, range)) }
 }
 
 impl SchedulerConfig {
@@ -191,6 +200,7 @@ impl LiveParams {
     /// # Errors
     /// The first option that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        within("detector.score_threshold", self.score_threshold, 0.0, 1.0, "between 0 and 1")?;
         self.scheduler.validate()?;
         self.smoothing.validate()
     }
@@ -202,6 +212,8 @@ impl EngineConfig {
     /// # Errors
     /// The first option that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        self.detector.validate().map_err(|error| of("detector", error))?;
+        self.tracker.validate().map_err(|error| of("tracker", error))?;
         self.live().validate()?;
         self.training.validate()?;
         count("threads", self.threads, 0, 1024, "between 0 (all cores) and 1024")?;
@@ -211,7 +223,11 @@ impl EngineConfig {
 
     /// The part that may change while the engine runs.
     pub fn live(&self) -> LiveParams {
-        LiveParams { detector: self.detector.clone(), scheduler: self.scheduler, smoothing: self.smoothing }
+        LiveParams {
+            score_threshold: self.detector.score_threshold,
+            scheduler: self.scheduler,
+            smoothing: self.smoothing,
+        }
     }
 }
 
@@ -246,8 +262,7 @@ mod tests {
             let message = config.validate().unwrap_err().to_string();
             assert!(message.contains("scheduler.refresh_hz") && message.contains("between 0.1 and 60 Hz"), "{message}");
         }
-        let mut config = EngineConfig::default();
-        config.training_threads = 0;
+        let config = EngineConfig { training_threads: 0, ..EngineConfig::default() };
         assert_eq!(config.validate().unwrap_err().name, "training_threads");
     }
 }

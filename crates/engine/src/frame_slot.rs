@@ -19,10 +19,7 @@ struct State<T> {
 
 impl<T> Default for FrameSlot<T> {
     fn default() -> Self {
-        Self {
-            state: Mutex::new(State { item: None, put: 0, dropped: 0, closed: false }),
-            filled: Condvar::new(),
-        }
+        Self { state: Mutex::new(State { item: None, put: 0, dropped: 0, closed: false }), filled: Condvar::new() }
     }
 }
 

@@ -10,19 +10,50 @@ mod capture;
 mod config;
 mod crops;
 mod engine;
+#[cfg(test)]
+mod engine_tests;
 mod error;
 mod frame_slot;
 mod heads;
 mod judge;
+mod launch;
 mod pipeline;
+#[cfg(test)]
+mod pipeline_tests;
 mod scheduler;
 mod smoothing;
 mod stats;
+#[cfg(test)]
+mod testing;
 mod threads;
 mod types;
 mod vision_stage;
+mod waiting;
 
-pub use crate::capture::{Captured, TrackSelector};
+// Teaching.
+mod admission;
+mod board;
+mod desk;
+mod disk;
+mod learner;
+mod manifest;
+#[cfg(test)]
+mod model_testing;
+mod parts;
+mod promise;
+mod queue;
+mod sample_index;
+mod samples;
+mod state;
+mod store;
+mod store_error;
+mod task_error;
+mod tasks;
+mod trainer;
+mod transfer;
+mod workshop;
+
+pub use crate::capture::{CaptureError, Captured, TrackSelector};
 pub use crate::config::{ConfigError, EngineConfig, LiveParams, SchedulerConfig, SmoothingConfig, TeachingConfig};
 pub use crate::crops::{CropError, ImageSource, SampleImage};
 pub use crate::engine::Engine;
@@ -34,3 +65,14 @@ pub use crate::scheduler::{Candidate, Scheduler};
 pub use crate::smoothing::Smoother;
 pub use crate::stats::{Memory, StageLatency, Stats};
 pub use crate::types::{Attribute, Face, Frame, FrameLatency, FrameResult, Stamp};
+
+pub use crate::learner::Learner;
+pub use crate::manifest::{ColumnRecord, EncoderRecord, MANIFEST, Manifest, SCHEMA, SourceRecord, TaughtManifest};
+pub use crate::samples::{SampleCounts, SampleError, SampleStore};
+pub use crate::state::StateStore;
+pub use crate::store::ModelStore;
+pub use crate::store_error::StoreError;
+pub use crate::tasks::{
+    AddTask, Exported, Imported, LabelledFace, Promise, RemoveTask, Removed, Stored, TaskError, TaskEvent, TaskState,
+    TaskStatus, TaskTicket, TrainingOutcome,
+};

@@ -1,0 +1,306 @@
+//! "This face, for three seconds": crops collected from a live track.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use learning::Face;
+use vision::TrackId;
+
+use crate::samples::SampleCounts;
+use crate::vision_stage::{Seen, SeenFace};
+
+/// Whose crops are collected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrackSelector {
+    /// The largest face in the frame when the capture begins; the capture then stays with that track.
+    Largest,
+    /// One track.
+    Id(TrackId),
+}
+
+/// What a capture brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Captured {
+    /// Crops stored by this call.
+    pub captured: u32,
+    /// Labels of the task that have samples now, with their counts.
+    pub counts: SampleCounts,
+}
+
+/// Why a capture brought nothing.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaptureError {
+    /// The id names no face that is followed now.
+    #[error("no face with track id {id} is in view; in view: {}. Read the id from `attributes`, or use \"largest\"", listed(.live))]
+    UnknownTrack {
+        /// The id asked for.
+        id: TrackId,
+        /// Ids of the faces followed now.
+        live: Vec<TrackId>,
+    },
+    /// No frame came in.
+    #[error(
+        "no picture came from the camera in {0:.1} s; check that images are published on the topic the node listens to"
+    )]
+    NoFrames(f32),
+    /// No face, or none that can be judged.
+    #[error("no face of sufficient quality was seen in {0:.1} s; come closer, face the camera, or give more light")]
+    NothingSeen(f32),
+    /// Count or time are out of range.
+    #[error("{name} is {value}, but must be {range}")]
+    Range {
+        /// What is out of range.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// The engine shuts down.
+    #[error("the capture was ended because the engine shuts down")]
+    Closed,
+}
+
+fn listed(live: &[TrackId]) -> String {
+    let ids: Vec<String> = live.iter().map(ToString::to_string).collect();
+    if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
+}
+
+/// Where the vision thread lays the faces of each frame, and captures pick theirs up.
+#[derive(Debug, Default)]
+pub(crate) struct CaptureDesk {
+    state: Mutex<Desk>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Desk {
+    /// Grows with every frame; 0 before the first.
+    frame: u64,
+    faces: Vec<OnDesk>,
+    live: Vec<TrackId>,
+    closed: bool,
+}
+
+#[derive(Debug, Clone)]
+struct OnDesk {
+    track: TrackId,
+    area: f32,
+    quality: f32,
+    crop: Face,
+}
+
+impl CaptureDesk {
+    fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lays out the faces of a new frame.
+    pub(crate) fn offer(&self, seen: &Seen) {
+        let on_desk = |face: &SeenFace| {
+            Some(OnDesk {
+                track: face.track.clone(),
+                area: face.roi.area(),
+                quality: face.quality.overall,
+                crop: Arc::clone(face.crop.as_ref()?),
+            })
+        };
+        let mut desk = self.lock();
+        desk.frame += 1;
+        desk.faces = seen.faces.iter().filter_map(on_desk).collect();
+        desk.live.clone_from(&seen.live);
+        drop(desk);
+        self.changed.notify_all();
+    }
+
+    /// Ends every capture.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Collects crops of one track, spread over the time, one a frame at most, until there are `count` or the time is up.
+    ///
+    /// Faces below `min_quality` are left out. It ends early, with what there is, when the track is lost.
+    pub(crate) fn collect(
+        &self,
+        selector: TrackSelector,
+        count: u32,
+        time: Duration,
+        min_quality: f32,
+    ) -> Result<Vec<Face>, CaptureError> {
+        let limits = |name, value: String, range| Err(CaptureError::Range { name, value, range });
+        if !(1..=200).contains(&count) {
+            return limits("count", count.to_string(), "1 to 200 crops");
+        }
+        let seconds = time.as_secs_f32();
+        if !(0.1..=60.0).contains(&seconds) {
+            return limits("seconds", seconds.to_string(), "0.1 to 60 s");
+        }
+
+        let start = Instant::now();
+        let mut crops: Vec<Face> = vec![];
+        let mut track = match selector {
+            TrackSelector::Largest => None,
+            TrackSelector::Id(id) => Some(id),
+        };
+        let mut desk = self.lock();
+        // What lies on the desk may be old: the first crop comes from the next frame.
+        let mut done = desk.frame;
+        let before = desk.frame;
+        loop {
+            if desk.closed {
+                return Err(CaptureError::Closed);
+            }
+            let elapsed = start.elapsed();
+            if desk.frame != done {
+                done = desk.frame;
+                if track.is_none() {
+                    let good = desk.faces.iter().filter(|face| face.quality >= min_quality);
+                    track = good.max_by(|a, b| a.area.total_cmp(&b.area)).map(|face| face.track.clone());
+                }
+                if let Some(id) = &track {
+                    if !desk.live.contains(id) {
+                        return if crops.is_empty() {
+                            Err(CaptureError::UnknownTrack { id: id.clone(), live: desk.live.clone() })
+                        } else {
+                            Ok(crops)
+                        };
+                    }
+                    // The n-th crop is due after n shares of the time.
+                    let due = elapsed >= time.mul_f32(crops.len() as f32 / count as f32);
+                    let face = desk.faces.iter().find(|face| face.track == *id && face.quality >= min_quality);
+                    if let Some(face) = face.filter(|_| due) {
+                        crops.push(Arc::clone(&face.crop));
+                    }
+                }
+            }
+            if crops.len() == count as usize {
+                return Ok(crops);
+            }
+            let Some(left) = time.checked_sub(elapsed).filter(|left| !left.is_zero()) else { break };
+            desk = self.changed.wait_timeout(desk, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        match crops.is_empty() {
+            false => Ok(crops),
+            true if done == before => Err(CaptureError::NoFrames(seconds)),
+            true => Err(CaptureError::NothingSeen(seconds)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::testing::{seen, track};
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Lays out frames until the capture is over; returns what it brought.
+    fn capture(
+        selector: TrackSelector,
+        count: u32,
+        time: Duration,
+        mut frame: impl FnMut(u64) -> Seen + Send,
+    ) -> Result<Vec<Face>, CaptureError> {
+        let desk = CaptureDesk::default();
+        thread::scope(|scope| {
+            let captured = scope.spawn(|| desk.collect(selector, count, time, 0.1));
+            let mut number = 0;
+            while !captured.is_finished() {
+                desk.offer(&frame(number));
+                number += 1;
+                thread::sleep(Duration::from_millis(1));
+            }
+            captured.join().unwrap()
+        })
+    }
+
+    #[test]
+    fn the_largest_face_is_followed_even_when_another_grows_larger() {
+        let crops = capture(TrackSelector::Largest, 8, Duration::from_millis(100), |number| {
+            seen(number as f64, &[(track(0), 40.0, 0.9), (track(1), 30.0 + number as f32, 0.9)])
+        })
+        .unwrap();
+        // The test crops' first pixel tells the track's number.
+        assert!(crops.iter().all(|crop| crop[0] == crops[0][0]));
+    }
+
+    #[test]
+    fn no_frame_gives_two_crops() {
+        let crops = capture(TrackSelector::Id(track(3)), 12, Duration::from_millis(200), |number| {
+            let mut seen = seen(number as f64, &[(track(3), 40.0, 0.9)]);
+            seen.faces[0].crop = Some(number.to_le_bytes().into());
+            seen
+        })
+        .unwrap();
+        let distinct: std::collections::BTreeSet<&Face> = crops.iter().collect();
+        assert_eq!(distinct.len(), crops.len());
+        assert!((1..=12).contains(&crops.len()));
+    }
+
+    #[test]
+    fn a_track_that_is_not_in_view_is_refused_with_those_that_are() {
+        let error = capture(TrackSelector::Id(track(7)), 5, LONG, |number| {
+            seen(number as f64, &[(track(1), 40.0, 0.9), (track(2), 20.0, 0.9)])
+        })
+        .unwrap_err();
+        assert_eq!(error, CaptureError::UnknownTrack { id: track(7), live: vec![track(1), track(2)] });
+        let message = error.to_string();
+        assert!([track(1), track(2), track(7)].iter().all(|id| message.contains(&id.to_string())), "{message}");
+    }
+
+    #[test]
+    fn a_track_that_is_lost_ends_the_capture_with_what_there_is() {
+        let crop: Face = vec![7; 4].into();
+        let crops = capture(TrackSelector::Id(track(1)), 200, LONG, |number| {
+            // One is held here, one by the desk: a third is in the capture's hands.
+            let taken = Arc::strong_count(&crop) > 2;
+            let present = [(track(1), 40.0, 0.9)];
+            let mut seen = seen(number as f64, if taken { &[] } else { &present });
+            for face in &mut seen.faces {
+                face.crop = Some(Arc::clone(&crop));
+            }
+            seen
+        })
+        .unwrap();
+        assert!((1..200).contains(&crops.len()));
+    }
+
+    #[test]
+    fn an_empty_scene_and_a_face_too_poor_to_judge_bring_nothing() {
+        let time = Duration::from_millis(100);
+        for faces in [vec![], vec![(track(1), 40.0, 0.05)]] {
+            let error = capture(TrackSelector::Largest, 5, time, |number| seen(number as f64, &faces)).unwrap_err();
+            assert!(matches!(error, CaptureError::NothingSeen(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn without_a_camera_the_message_says_so() {
+        let error = CaptureDesk::default().collect(TrackSelector::Largest, 5, Duration::from_millis(100), 0.1);
+        assert!(matches!(error, Err(CaptureError::NoFrames(_))));
+    }
+
+    #[test]
+    fn counts_and_times_out_of_range_are_refused_at_once() {
+        let desk = CaptureDesk::default();
+        for (count, time) in [(0, LONG), (201, LONG), (5, Duration::ZERO), (5, Duration::from_secs(61))] {
+            let error = desk.collect(TrackSelector::Largest, count, time, 0.1).unwrap_err();
+            assert!(matches!(error, CaptureError::Range { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn closing_the_desk_ends_a_capture_that_waits() {
+        let desk = CaptureDesk::default();
+        thread::scope(|scope| {
+            let captured = scope.spawn(|| desk.collect(TrackSelector::Largest, 5, LONG, 0.1));
+            desk.close();
+            assert_eq!(captured.join().unwrap(), Err(CaptureError::Closed));
+        });
+    }
+}

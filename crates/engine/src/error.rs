@@ -1,0 +1,37 @@
+//! What can go wrong when the engine starts or a frame is processed.
+
+use network::DeviceError;
+use vision::DetectError;
+
+use crate::ConfigError;
+use crate::store_error::StoreError;
+use crate::tasks::TaskError;
+
+/// The engine cannot start, or a frame cannot be processed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// An option is out of its range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The model or the taught tasks cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The device asked for cannot be used.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The face detector cannot be opened, or refuses a frame.
+    #[error("face detection: {0}")]
+    Detect(#[from] DetectError),
+    /// The teaching half cannot start.
+    #[error(transparent)]
+    Tasks(#[from] TaskError),
+    /// The system gives no thread.
+    #[error("cannot start the {name} thread: {source}")]
+    Thread {
+        /// Which one.
+        name: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}

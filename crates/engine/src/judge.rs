@@ -1,0 +1,72 @@
+//! The network behind a small interface, so that neither threads nor tests depend on its backend.
+
+use std::sync::Arc;
+
+use network::{NetworkBackend, ProgressiveNetwork, TaskName, faces_to_tensor, rows};
+use rayon::ThreadPool;
+
+use crate::{FrameSlot, NetworkUpdate, TaskHead};
+
+/// What one column says of one face in one frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The task.
+    pub task: TaskName,
+    /// Version of the column that answered.
+    pub version: u32,
+    /// Calibrated, one per label; together with `unknown` they sum to 1.
+    pub probabilities: Vec<f32>,
+    /// Share kept back for "none of the labels", [0, 1].
+    pub unknown: f32,
+}
+
+/// Judges batches of aligned faces.
+pub(crate) trait Judge: Send {
+    /// One list per face, in the order of `faces` (each 128×128 grey).
+    fn judge(&mut self, faces: &[&[u8]]) -> Vec<Vec<Judgement>>;
+}
+
+/// A network that may be exchanged between two batches.
+pub(crate) struct NetworkJudge<B: NetworkBackend> {
+    network: ProgressiveNetwork<B>,
+    heads: Vec<TaskHead>,
+    device: B::Device,
+    updates: Arc<FrameSlot<NetworkUpdate<B>>>,
+    pool: ThreadPool,
+}
+
+impl<B: NetworkBackend> NetworkJudge<B> {
+    pub(crate) fn new(
+        initial: NetworkUpdate<B>,
+        device: B::Device,
+        updates: Arc<FrameSlot<NetworkUpdate<B>>>,
+        pool: ThreadPool,
+    ) -> Self {
+        Self { network: initial.network, heads: initial.heads, device, updates, pool }
+    }
+}
+
+impl<B: NetworkBackend> Judge for NetworkJudge<B> {
+    fn judge(&mut self, faces: &[&[u8]]) -> Vec<Vec<Judgement>> {
+        if let Some(update) = self.updates.try_take() {
+            self.network = update.network;
+            self.heads = update.heads;
+        }
+        let mut judged: Vec<Vec<Judgement>> = vec![vec![]; faces.len()];
+        if faces.is_empty() || self.heads.is_empty() {
+            return judged;
+        }
+        let answers: Vec<(TaskName, Vec<Vec<f32>>)> = self.pool.install(|| {
+            let logits = self.network.forward(faces_to_tensor::<B>(faces, &self.device));
+            logits.into_iter().map(|(task, logits)| (task, rows(logits))).collect()
+        });
+        for (task, answers) in answers {
+            let Some(head) = self.heads.iter().find(|head| head.name == task) else { continue };
+            for (face, logits) in judged.iter_mut().zip(answers) {
+                let (probabilities, unknown) = head.calibration.posterior(&logits);
+                face.push(Judgement { task: task.clone(), version: head.version, probabilities, unknown });
+            }
+        }
+        judged
+    }
+}

@@ -1,0 +1,168 @@
+//! The two loops of the engine and what they share.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+
+use crate::capture::CaptureDesk;
+use crate::judge::Judge;
+use crate::pipeline::{answer, latency, pixels};
+use crate::smoothing::Smoother;
+use crate::stats::{Meter, Stage};
+use crate::types::{Frame, FrameResult};
+use crate::vision_stage::VisionStage;
+use crate::waiting::WaitingRoom;
+use crate::{EngineError, FrameSlot, LiveParams};
+
+/// A frame and when it came in.
+pub(crate) struct Arrived {
+    pub(crate) frame: Frame,
+    pub(crate) at: Instant,
+}
+
+/// What vision, network and callers share. No two of its locks are held at once.
+pub(crate) struct Shared {
+    pub(crate) frames: FrameSlot<Arrived>,
+    pub(crate) waiting: WaitingRoom,
+    pub(crate) smoother: Mutex<Smoother>,
+    pub(crate) meter: Mutex<Meter>,
+    pub(crate) desk: CaptureDesk,
+    /// In force; a change is taken over with the next frame.
+    pub(crate) live: Mutex<LiveParams>,
+    pub(crate) keep_images: AtomicBool,
+    pub(crate) results: (Sender<FrameResult>, Receiver<FrameResult>),
+    /// Why a thread ended that should not have.
+    pub(crate) failure: Mutex<Option<String>>,
+}
+
+/// A poisoned lock is taken all the same: the thread that panicked has reported it, and the state is replaced as a whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Lets every thread go.
+    pub(crate) fn close(&self) {
+        self.frames.close();
+        self.waiting.close();
+        self.desk.close();
+    }
+
+    /// Gives an answer out; when nobody takes them, the oldest goes.
+    fn publish(&self, result: FrameResult) {
+        let (sender, receiver) = &self.results;
+        let mut result = result;
+        while let Err(TrySendError::Full(refused)) = sender.try_send(result) {
+            if receiver.try_recv().is_ok() {
+                lock(&self.meter).results_dropped += 1;
+            }
+            result = refused;
+        }
+    }
+}
+
+/// Starts a thread that reports a panic instead of vanishing silently.
+pub(crate) fn spawn(
+    name: &'static str,
+    shared: &Arc<Shared>,
+    body: impl FnOnce(&Shared) + Send + 'static,
+) -> Result<JoinHandle<()>, EngineError> {
+    let shared = Arc::clone(shared);
+    let run = move || {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&shared))) {
+            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            let failure = format!("the {name} thread ended: {}", said.unwrap_or("unknown reason"));
+            tracing::error!("{failure}");
+            *lock(&shared.failure) = Some(failure);
+        }
+    };
+    thread::Builder::new().name(name.into()).spawn(run).map_err(|source| EngineError::Thread { name, source })
+}
+
+/// Frame by frame: detect, track, align, answer. Never waits for the network.
+pub(crate) fn vision_loop(shared: &Shared, mut stage: VisionStage) {
+    let mut threshold = lock(&shared.live).score_threshold;
+    let mut failures: u64 = 0;
+    while let Some(Arrived { frame, at }) = shared.frames.take() {
+        let wanted = lock(&shared.live).score_threshold;
+        if wanted != threshold {
+            threshold = wanted;
+            stage.set_score_threshold(threshold);
+        }
+        let seen = match stage.see(&frame.image, frame.stamp) {
+            Ok(seen) => seen,
+            Err(error) => {
+                // Each frame may fail in the same way: not a line for each.
+                if failures.is_power_of_two() || failures == 0 {
+                    tracing::warn!(%error, failures = failures + 1, "a frame could not be processed");
+                }
+                failures += 1;
+                lock(&shared.meter).frames_failed += 1;
+                continue;
+            }
+        };
+        shared.waiting.offer(&seen);
+        shared.desk.offer(&seen);
+        let latency = latency(&seen, at);
+        let detector = stage.detector();
+        let faces = {
+            let mut smoother = lock(&shared.smoother);
+            smoother.retain(|track| seen.is_live(track));
+            answer(seen, &smoother)
+        };
+        {
+            let mut meter = lock(&shared.meter);
+            let now = Instant::now();
+            meter.stage(Stage::Detect, latency.detect);
+            meter.stage(Stage::Track, latency.track);
+            meter.stage(Stage::Align, latency.align);
+            meter.stage(Stage::Total, now.saturating_duration_since(at));
+            meter.frame(now, at, faces.len());
+        }
+        let Frame { image, stamp, frame_id } = frame;
+        let image = shared.keep_images.load(Ordering::Relaxed).then(|| Arc::new(image));
+        shared.publish(FrameResult { stamp, frame_id, faces, detector, image, latency });
+    }
+}
+
+/// Batch by batch: judge the faces that are due, add to their posteriors.
+pub(crate) fn network_loop(shared: &Shared, mut judge: Box<dyn Judge>) {
+    while let Some(batch) = shared.waiting.next_batch() {
+        let start = Instant::now();
+        let judged = judge.judge(&pixels(&batch));
+        let thought = start.elapsed();
+        {
+            let mut smoother = lock(&shared.smoother);
+            for (face, judgements) in batch.iter().zip(judged) {
+                smoother.add(face.track.clone(), face.stamp, face.quality, &judgements);
+            }
+        }
+        let mut meter = lock(&shared.meter);
+        meter.stage(Stage::Network, thought);
+        meter.stage(Stage::Smooth, start.elapsed().saturating_sub(thought));
+        meter.evaluated(Instant::now(), batch.len());
+    }
+}
+
+/// Waits for threads, but not longer than `patience` in all; names those that are still busy.
+pub(crate) fn join(threads: Vec<(&'static str, JoinHandle<()>)>, patience: Duration) -> Vec<&'static str> {
+    let deadline = Instant::now() + patience;
+    let mut busy = vec![];
+    for (name, thread) in threads {
+        // The standard library has no join with a time limit.
+        while !thread.is_finished() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(2));
+        }
+        if thread.is_finished() {
+            // A panic has been reported by the thread itself.
+            let _ = thread.join();
+        } else {
+            busy.push(name);
+        }
+    }
+    busy
+}

@@ -1,0 +1,162 @@
+//! Faces that wait for the network, each in its newest frame.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use learning::Face as FacePixels;
+use vision::TrackId;
+
+use crate::SchedulerConfig;
+use crate::scheduler::{Candidate, Scheduler};
+use crate::types::Stamp;
+use crate::vision_stage::Seen;
+
+/// A face to judge.
+#[derive(Debug, Clone)]
+pub(crate) struct DueFace {
+    pub(crate) track: TrackId,
+    pub(crate) stamp: Stamp,
+    pub(crate) quality: f32,
+    pub(crate) crop: FacePixels,
+}
+
+/// One face per live track; a newer frame replaces what the network has not come to.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    scheduler: Scheduler,
+    faces: BTreeMap<TrackId, DueFace>,
+}
+
+impl Waiting {
+    pub(crate) fn new(config: SchedulerConfig) -> Self {
+        Self { scheduler: Scheduler::new(config), faces: BTreeMap::new() }
+    }
+
+    pub(crate) fn set_config(&mut self, config: SchedulerConfig) {
+        self.scheduler.set_config(config);
+    }
+
+    /// Takes the faces of a new frame, and forgets tracks that died.
+    pub(crate) fn offer(&mut self, seen: &Seen) {
+        self.scheduler.retain(|track| seen.is_live(track));
+        self.faces.retain(|track, _| seen.is_live(track));
+        for face in &seen.faces {
+            let Some(crop) = &face.crop else { continue };
+            let due = DueFace {
+                track: face.track.clone(),
+                stamp: seen.stamp,
+                quality: face.quality.overall,
+                crop: Arc::clone(crop),
+            };
+            self.faces.insert(face.track.clone(), due);
+        }
+    }
+
+    /// The next batch; empty when no face is due.
+    pub(crate) fn next_batch(&mut self) -> Vec<DueFace> {
+        let candidate = |face: &DueFace| Candidate {
+            track: face.track.clone(),
+            stamp: face.stamp.seconds(),
+            quality: face.quality,
+        };
+        let candidates: Vec<Candidate> = self.faces.values().map(candidate).collect();
+        let chosen = self.scheduler.select(&candidates);
+        chosen.iter().filter_map(|track| self.faces.remove(track)).collect()
+    }
+}
+
+/// [`Waiting`] between two threads.
+#[derive(Debug)]
+pub(crate) struct WaitingRoom {
+    state: Mutex<(Waiting, bool)>,
+    offered: Condvar,
+}
+
+impl WaitingRoom {
+    pub(crate) fn new(config: SchedulerConfig) -> Self {
+        Self { state: Mutex::new((Waiting::new(config), false)), offered: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Waiting, bool)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_config(&self, config: SchedulerConfig) {
+        self.lock().0.set_config(config);
+    }
+
+    pub(crate) fn offer(&self, seen: &Seen) {
+        self.lock().0.offer(seen);
+        self.offered.notify_one();
+    }
+
+    /// Waits until a face is due; `None` once the room is closed.
+    pub(crate) fn next_batch(&self) -> Option<Vec<DueFace>> {
+        let mut state = self.lock();
+        loop {
+            if state.1 {
+                return None;
+            }
+            let batch = state.0.next_batch();
+            if !batch.is_empty() {
+                return Some(batch);
+            }
+            state = self.offered.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.lock().1 = true;
+        self.offered.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{seen, track};
+
+    fn waiting(max_batch: usize) -> Waiting {
+        Waiting::new(SchedulerConfig { refresh_hz: 2.0, max_batch, min_quality: 0.1 })
+    }
+
+    #[test]
+    fn a_newer_frame_replaces_a_face_that_still_waits() {
+        let mut waiting = waiting(4);
+        for stamp in [1.0, 1.1, 1.2] {
+            waiting.offer(&seen(stamp, &[(track(0), 40.0, 0.9)]));
+        }
+        let batch = waiting.next_batch();
+        assert_eq!(batch.len(), 1);
+        assert_eq!(batch[0].stamp, Stamp::from_seconds(1.2));
+        assert!(waiting.next_batch().is_empty());
+    }
+
+    #[test]
+    fn faces_of_one_frame_go_in_one_batch_and_the_rest_in_the_next() {
+        let mut waiting = waiting(2);
+        waiting.offer(&seen(1.0, &[(track(0), 40.0, 0.5), (track(1), 40.0, 0.9), (track(2), 40.0, 0.7)]));
+        let tracks = |batch: Vec<DueFace>| batch.into_iter().map(|face| face.track).collect::<Vec<_>>();
+        assert_eq!(tracks(waiting.next_batch()), [track(1), track(2)]);
+        assert_eq!(tracks(waiting.next_batch()), [track(0)]);
+        assert!(waiting.next_batch().is_empty());
+    }
+
+    #[test]
+    fn a_face_whose_track_died_is_not_judged() {
+        let mut waiting = waiting(2);
+        waiting.offer(&seen(1.0, &[(track(0), 40.0, 0.5)]));
+        waiting.offer(&seen(9.0, &[]));
+        assert!(waiting.next_batch().is_empty());
+    }
+
+    #[test]
+    fn closing_the_room_frees_the_network_thread() {
+        let room = WaitingRoom::new(SchedulerConfig::default());
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| room.next_batch());
+            room.close();
+            assert!(waits.join().unwrap().is_none());
+        });
+    }
+}
