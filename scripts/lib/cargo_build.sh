@@ -9,7 +9,7 @@ shift 2
 # A shell that sourced the result of an earlier build, and colcon, which copies one path list to the other, would otherwise
 # make r2r generate everything again; and two stages would give it every interface twice.
 for variable in AMENT_PREFIX_PATH CMAKE_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH; do
-  for folder in "$install" "${stage%/*}"/stage-*; do fa_strip "$variable" "$folder"; done
+  for folder in "$install" "${stage%/*}"/stage-* "${FACE_ATTRIBUTES_PREFIX:-$install}"/stage-*; do fa_strip "$variable" "$folder"; done
 done
 fa_use_stage "$stage"
 exec "$@"
