@@ -52,7 +52,8 @@ fa_interface_hash() {
       printf '%s\n' "${ROS_DISTRO:-}"
       for fa_file in msg/*.msg srv/*.srv; do
         printf '%s\n' "$fa_file"
-        cat "$fa_file"
+        # An edited comment is no reason to generate for minutes. A line with quotes may hold a # that is no comment.
+        sed -e "/[\"']/!s/[[:space:]]*#.*//" -e '/^[[:space:]]*$/d' "$fa_file"
       done
     } | sha256sum | cut -c1-12
   )
