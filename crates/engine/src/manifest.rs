@@ -1,0 +1,348 @@
+//! `manifest.yaml`: what a model consists of, and what the taught tasks beside it are.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use learning::{Accuracy, Calibration};
+use network::{ColumnConfig, EncoderConfig, Label, TaskName};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::disk::is_plain_name;
+use crate::store_error::{StoreError, list};
+
+/// Name of a manifest in its folder.
+pub const MANIFEST: &str = "manifest.yaml";
+/// Schema of [`Manifest`] and [`TaughtManifest`] that this program reads and writes.
+pub const SCHEMA: u32 = 1;
+
+// A manifest of thousands of columns is smaller; an imported folder may hold anything.
+const MAX_MANIFEST_BYTES: u64 = 8 << 20;
+
+/// A model that ships: one encoder and its columns.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The model's name.
+    pub name: String,
+    /// Licence of the weights, an SPDX expression or words.
+    pub licence: String,
+    /// The encoder that all columns share.
+    pub encoder: EncoderRecord,
+    /// Columns, each after its sources.
+    pub columns: Vec<ColumnRecord>,
+}
+
+/// Tasks taught on a model, kept apart from it; also what an exported task consists of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaughtManifest {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Name of the model that the tasks were taught on, for messages.
+    pub model: String,
+    /// SHA-256 of that model's encoder file, hexadecimal.
+    pub encoder_sha256: String,
+    /// Columns, each after its sources among them; other sources are the model's.
+    pub columns: Vec<ColumnRecord>,
+}
+
+/// The encoder's file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderRecord {
+    /// File name beside the manifest.
+    pub file: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Its sizes.
+    pub config: EncoderConfig,
+}
+
+/// A column that feeds another one, and the weights it had then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceRecord {
+    /// Name of the column.
+    pub name: TaskName,
+    /// SHA-256 of its file at the time of training, hexadecimal.
+    pub sha256: String,
+}
+
+/// One task's column.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnRecord {
+    /// The task.
+    pub name: TaskName,
+    /// Labels, in the order of the column's outputs.
+    pub labels: Vec<Label>,
+    /// Columns that feed this one, in the order of its adapters.
+    pub sources: Vec<SourceRecord>,
+    /// Later tasks may draw from it.
+    pub transferable: bool,
+    /// Kept as a source only: it does not answer.
+    #[serde(default)]
+    pub silent: bool,
+    /// Set on a silent older version: the task that has a newer column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<TaskName>,
+    /// Starts at 1, grows at each training.
+    pub version: u32,
+    /// File name beside the manifest.
+    pub file: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Its sizes.
+    pub config: ColumnConfig,
+    /// From logits to probabilities.
+    pub calibration: Calibration,
+    /// Accuracy on held-back samples, when it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Accuracy>,
+    /// Where the data came from and under which terms, one line each.
+    #[serde(default)]
+    pub provenance: Vec<String>,
+    /// Samples that the column was trained with, one count per label.
+    pub samples: Vec<u32>,
+    /// Time that the training took, in seconds.
+    pub training_seconds: f32,
+}
+
+impl ColumnRecord {
+    /// A first version that answers and may be drawn from. File, digests and version are filled in when it is stored.
+    pub fn new(
+        name: TaskName,
+        labels: Vec<Label>,
+        sources: &[TaskName],
+        config: ColumnConfig,
+        calibration: Calibration,
+    ) -> Self {
+        let sources = sources.iter().map(|name| SourceRecord { name: name.clone(), sha256: String::new() }).collect();
+        Self {
+            samples: vec![0; labels.len()],
+            name,
+            labels,
+            sources,
+            transferable: true,
+            silent: false,
+            replaced_by: None,
+            version: 1,
+            file: String::new(),
+            sha256: String::new(),
+            config,
+            calibration,
+            metrics: None,
+            provenance: Vec::new(),
+            training_seconds: 0.0,
+        }
+    }
+
+    /// Names of the sources, in the order of the adapters.
+    pub fn source_names(&self) -> Vec<TaskName> {
+        self.sources.iter().map(|source| source.name.clone()).collect()
+    }
+
+    /// Whether the column draws from another one.
+    pub fn draws_from(&self, name: &TaskName) -> bool {
+        self.sources.iter().any(|source| source.name == *name)
+    }
+
+    /// `name@version`, as services report it.
+    pub fn id(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+
+    fn validate(&self, path: &Path, encoder: &EncoderConfig) -> Result<(), StoreError> {
+        let wrong = |key, expected: String, found: String| {
+            Err(StoreError::Record {
+                path: path.to_path_buf(),
+                column: self.name.clone(),
+                key,
+                expected: expected.into(),
+                found: found.into(),
+            })
+        };
+        if self.labels.len() < 2 {
+            return wrong("labels", "at least two".into(), self.labels.len().to_string());
+        }
+        if self.labels.iter().collect::<BTreeSet<_>>().len() != self.labels.len() {
+            return wrong("labels", "distinct ones".into(), list(&self.labels));
+        }
+        if self.config.classes != self.labels.len() {
+            return wrong("config.classes", self.labels.len().to_string(), self.config.classes.to_string());
+        }
+        if self.config.sources != self.sources.len() {
+            return wrong("config.sources", self.sources.len().to_string(), self.config.sources.to_string());
+        }
+        if self.config.features != encoder.features() {
+            return wrong("config.features", encoder.features().to_string(), self.config.features.to_string());
+        }
+        if self.samples.len() != self.labels.len() {
+            return wrong("samples", format!("{} counts", self.labels.len()), self.samples.len().to_string());
+        }
+        if self.version == 0 {
+            return wrong("version", "1 or more".into(), "0".into());
+        }
+        if !is_plain_name(&self.file) {
+            return wrong("file", "a file name without folders".into(), self.file.clone());
+        }
+        if !is_digest(&self.sha256) {
+            return wrong("sha256", "64 hexadecimal digits".into(), self.sha256.clone());
+        }
+        let Calibration { temperature, energy_threshold, energy_scale, .. } = self.calibration;
+        let valid = temperature > 0.0 && energy_scale >= 0.0;
+        if !valid || [temperature, energy_threshold, energy_scale].iter().any(|value| !value.is_finite()) {
+            return wrong(
+                "calibration",
+                "finite values, a positive temperature".into(),
+                format!("{:?}", self.calibration),
+            );
+        }
+        Ok(())
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Checks each record, and that sources come first and have the weights that they had. `earlier` are the columns of the model below.
+pub(crate) fn validate_columns(
+    path: &Path,
+    encoder: &EncoderConfig,
+    earlier: &[ColumnRecord],
+    columns: &[ColumnRecord],
+) -> Result<(), StoreError> {
+    for (position, column) in columns.iter().enumerate() {
+        column.validate(path, encoder)?;
+        if earlier.iter().any(|other| other.name == column.name) {
+            return Err(StoreError::NameTaken { path: path.to_path_buf(), name: column.name.clone() });
+        }
+        if columns[..position].iter().any(|other| other.name == column.name) {
+            return Err(StoreError::Record {
+                path: path.to_path_buf(),
+                column: column.name.clone(),
+                key: "name",
+                expected: "distinct names".into(),
+                found: format!("{} twice", column.name).into(),
+            });
+        }
+        let before = || earlier.iter().chain(&columns[..position]);
+        for source in &column.sources {
+            let Some(origin) = before().find(|other| other.name == source.name) else {
+                return Err(StoreError::MissingSource {
+                    path: path.to_path_buf(),
+                    column: column.name.clone(),
+                    missing: source.name.clone(),
+                    found: list(before().map(|other| &other.name)),
+                });
+            };
+            if origin.sha256 != source.sha256 {
+                return Err(StoreError::ChangedSource {
+                    path: path.to_path_buf(),
+                    column: column.name.clone(),
+                    origin: source.name.clone(),
+                    expected: source.sha256.as_str().into(),
+                    found: origin.sha256.as_str().into(),
+                });
+            }
+            // The adapter concatenates the sources' outputs.
+            let (expected, found) = (column.config.channels[1], origin.config.channels[1]);
+            if expected != found {
+                return Err(StoreError::Record {
+                    path: path.to_path_buf(),
+                    column: column.name.clone(),
+                    key: "sources",
+                    expected: format!("columns of {expected} channels").into(),
+                    found: format!("{found} in {}", origin.name).into(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Manifest {
+    /// Reads and checks a model's manifest; the weights are looked at when they are loaded.
+    ///
+    /// # Errors
+    /// Names the file, the key, what was expected and what was found.
+    pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let manifest: Self = read_yaml(path)?;
+        let encoder = &manifest.encoder;
+        if !is_plain_name(&encoder.file) || !is_digest(&encoder.sha256) {
+            return Err(StoreError::Manifest {
+                path: path.to_path_buf(),
+                reason: format!(
+                    "encoder: expected a file name without folders and 64 hexadecimal digits, found {} and {}",
+                    encoder.file, encoder.sha256
+                ),
+            });
+        }
+        validate_columns(path, &manifest.encoder.config, &[], &manifest.columns)?;
+        Ok(manifest)
+    }
+
+    /// The record of a column.
+    pub fn column(&self, name: &TaskName) -> Option<&ColumnRecord> {
+        self.columns.iter().find(|column| column.name == *name)
+    }
+}
+
+impl TaughtManifest {
+    /// No tasks yet, on top of a model.
+    pub fn new(model: &Manifest) -> Self {
+        Self {
+            schema: SCHEMA,
+            model: model.name.clone(),
+            encoder_sha256: model.encoder.sha256.clone(),
+            columns: Vec::new(),
+        }
+    }
+
+    /// Reads and checks the taught tasks of a folder against the model they belong to.
+    ///
+    /// # Errors
+    /// Names the file, the key, what was expected and what was found; with another encoder, what to do.
+    pub fn read(path: &Path, model: &Manifest) -> Result<Self, StoreError> {
+        let manifest: Self = read_yaml(path)?;
+        manifest.check_encoder(path, model)?;
+        validate_columns(path, &model.encoder.config, &model.columns, &manifest.columns)?;
+        Ok(manifest)
+    }
+
+    pub(crate) fn check_encoder(&self, path: &Path, model: &Manifest) -> Result<(), StoreError> {
+        if self.encoder_sha256 == model.encoder.sha256 {
+            return Ok(());
+        }
+        Err(StoreError::OtherEncoder {
+            path: path.to_path_buf(),
+            taught_on: self.model.clone(),
+            expected: self.encoder_sha256.clone(),
+            found: model.encoder.sha256.clone(),
+        })
+    }
+}
+
+/// Reads YAML that has a `schema` key; another schema is said to be one before any key can be called unknown.
+pub(crate) fn read_yaml<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        schema: u32,
+    }
+    let size = fs::metadata(path).map_err(StoreError::io(path))?.len();
+    let wrong = |reason: String| StoreError::Manifest { path: path.to_path_buf(), reason };
+    if size > MAX_MANIFEST_BYTES {
+        return Err(wrong(format!("expected at most {MAX_MANIFEST_BYTES} bytes, found {size}")));
+    }
+    let text = fs::read_to_string(path).map_err(StoreError::io(path))?;
+    let versioned: Versioned = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if versioned.schema != SCHEMA {
+        return Err(StoreError::Schema { path: path.to_path_buf(), expected: SCHEMA, found: versioned.schema });
+    }
+    serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))
+}

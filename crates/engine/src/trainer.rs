@@ -1,0 +1,325 @@
+//! The background thread: one training after the other, at low priority, in threads of its own.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use learning::{
+    Checkpoint, CheckpointError, ColumnTrainingConfig, LabelledFaces, Parts, Progress, TrainError, TrainedColumn,
+    train_column,
+};
+use network::{Label, NetworkBackend, TaskName};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde::Serialize;
+
+use crate::board::{Note, Running};
+use crate::disk::{self, Access};
+use crate::manifest::ColumnRecord;
+use crate::queue::JobSpec;
+use crate::samples::LabelledFace;
+use crate::tasks::{TaskError, TaskState, TrainingOutcome};
+use crate::workshop::Workshop;
+
+/// Perception runs at 0; a training takes what is left.
+const NICENESS: i32 = 10;
+/// Progress is told at each epoch and so often in between.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+
+type Outcome = Result<TrainingOutcome, TaskError>;
+
+/// A training that was taken from the queue.
+struct Begun {
+    spec: JobSpec,
+    outcome: Sender<Outcome>,
+    cancel: Arc<AtomicBool>,
+}
+
+/// Trains until the learner stops.
+pub(crate) fn run<B: NetworkBackend>(workshop: &Workshop<B>) {
+    lower_priority();
+    // Its threads inherit the priority of this one.
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(workshop.training.threads)
+        .thread_name(|index| format!("learner-{index}"))
+        .build();
+    let pool = match pool {
+        Ok(pool) => pool,
+        Err(error) => {
+            tracing::error!("no threads to train in, tasks cannot be taught: {error}");
+            return;
+        }
+    };
+    while let Some(begun) = next(workshop) {
+        let result = match catch_unwind(AssertUnwindSafe(|| train(workshop, &pool, &begun))) {
+            Ok(result) => result,
+            Err(panic) => {
+                let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+                let reason = format!("unexpected error: {}", said.unwrap_or("no reason given"));
+                Err(TaskError::Failed { name: begun.spec.name.clone(), reason })
+            }
+        };
+        finish(workshop, begun, result);
+    }
+}
+
+/// Lets every other thread go first.
+fn lower_priority() {
+    // SAFETY: plain system calls without pointers; on Linux the priority is that of this thread alone.
+    let set = unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, NICENESS) };
+    if set != 0 {
+        tracing::warn!("the learner keeps its normal priority: {}", std::io::Error::last_os_error());
+    }
+}
+
+/// Waits for the next training; `None` when the learner stops.
+fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
+    loop {
+        {
+            let mut board = workshop.board();
+            while board.waiting.is_empty() && !board.stopping {
+                board = workshop.wake.wait(board).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        let desk = workshop.desk();
+        let mut board = workshop.board();
+        if board.stopping {
+            return None;
+        }
+        // It may have been cancelled in between.
+        let Some(mut job) = board.waiting.pop_front() else { continue };
+        job.spec.attempts += 1;
+        let cancel = Arc::new(AtomicBool::new(false));
+        board.running = Some(Running {
+            spec: job.spec.clone(),
+            message: "trains".to_owned(),
+            cancel: Arc::clone(&cancel),
+            progress: None,
+            storing: false,
+        });
+        if let Err(error) = workshop.settle(&desk, &mut board, &[]) {
+            tracing::warn!(task = %job.spec.name, "a restart would not find this training: {error}");
+        }
+        drop((board, desk));
+        workshop.publish();
+        return Some(Begun { spec: job.spec, outcome: job.outcome, cancel });
+    }
+}
+
+fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &Begun) -> Outcome {
+    let Begun { spec, cancel, .. } = begun;
+    let (network, device, folder, template, samples) = {
+        let desk = workshop.desk();
+        let samples = desk.samples.load(&spec.name, &spec.labels)?;
+        (desk.network.clone(), desk.device.clone(), progress_folder(desk.state.dir()), desk.column_config(), samples)
+    };
+    let faces = labelled(spec, &samples);
+    let config = ColumnTrainingConfig {
+        epochs: spec.epochs,
+        time_budget_s: workshop.training.time_budget_s,
+        ..ColumnTrainingConfig::few_shot()
+    };
+    let mut told = (u32::MAX, Instant::now());
+    let mut observer = |progress: &Progress| {
+        // A step is the longest that perception waits for a core.
+        std::thread::yield_now();
+        let mut board = workshop.board();
+        if board.stopping || cancel.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        if let Some(running) = &mut board.running {
+            running.progress = Some(progress.clone());
+        }
+        drop(board);
+        if told.0 != progress.epoch || told.1.elapsed() >= TELL_EVERY {
+            told = (progress.epoch, Instant::now());
+            workshop.publish();
+        }
+        ControlFlow::Continue(())
+    };
+    let mut attempt = || {
+        let checkpoint = checkpoint(&folder, spec, &faces)?;
+        let data = Parts { train: &faces, validation: &LabelledFaces::new(spec.labels.clone()) };
+        let (column, checkpoint) = (template.clone(), Some(&checkpoint));
+        train_column(&network, &spec.sources, data, column, &config, checkpoint, &device, &mut observer)
+    };
+    let mut trained = pool.install(&mut attempt);
+    if let Err(TrainError::Checkpoint(error)) = &trained {
+        // What a crash left may be broken or belong to other samples: the training begins anew.
+        tracing::warn!(task = %spec.name, "the training cannot be continued and begins anew: {error}");
+        discard(&folder);
+        trained = pool.install(&mut attempt);
+    }
+    let trained = trained.map_err(|error| match error {
+        TrainError::Cancelled if cancel.load(Ordering::Relaxed) => TaskError::Cancelled(spec.name.clone()),
+        TrainError::Cancelled => TaskError::ShutDown,
+        other => TaskError::Failed { name: spec.name.clone(), reason: other.to_string() },
+    })?;
+    let counts = faces.counts().into_iter().map(|count| count as u32).collect();
+    pool.install(|| store(workshop, spec, counts, trained))
+}
+
+/// Samples as a training takes them.
+fn labelled(spec: &JobSpec, samples: &[LabelledFace]) -> LabelledFaces {
+    let mut faces = LabelledFaces::new(spec.labels.clone());
+    for sample in samples {
+        if let Some(class) = spec.labels.iter().position(|label| *label == sample.label) {
+            faces.push(Arc::clone(&sample.face), class);
+        }
+    }
+    faces
+}
+
+/// Where the epochs of the running training are kept.
+fn progress_folder(state_dir: &Path) -> PathBuf {
+    state_dir.join("training")
+}
+
+/// What must be the same for a training to be continued.
+#[derive(Serialize)]
+struct TrainingKey<'a> {
+    id: String,
+    labels: &'a [Label],
+    sources: &'a [TaskName],
+    epochs: u32,
+    samples: String,
+}
+
+fn checkpoint(folder: &Path, spec: &JobSpec, faces: &LabelledFaces) -> Result<Checkpoint, CheckpointError> {
+    disk::make_dir(folder, Access::Private)
+        .map_err(|error| CheckpointError::Io { path: folder.to_path_buf(), error })?;
+    let pixels: Vec<u8> = faces.faces.iter().flat_map(|face| face.iter().copied()).collect();
+    let key = TrainingKey {
+        id: spec.id(),
+        labels: &spec.labels,
+        sources: &spec.sources,
+        epochs: spec.epochs,
+        samples: network::weights::sha256(&pixels),
+    };
+    Checkpoint::open(folder, &key)
+}
+
+/// Removes the epochs of a training that has ended.
+fn discard(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!("{}: {error}", folder.display());
+    }
+}
+
+/// Writes the column beside the others, checks the promise, makes it count, and puts it into service.
+fn store<B: NetworkBackend>(
+    workshop: &Workshop<B>,
+    spec: &JobSpec,
+    samples: Vec<u32>,
+    trained: TrainedColumn<B>,
+) -> Outcome {
+    let mut desk = workshop.desk();
+    {
+        let mut board = workshop.board();
+        if let Some(running) = &mut board.running {
+            // From here on a cancellation comes too late; one that came before is honoured.
+            if running.cancel.load(Ordering::Relaxed) {
+                return Err(TaskError::Cancelled(spec.name.clone()));
+            }
+            running.storing = true;
+            running.message = "is being stored".to_owned();
+        }
+    }
+    let mut record =
+        ColumnRecord::new(spec.name.clone(), spec.labels.clone(), &spec.sources, trained.config, trained.calibration);
+    record.version = spec.version;
+    record.transferable = spec.transferable;
+    record.samples.clone_from(&samples);
+    record.metrics = (trained.accuracy.held_back > 0).then_some(trained.accuracy);
+    record.training_seconds = trained.seconds;
+    record.provenance = vec!["taught here".to_owned()];
+    desk.fill_sources(&mut record)?;
+    desk.state.stage(&mut record, &trained.column)?;
+    let task_id = record.id();
+    let promise = match desk.put(record) {
+        Ok(promise) => promise,
+        Err(error) => {
+            // The file that was staged belongs to nothing.
+            desk.state.sweep()?;
+            return Err(error);
+        }
+    };
+    workshop.board().taught.clone_from(&desk.state.manifest().columns);
+    Ok(TrainingOutcome {
+        task_id,
+        accuracy: trained.accuracy,
+        training_seconds: trained.seconds,
+        epochs: trained.curve.len() as u32,
+        samples,
+        promise,
+    })
+}
+
+/// Strikes the training off the list and says how it ended. One that the shutdown ended stays on the list.
+fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outcome) {
+    let Begun { mut spec, outcome, .. } = begun;
+    let name = spec.name.clone();
+    {
+        let desk = workshop.desk();
+        let mut board = workshop.board();
+        let stopped = matches!(result, Err(TaskError::ShutDown));
+        if stopped {
+            // Ended in good order: that was no attempt.
+            spec.attempts -= 1;
+            if let Some(running) = &mut board.running {
+                running.spec = spec;
+            }
+        } else {
+            board.running = None;
+            let note = note(spec, &result);
+            tracing::info!(task = %name, "{}", note.message);
+            board.notes.insert(name.clone(), note);
+        }
+        if !stopped {
+            discard(&progress_folder(desk.state.dir()));
+        }
+        let erased = match stopped || workshop.training.retain_samples {
+            true => Ok(0),
+            false => desk.samples.forget(&name, None),
+        };
+        if let Err(error) = erased {
+            tracing::error!(task = %name, "its samples could not be erased; call forget_samples: {error}");
+        }
+        if let Err(error) = workshop.settle(&desk, &mut board, std::slice::from_ref(&name)) {
+            tracing::warn!(task = %name, "a restart may train this again: {error}");
+        }
+    }
+    workshop.publish();
+    // Nobody may be waiting.
+    outcome.try_send(result).ok();
+}
+
+fn note(spec: JobSpec, result: &Outcome) -> Note {
+    match result {
+        Ok(outcome) => Note {
+            state: TaskState::Ready,
+            message: format!(
+                "trained in {:.1} s over {} epochs with {} samples; {:.0} % of {} held-back samples right ({:.0} to {:.0} %)",
+                outcome.training_seconds,
+                outcome.epochs,
+                outcome.samples.iter().sum::<u32>(),
+                100.0 * outcome.accuracy.value,
+                outcome.accuracy.held_back,
+                100.0 * outcome.accuracy.low,
+                100.0 * outcome.accuracy.high,
+            ),
+            epochs: outcome.epochs,
+            spec: None,
+        },
+        Err(error) => {
+            let cancelled = matches!(error, TaskError::Cancelled(_));
+            let state = if cancelled { TaskState::Cancelled } else { TaskState::Failed };
+            Note { state, message: error.to_string(), epochs: 0, spec: Some(spec) }
+        }
+    }
+}
