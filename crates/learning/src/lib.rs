@@ -18,7 +18,7 @@ mod metrics;
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use column_config::ColumnTrainingConfig;
-pub use column_training::{EpochRecord, Progress, TrainError, TrainedColumn, train_column};
+pub use column_training::{EpochRecord, Parts, Progress, TrainError, TrainedColumn, train_column};
 pub use data::{Face, LabelledFaces};
 pub use features::{Evaluation, evaluate_column};
 pub use metrics::{Accuracy, Confusion, expected_calibration_error};

@@ -32,6 +32,7 @@ fn options(kernel: usize, stride: usize) -> ConvOptions<2> {
 }
 
 /// See [`NetworkBackend::convolution`](crate::NetworkBackend::convolution).
+#[cfg(any(feature = "cuda", test))]
 pub(crate) fn convolution<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
@@ -77,5 +78,49 @@ pub(crate) fn convolution_gradients<B: Backend>(
         weight: unwrap(wrap::<B, 4>(dw).permute([2, 3, 1, 0])),
         bias: unwrap(before.clone().sum_dims(&[0, 1, 2]).reshape([co])),
         residual: unwrap(before),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::NetworkBackend;
+    use burn::tensor::Distribution;
+    use burn_flex::Flex;
+
+    fn random<const D: usize>(shape: [usize; D]) -> FloatTensor<Flex> {
+        unwrap(Tensor::<Flex, D>::random(shape, Distribution::Uniform(-1.0, 1.0), &Default::default()))
+    }
+
+    fn error<const D: usize>(a: FloatTensor<Flex>, b: FloatTensor<Flex>) -> f32 {
+        let (a, b) = (wrap::<Flex, D>(a), wrap::<Flex, D>(b));
+        let scale = b.clone().abs().max().into_scalar().max(1e-3);
+        (a - b).abs().max().into_scalar() / scale
+    }
+
+    #[test]
+    fn what_cards_compute_is_what_cpus_compute() {
+        for (kernel, stride, activation) in
+            [(3, 1, Activation::Elu), (3, 2, Activation::Relu), (1, 1, Activation::None)]
+        {
+            let settings = ConvSettings { stride, activation, training: true };
+            let side = 8 / stride;
+            let (x, weight, bias) = (random([2, 8, 8, 16]), random([kernel, kernel, 16, 32]), random([32]));
+            let (residual, gradient) = (random([2, side, side, 32]), random([2, side, side, 32]));
+            let arguments = || (x.clone(), weight.clone(), Some(bias.clone()), Some(residual.clone()), settings);
+            let (a, b, c, d, e) = arguments();
+            let composed = convolution::<Flex>(a, b, c, d, e);
+            let (a, b, c, d, e) = arguments();
+            let fused = Flex::convolution(a, b, c, d, e);
+            assert!(error::<4>(composed.clone(), fused) < 1e-4);
+
+            let saved = Saved { x: x.clone(), weight: weight.clone(), y: composed };
+            let ours = convolution_gradients::<Flex>(saved.clone(), gradient.clone(), settings, true);
+            let theirs = Flex::convolution_gradients(saved, gradient, settings, true);
+            assert!(ours.x.zip(theirs.x).is_some_and(|(a, b)| error::<4>(a, b) < 1e-3));
+            assert!(error::<4>(ours.weight, theirs.weight) < 1e-3);
+            assert!(error::<1>(ours.bias, theirs.bias) < 1e-3);
+            assert!(error::<4>(ours.residual, theirs.residual) < 1e-3);
+        }
     }
 }

@@ -1,0 +1,104 @@
+//! Packs and folder trees, on tiny ones made here.
+
+use image::{GrayImage, Luma};
+use learning::data::{DataError, load, load_unlabelled};
+use std::path::Path;
+
+fn picture(side: u32, value: u8) -> GrayImage {
+    GrayImage::from_pixel(side, side, Luma([value]))
+}
+
+fn texts(names: &[impl ToString]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn tar_pack(folder: &Path) {
+    let mut archive = tar::Builder::new(std::fs::File::create(folder.join("faces.tar")).unwrap());
+    for name in ["a.png", "b.png", "c.png", "d.png"] {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture(128, name.as_bytes()[0]).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        let bytes = bytes.into_inner();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, name, bytes.as_slice()).unwrap();
+    }
+    archive.finish().unwrap();
+    let csv = "file,split,age9,gender\n\
+               a.png,train,10-19,F\nb.png,val,3-9,M\nc.png,test,70+,\nd.png,holdout,3-9,M\n";
+    std::fs::write(folder.join("labels.csv"), csv).unwrap();
+}
+
+#[test]
+fn a_pack_gives_its_splits_with_ordered_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    tar_pack(folder.path());
+    let age = load(folder.path(), "age", None, 0).unwrap();
+    assert_eq!(texts(&age.labels), ["3-9", "10-19", "70+"]);
+    assert_eq!((age.train.classes(), age.val.classes(), age.test.classes()), (vec![1], vec![0], vec![2]));
+    assert!(age.train.faces[0].iter().all(|&p| p == b'a'));
+    let gender = load(folder.path(), "gender", None, 0).unwrap();
+    assert_eq!(texts(&gender.labels), ["female", "male"]);
+    assert!(gender.test.is_empty(), "a blank cell is no label");
+    assert_eq!(load_unlabelled(folder.path()).unwrap().len(), 1, "only training faces");
+}
+
+#[test]
+fn a_pack_without_the_task_names_its_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    tar_pack(folder.path());
+    let message = load(folder.path(), "smile", None, 0).unwrap_err().to_string();
+    assert!(message.contains("'smile'") && message.contains("age9, gender"), "{message}");
+}
+
+#[test]
+fn votes_become_soft_labels_and_single_votes_are_noise() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sheet = GrayImage::new(96, 48);
+    image::imageops::replace(&mut sheet, &picture(48, 10), 0, 0);
+    image::imageops::replace(&mut sheet, &picture(48, 200), 48, 0);
+    sheet.save(folder.path().join("s.png")).unwrap();
+    let classes =
+        ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"];
+    let header: Vec<String> = classes.iter().map(|v| format!("v_{v}")).collect();
+    let csv = format!(
+        "sheet,tile,row,col,split,emotion8,{},fer_name\n\
+         s.png,0,0,0,train,happiness,2,6,1,0,0,0,0,0,1,0,x\n\
+         s.png,1,0,1,val,anger,0,0,0,0,9,1,0,0,0,0,y\n",
+        header.join(",")
+    );
+    std::fs::write(folder.path().join("labels.csv"), csv).unwrap();
+    let emotion = load(folder.path(), "emotion", None, 0).unwrap();
+    assert_eq!(emotion.labels.len(), 8);
+    assert_eq!(emotion.train.targets[0][..3], [0.25, 0.75, 0.0]);
+    assert_eq!(emotion.val.classes(), [4]);
+    assert!(emotion.val.faces[0].iter().all(|&p| p == 200), "48×48 tiles come enlarged to 128×128");
+    assert_eq!(emotion.val.faces[0].len(), 128 * 128);
+}
+
+#[test]
+fn a_folder_per_class_is_split_the_same_way_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    for (class, value) in [("smiling", 200), ("neutral", 50)] {
+        std::fs::create_dir(folder.path().join(class)).unwrap();
+        for n in 0..10 {
+            picture(64, value + n).save(folder.path().join(class).join(format!("{n}.png"))).unwrap();
+        }
+    }
+    let data = load(folder.path(), "smile", None, 3).unwrap();
+    assert_eq!(texts(&data.labels), ["neutral", "smiling"]);
+    assert_eq!((data.train.len(), data.val.len(), data.test.len()), (12, 4, 4));
+    assert_eq!(data.part(None).len(), 20);
+    assert_eq!(load(folder.path(), "smile", None, 3).unwrap().train.faces, data.train.faces);
+    assert_eq!(load_unlabelled(folder.path()).unwrap().len(), 20);
+}
+
+#[test]
+fn a_folder_with_one_class_or_a_broken_picture_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("only")).unwrap();
+    assert!(matches!(load(folder.path(), "x", None, 0), Err(DataError::Empty { .. })));
+    std::fs::create_dir(folder.path().join("other")).unwrap();
+    std::fs::write(folder.path().join("only/bad.png"), b"no picture").unwrap();
+    let message = load(folder.path(), "x", None, 0).unwrap_err().to_string();
+    assert!(message.contains("bad.png"), "{message}");
+}
