@@ -25,7 +25,7 @@ pub enum EngineError {
     Detect(#[from] DetectError),
     /// The teaching half cannot start.
     #[error(transparent)]
-    Tasks(#[from] TaskError),
+    Tasks(Box<TaskError>),
     /// The system gives no thread.
     #[error("cannot start the {name} thread: {source}")]
     Thread {
@@ -34,4 +34,11 @@ pub enum EngineError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+impl From<TaskError> for EngineError {
+    fn from(error: TaskError) -> Self {
+        // Boxed: it is by far the largest, and every frame returns this type.
+        Self::Tasks(Box::new(error))
+    }
 }

@@ -126,7 +126,7 @@ mod tests {
             let face = &seen.faces[0];
             assert_eq!(face.crop.as_ref().unwrap().len(), 128 * 128);
             assert!(face.quality.overall > 0.1, "{:?}", face.quality);
-            assert_eq!(seen.live, [face.track.clone()]);
+            assert_eq!(seen.live, std::slice::from_ref(&face.track));
             ids.insert(face.track.clone());
         }
         assert_eq!(ids.len(), 1);
