@@ -1,17 +1,24 @@
 //! Arguments: what every command shares, and the commands.
 
-use crate::commands::{train_encoder, train_task};
+use crate::commands::{annotate, bench, evaluate, models, train_encoder, train_task};
 pub use crate::common::Common;
 use clap::{Parser, Subcommand};
 use network::DeviceChoice;
 
 /// Train, evaluate, annotate, inspect and measure face attribute models.
-///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage.
 #[derive(Debug, Parser)]
-#[command(name = "facelab", version, max_term_width = 110)]
+#[command(name = "facelab", version, max_term_width = 110, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  facelab train-encoder --data fairface --work runs/encoder --out models/mine
+  facelab train-task smile --data my_faces/ --model models/mine --work runs/smile
+  facelab evaluate --model models/mine --task smile --data my_faces/ --split test --json smile.json
+  facelab annotate talk.mp4 --model models/mine --out talk_faces.mp4 --csv talk.csv
+  facelab models models/mine --verify
+  facelab bench --threads 2
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. FACELAB_LOG=debug shows what happens inside.")]
 pub struct Cli {
-    /// Print nothing but errors (and what was asked for on standard output)
+    /// No progress and no notes; results still go to standard output
     #[arg(short, long, global = true)]
     quiet: bool,
     /// Device the network runs on: auto, cuda or cpu
@@ -28,6 +35,10 @@ pub struct Cli {
 enum Command {
     TrainEncoder(train_encoder::Args),
     TrainTask(train_task::Args),
+    Evaluate(evaluate::Args),
+    Annotate(annotate::Args),
+    Models(models::Args),
+    Bench(bench::Args),
 }
 
 impl Cli {
@@ -41,6 +52,10 @@ impl Cli {
         match self.command {
             Command::TrainEncoder(args) => train_encoder::run(args, &common),
             Command::TrainTask(args) => train_task::run(args, &common),
+            Command::Evaluate(args) => evaluate::run(args, &common),
+            Command::Annotate(args) => annotate::run(args, &common),
+            Command::Models(args) => models::run(args, &common),
+            Command::Bench(args) => bench::run(args, &common),
         }
     }
 }

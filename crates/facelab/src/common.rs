@@ -2,12 +2,13 @@
 
 use anyhow::Context;
 use network::{DeviceChoice, DeviceKind, choose_device};
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 /// Settings of every command.
 #[derive(Debug, Clone)]
 pub struct Common {
-    /// Print nothing but errors and results.
+    /// No progress and no notes.
     pub quiet: bool,
     /// Device the network runs on.
     pub device: DeviceChoice,
@@ -30,20 +31,23 @@ impl Common {
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
             .init();
+        if self.threads > 0 {
+            vision::set_threads(i32::try_from(self.threads).unwrap_or(i32::MAX))?;
+        }
         rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads)
             .build_global()
             .with_context(|| format!("starting {} threads", self.threads))
     }
 
-    /// Runs `work` for the device that can be had, after saying which and why.
+    /// The device that can be had, and a line that says which and why.
     ///
     /// # Errors
-    /// The device cannot be used, or `work` failed.
-    pub fn on_device<T>(&self, work: impl FnOnce(DeviceKind) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    /// The device that was asked for cannot be had.
+    pub fn device(&self) -> anyhow::Result<(DeviceKind, String)> {
         let (kind, why) = choose_device(self.device)?;
-        self.say(format!("device {why}"));
-        work(kind)
+        tracing::debug!("device {why}");
+        Ok((kind, why))
     }
 
     /// Says something to the person at the terminal, unless `--quiet`.
@@ -51,5 +55,80 @@ impl Common {
         if !self.quiet {
             eprintln!("{message}");
         }
+    }
+}
+
+/// Writes a result to standard output. A reader that has seen enough (`| head`) is no failure.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("writing to standard output"),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file, and the folders that lead to it.
+///
+/// # Errors
+/// The disk refuses.
+pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    make_parent(path)?;
+    std::fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))
+}
+
+/// Writes a value as indented JSON.
+///
+/// # Errors
+/// The disk refuses.
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value).with_context(|| format!("writing {}", path.display()))?;
+    text.push('\n');
+    write_file(path, text.as_bytes())
+}
+
+/// Makes the folder that a file goes to.
+///
+/// # Errors
+/// The disk refuses.
+pub fn make_parent(path: &Path) -> anyhow::Result<()> {
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => std::fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display())),
+        None => Ok(()),
+    }
+}
+
+/// The command as it was typed, for reports.
+pub fn command_line() -> String {
+    let typed = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    std::iter::once("facelab".to_owned()).chain(typed).collect::<Vec<_>>().join(" ")
+}
+
+/// Where face detectors are looked for.
+#[derive(Debug, clap::Args)]
+pub struct DetectorFiles {
+    /// YuNet's ONNX file [default: FACE_ATTRIBUTES_YUNET of the environment, which scripts/setup's env.sh sets]
+    #[arg(long, value_name = "FILE")]
+    yunet: Option<PathBuf>,
+    /// Haar cascade for when YuNet cannot be had [default: FACE_ATTRIBUTES_HAAR of the environment]
+    #[arg(long, value_name = "FILE")]
+    haar: Option<PathBuf>,
+}
+
+impl DetectorFiles {
+    /// YuNet's file, as given or from the environment.
+    pub fn yunet(&self) -> Option<PathBuf> {
+        Self::or_environment(self.yunet.as_ref(), "FACE_ATTRIBUTES_YUNET")
+    }
+
+    /// The Haar cascade's file, as given or from the environment.
+    pub fn haar(&self) -> Option<PathBuf> {
+        Self::or_environment(self.haar.as_ref(), "FACE_ATTRIBUTES_HAAR")
+    }
+
+    fn or_environment(given: Option<&PathBuf>, name: &str) -> Option<PathBuf> {
+        given.cloned().or_else(|| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from))
     }
 }

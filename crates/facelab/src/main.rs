@@ -2,23 +2,34 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod annotation;
 mod cli;
 mod commands;
 mod common;
+mod face_table;
+mod figure;
+mod labels;
 mod progress;
+mod report;
+mod source;
+mod timing;
 mod training_log;
 
 use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    match cli.run() {
+    match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("facelab: {error}");
-            for cause in error.chain().skip(1) {
-                eprintln!("  because: {cause}");
+            let mut said = error.to_string();
+            for cause in error.chain().skip(1).map(ToString::to_string) {
+                // Many messages end with their cause's.
+                if !said.contains(&cause) {
+                    eprintln!("  because: {cause}");
+                }
+                said = cause;
             }
             ExitCode::FAILURE
         }

@@ -1,0 +1,246 @@
+//! `facelab bench`: how long each step of a face's way takes on this machine.
+
+use crate::cli::Common;
+use crate::common::{DetectorFiles, command_line, print, write_json};
+use crate::progress;
+use crate::timing::{Timing, measure};
+use anyhow::{Context, anyhow};
+use clap::Args as ClapArgs;
+use engine::{ColumnRecord, Memory, ModelStore};
+use indicatif::ProgressBar;
+use learning::Calibration;
+use network::weights::Precision;
+use network::{
+    ColumnConfig, CpuBackend, DeviceKind, EncoderConfig, FACE_PIXELS, Label, NetworkBackend, ProgressiveNetwork,
+    TaskName, faces_to_tensor,
+};
+use serde::Serialize;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use vision::align::{TEMPLATE, align};
+use vision::{BgrImage, DetectError, DetectorConfig, Point, open_detector};
+
+/// Faces at once.
+const BATCHES: [usize; 2] = [1, 4];
+/// Labels of the tasks that ship; in a model of its own making the bench has their columns.
+const TASKS: [(&str, usize); 3] = [("gender", 2), ("age", 9), ("emotion", 8)];
+/// Size of the made-up picture, pixels.
+const SIZE: (u32, u32) = (640, 480);
+/// A picture given is at most so large, pixels.
+const MAX_PIXELS: u64 = 100_000_000;
+
+/// Measure detection, alignment, encoder and columns on this machine.
+///
+/// Without --model, an untrained network of the default sizes with the columns gender, age and emotion is measured;
+/// weights do not change the times. Without a face detector, detection is left out.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  facelab bench
+  facelab bench --model models/default --threads 2 --json bench.json
+  facelab bench --picture group.jpg --runs 50
+
+Exit codes: 0 measured, 1 failed, 2 wrong usage.")]
+pub struct Args {
+    /// The model
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Picture for the detector (JPEG or PNG) [default: a made-up one of 640x480]
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+    /// Runs of each step, after one to warm up
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    detectors: DetectorFiles,
+}
+
+/// Everything measured.
+#[derive(Debug, Serialize)]
+struct Figures {
+    device: String,
+    threads: usize,
+    runs: u32,
+    /// Name of the model; none for an untrained one.
+    model: Option<String>,
+    /// `yunet` or `haar`; none when no detector could be had.
+    detector: Option<&'static str>,
+    /// Width and height of the picture, pixels.
+    picture: (u32, u32),
+    /// Reading and checking all weights, milliseconds, once.
+    load_ms: f64,
+    timings: Vec<Timing>,
+    memory: Memory,
+    command: String,
+}
+
+/// Runs the command.
+pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
+    let (device, why) = common.device()?;
+    let figures = match device {
+        DeviceKind::Cpu => bench::<CpuBackend>(&args, common, why)?,
+        #[cfg(feature = "cuda")]
+        DeviceKind::Cuda => bench::<network::CudaBackend>(&args, common, why)?,
+        #[cfg(not(feature = "cuda"))]
+        DeviceKind::Cuda => anyhow::bail!("this facelab was built without CUDA"),
+    };
+    if let Some(path) = &args.json {
+        write_json(path, &figures)?;
+    }
+    print(&text(&figures)?)
+}
+
+fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -> anyhow::Result<Figures> {
+    let runs = args.runs as usize;
+    let bar = progress::bar(common, "bench", 0);
+    let picture = match &args.picture {
+        Some(path) => BgrImage::read(path, MAX_PIXELS)?,
+        None => made_up_picture()?,
+    };
+    let mut timings = Vec::new();
+    let detector = detect(args, &picture, common, &mut timings)?;
+    timings.push(alignment(&picture, runs)?);
+
+    let device = B::Device::default();
+    let made_up = tempfile::tempdir().context("making a folder for the untrained model")?;
+    let dir = match &args.model {
+        Some(dir) => dir.clone(),
+        None => untrained_model::<B>(&made_up.path().join("model"), &device)?,
+    };
+    let start = Instant::now();
+    let store = ModelStore::open(&dir)?;
+    let network = store.load::<B>(&device)?;
+    let load_ms = start.elapsed().as_secs_f64() * 1e3;
+    for batch in BATCHES {
+        networks(&network, batch, runs, &device, &bar, &mut timings)?;
+    }
+    bar.finish_and_clear();
+    Ok(Figures {
+        device: device_line,
+        threads: rayon::current_num_threads(),
+        runs: args.runs,
+        model: args.model.as_ref().map(|_| store.manifest().name.clone()),
+        detector,
+        picture: (picture.width(), picture.height()),
+        load_ms,
+        timings,
+        memory: Memory::now(),
+        command: command_line(),
+    })
+}
+
+/// Smooth shades with some texture: what a detector finds in it does not matter.
+fn made_up_picture() -> anyhow::Result<BgrImage> {
+    let (width, height) = SIZE;
+    let pixel = |at: u32| {
+        let (x, y) = (at % width, at / width);
+        let noise = at.wrapping_mul(2_654_435_761) >> 28;
+        [(x * 200 / width + noise) as u8, (y * 200 / height + noise) as u8, ((x + y) * 100 / width + noise) as u8]
+    };
+    Ok(BgrImage::new(width, height, (0..width * height).flat_map(pixel).collect())?)
+}
+
+/// Times the detector, where there is one; its name.
+fn detect(
+    args: &Args,
+    picture: &BgrImage,
+    common: &Common,
+    timings: &mut Vec<Timing>,
+) -> anyhow::Result<Option<&'static str>> {
+    let (yunet, haar) = (args.detectors.yunet(), args.detectors.haar());
+    let mut detector = match open_detector(yunet.as_deref(), haar.as_deref(), &DetectorConfig::default()) {
+        Ok(detector) => detector,
+        Err(DetectError::NoModel) => {
+            common.say("detection is left out: no --yunet or --haar, and neither is in the environment");
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    timings.push(measure("detect", 1, args.runs as usize, || Ok(detector.detect(picture).map(drop)?))?);
+    Ok(Some(detector.name()))
+}
+
+/// Times the alignment of a face of a third of the picture's height, a little turned.
+fn alignment(picture: &BgrImage, runs: usize) -> anyhow::Result<Timing> {
+    let scale = picture.height() as f32 / 3.0 / 128.0;
+    let (middle_x, middle_y) = (picture.width() as f32 / 2.0, picture.height() as f32 / 2.0);
+    let landmarks = TEMPLATE.map(|Point { x, y }| {
+        let (x, y) = ((x - 64.0) * scale, (y - 64.0) * scale);
+        Point::new(middle_x + 0.98 * x - 0.2 * y, middle_y + 0.2 * x + 0.98 * y)
+    });
+    measure("align", 1, runs, || Ok(align(picture, &landmarks).map(drop)?))
+}
+
+/// Writes a model with the tables' sizes and random weights; its folder.
+fn untrained_model<B: NetworkBackend>(dir: &Path, device: &B::Device) -> anyhow::Result<PathBuf> {
+    let config = EncoderConfig::default();
+    let encoder = config.init::<B>(device, 0);
+    let mut store = ModelStore::create(dir, "untrained", "none", &encoder, config, Precision::F16)?;
+    let mut sources: Vec<TaskName> = Vec::new();
+    for (seed, (name, classes)) in (1..).zip(TASKS) {
+        let config = ColumnConfig::new(classes, sources.len());
+        let column = config.init::<B>(device, seed);
+        let labels = (0..classes).map(|at| format!("label {at}").parse()).collect::<Result<Vec<Label>, _>>()?;
+        let task: TaskName = name.parse()?;
+        let record = ColumnRecord::new(task.clone(), labels, &sources, config, Calibration::default());
+        store.put_column(record, &column, Precision::F16)?;
+        sources.push(task);
+    }
+    Ok(dir.to_owned())
+}
+
+/// Times encoder, each column on the encoder's features, and all together.
+fn networks<B: NetworkBackend>(
+    network: &ProgressiveNetwork<B>,
+    batch: usize,
+    runs: usize,
+    device: &B::Device,
+    bar: &ProgressBar,
+    timings: &mut Vec<Timing>,
+) -> anyhow::Result<()> {
+    let pixels: Vec<u8> = (0..FACE_PIXELS as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let faces = faces_to_tensor::<B>(&vec![pixels.as_slice(); batch], device);
+    // Cards work asynchronously.
+    let done = || B::sync(device).map_err(|error| anyhow!("the device failed: {error:?}"));
+    let mut time = |step: &str, work: &mut dyn FnMut()| -> anyhow::Result<()> {
+        bar.set_message(format!("{step}, batch {batch}"));
+        bar.tick();
+        timings.push(measure(step, batch, runs, || {
+            work();
+            done()
+        })?);
+        Ok(())
+    };
+    time("encoder", &mut || drop(network.encoder().forward(faces.clone())))?;
+    let features = network.encoder().forward(faces.clone());
+    let outputs = network.columns_forward(features.clone());
+    let blocks = |name: &TaskName| {
+        let at = network.columns().iter().position(|entry| &entry.name == name);
+        at.map_or_else(Vec::new, |at| outputs[at].blocks.clone())
+    };
+    for entry in network.columns() {
+        let sources: Vec<_> = entry.sources.iter().map(blocks).collect();
+        time(&format!("column {}", entry.name), &mut || drop(entry.column.forward(features.clone(), &sources)))?;
+    }
+    time("encoder + all columns", &mut || drop(network.forward(faces.clone())))
+}
+
+fn text(figures: &Figures) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let model = figures.model.as_deref().unwrap_or("untrained, default sizes");
+    let (width, height) = figures.picture;
+    writeln!(text, "device {}; {} threads; model: {model}", figures.device, figures.threads)?;
+    writeln!(text, "{:<28} {:>5} {:>11} {:>11} {:>11}", "step", "batch", "median ms", "p95 ms", "ms a face")?;
+    for t in &figures.timings {
+        let step = match (t.step.as_str(), figures.detector) {
+            ("detect", Some(name)) => format!("detect ({name}, {width}x{height})"),
+            (step, _) => step.to_owned(),
+        };
+        writeln!(text, "{step:<28} {:>5} {:>11.2} {:>11.2} {:>11.2}", t.batch, t.median_ms, t.p95_ms, t.per_face_ms)?;
+    }
+    writeln!(text, "model load {:.0} ms; peak memory {:.0} MB", figures.load_ms, figures.memory.peak_rss_mb)?;
+    Ok(text)
+}

@@ -1,0 +1,148 @@
+//! `facelab evaluate`: how well one column answers on labelled faces.
+
+use crate::cli::Common;
+use crate::common::{command_line, print, write_json};
+use crate::report::{Figures, Report};
+use crate::{figure, labels, progress, report};
+use anyhow::{Context, bail};
+use clap::{Args as ClapArgs, ValueEnum};
+use engine::{MANIFEST, ModelStore};
+use learning::data::{self, Split};
+use learning::evaluate_column;
+use network::{CpuBackend, DeviceKind, NetworkBackend, TaskName};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Evaluate a task of a model on labelled faces.
+///
+/// Prints accuracy with its 95% Wilson interval, what always answering the most frequent label would reach, recall per
+/// label, the share within one group for ordered labels (age groups), and the calibration error with and without the
+/// column's temperature. Labels are matched by name; faces with a label that the model does not know are left out and
+/// counted.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  facelab evaluate --model models/default --task emotion --data ferplus --split val
+  facelab evaluate --model models/default --task gender --data lfw --split all --json gender.json --png gender.png
+  facelab evaluate --model models/mine --task smile --data my_faces/ --split test
+     (my_faces/smiling/*.jpg, my_faces/neutral/*.jpg)
+
+Exit codes: 0 evaluated, 1 failed, 2 wrong usage.")]
+pub struct Args {
+    /// The model
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Task whose column is evaluated
+    #[arg(long, value_name = "NAME")]
+    task: TaskName,
+    /// Pack, or folder with one folder of crops per class
+    #[arg(long, value_name = "PACK|FOLDER")]
+    data: PathBuf,
+    /// The table's column with the labels (packs only)
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
+    /// Part of the data
+    #[arg(long, value_enum, default_value = "val")]
+    split: Part,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the confusion matrix as a picture
+    #[arg(long, value_name = "FILE")]
+    png: Option<PathBuf>,
+    /// Evaluate so many faces at most, spread over the part; 0: all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    limit: usize,
+    /// Seed that parts a folder without train/ and test/; the one it was trained with
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Part {
+    Train,
+    Val,
+    Test,
+    All,
+}
+
+impl Part {
+    fn split(self) -> Option<Split> {
+        match self {
+            Self::Train => Some(Split::Train),
+            Self::Val => Some(Split::Val),
+            Self::Test => Some(Split::Test),
+            Self::All => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+            Self::All => "all",
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
+    let (device, why) = common.device()?;
+    let report = match device {
+        DeviceKind::Cpu => evaluate::<CpuBackend>(&args, common, why)?,
+        #[cfg(feature = "cuda")]
+        DeviceKind::Cuda => evaluate::<network::CudaBackend>(&args, common, why)?,
+        #[cfg(not(feature = "cuda"))]
+        DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
+    };
+    if let Some(path) = &args.json {
+        write_json(path, &report)?;
+    }
+    if let Some(path) = &args.png {
+        let f = &report.figures;
+        let title =
+            format!("{} on {}/{}: {:.1}% of {} faces", report.task, report.data, report.split, f.accuracy * 100.0, f.n);
+        figure::write_confusion(path, f, &title)?;
+    }
+    print(&report.text())
+}
+
+fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -> anyhow::Result<Report> {
+    let store = ModelStore::open(&args.model)?;
+    let Some(record) = store.manifest().column(&args.task) else {
+        let names: Vec<String> = store.manifest().columns.iter().map(|column| format!("'{}'", column.name)).collect();
+        bail!("{} has no task '{}'; it has {}", args.model.display(), args.task, names.join(", "));
+    };
+    let dataset = data::load(&args.data, args.task.as_str(), args.column.as_deref(), args.seed)
+        .with_context(|| format!("reading {}", args.data.display()))?;
+    let mapped = labels::onto(&dataset.part(args.split.split()), &record.labels)
+        .with_context(|| format!("matching the labels of {} and '{}'", args.data.display(), args.task))?;
+    for (label, count) in &mapped.left_out {
+        common.say(format!("left out: {count} faces of '{label}', which the model does not know"));
+    }
+    let faces = labels::limited(mapped.faces, args.limit);
+    if faces.is_empty() {
+        bail!("{} has no faces in '{}'", args.data.display(), args.split.name());
+    }
+    let device = B::Device::default();
+    let network = store.load::<B>(&device)?;
+    let bar = progress::bar(common, args.task.as_str(), faces.len() as u64);
+    let start = Instant::now();
+    let evaluation = evaluate_column(&network, &args.task, &faces, &device, &mut |done| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    Ok(Report {
+        task: args.task.to_string(),
+        data: dataset.name,
+        split: args.split.name().to_owned(),
+        figures: Figures::new(&record.labels, &evaluation.logits, &evaluation.truth, &record.calibration),
+        left_out: mapped.left_out.into_iter().map(|(label, count)| (label.to_string(), count)).collect(),
+        labels_not_in_data: mapped.absent,
+        model: store.manifest().name.clone(),
+        model_sha256: network::weights::sha256_file(&args.model.join(MANIFEST))?,
+        column_sha256: record.sha256.clone(),
+        data_sha256: report::digest(&faces),
+        device: device_line,
+        seconds: start.elapsed().as_secs_f32(),
+        command: command_line(),
+    })
+}

@@ -1,0 +1,8 @@
+//! The program as people run it: arguments in, files, output and exit code out.
+
+mod annotate;
+mod bench;
+mod evaluate;
+mod models;
+mod support;
+mod usage;
