@@ -1,0 +1,1 @@
+"""scripts/demo: the node on real video, a task taught while it runs, and a summary of what held."""

@@ -1,0 +1,102 @@
+"""The summary, and whether every promise held. Pure: no ROS, no files."""
+
+LEAST_ANSWERED = 0.9
+# emotion, age, gender; a model of the user's own may have other tasks.
+SHIPPED_TASKS = 3
+
+
+def rounded(value, digits=3):
+    """JSON has no NaN."""
+    return None if value is None or value != value else round(value, digits)
+
+
+def taught_record(name, samples=None):
+    """Nothing learned yet; `samples` maps labels to counts."""
+    samples = samples or {}
+    return {
+        "name": name,
+        "samples": sum(samples.values()),
+        "samples_per_label": samples,
+        "seconds_training": None,
+        "validation_accuracy": None,
+        "seconds_to_first_live_label": None,
+        "promise_kept": False,
+    }
+
+
+def summary(ledger, until, seconds, taught, node, errors, shipped, wanted_shipped=SHIPPED_TASKS):
+    """All of it, judged: what did not hold is among `errors`.
+
+    `until`: stamp of the end of the measurement; `shipped`: names of the model's own tasks; `node`: of the node's process.
+    """
+    counts = ledger.counts(until)
+    errors = errors + broken(counts, ledger, taught, shipped, wanted_shipped)
+    return {
+        "frames_in": counts.frames_in,
+        "frames_published": counts.frames_published,
+        "faces_published": counts.faces_published,
+        "tasks": sorted(ledger.tasks),
+        "attribute_rate_hz": rounded(ledger.attribute_rate_hz(), 2),
+        "attribute_rate_training_hz": rounded(ledger.attribute_rate_hz("training"), 2),
+        "seconds": rounded(seconds, 1),
+        "taught": taught,
+        "node": node,
+        "errors": errors,
+    }
+
+
+def broken(counts, ledger, taught, shipped, wanted_shipped):
+    """Promises that did not hold, in words."""
+    errors = []
+    if counts.frames_in == 0:
+        errors.append("no frame was published")
+    elif counts.frames_published < LEAST_ANSWERED * counts.frames_in:
+        errors.append(
+            f"{counts.frames_published} of {counts.frames_in} frames were answered, fewer than {LEAST_ANSWERED:.0%}"
+        )
+    if counts.foreign_headers:
+        errors.append(f"{counts.foreign_headers} answers had a header that is no frame's")
+    if counts.repeated:
+        errors.append(f"{counts.repeated} frames were answered twice")
+    if counts.frames_published and not counts.faces_published:
+        errors.append("no face was seen")
+    if len(shipped) < wanted_shipped:
+        errors.append(f"the model ships {len(shipped)} tasks, not {wanted_shipped}")
+    for task in shipped:
+        if task not in ledger.tasks:
+            errors.append(f"no face has an estimate of {task}")
+    name = taught["name"]
+    if taught["seconds_training"] is None:
+        errors.append(f"{name} was not taught")
+    elif taught["seconds_to_first_live_label"] is None:
+        errors.append(f"no face was given a label of {name}")
+    if taught["seconds_training"] is not None and not taught["promise_kept"]:
+        errors.append("the answers of earlier columns changed")
+    return errors
+
+
+def told(report):
+    """The summary in a few lines for people."""
+    taught, node = report["taught"], report["node"]
+    share = report["frames_published"] / report["frames_in"] if report["frames_in"] else 0.0
+
+    def number(value, unit, digits=1):
+        return "not measured" if value is None else f"{value:.{digits}f}{unit}"
+
+    lines = [
+        f"frames   {report['frames_published']} of {report['frames_in']} answered ({share:.0%}), "
+        f"{report['faces_published']} faces",
+        f"tasks    {', '.join(report['tasks']) or 'none'}",
+        f"rate     one face's attributes {number(report['attribute_rate_hz'], ' Hz')}, "
+        f"while training {number(report['attribute_rate_training_hz'], ' Hz')}",
+    ]
+    if taught["seconds_training"] is not None:
+        accuracy = taught["validation_accuracy"]
+        lines.append(
+            f"taught   {taught['name']} from {taught['samples']} crops in {number(taught['seconds_training'], ' s')}, "
+            f"live after {number(taught['seconds_to_first_live_label'], ' s')}, "
+            f"{'accuracy not measured' if accuracy is None else f'{accuracy:.0%} of held-back crops right'}, "
+            f"earlier columns {'answer as before' if taught['promise_kept'] else 'CHANGED'}"
+        )
+    lines.append(f"node     {number(node['peak_rss_mb'], ' MB', 0)} at most, {number(node['cpu_percent'], ' % CPU', 0)}")
+    return lines

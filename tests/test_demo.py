@@ -1,0 +1,169 @@
+"""What scripts/demo promises of its figures and its verdict. The demo itself runs by hand: it builds a release."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from demo_lib.children import Child  # noqa: E402
+from demo_lib.ledger import SECOND, Estimate, Ledger  # noqa: E402
+from demo_lib.summary import summary, taught_record  # noqa: E402
+from demo_lib.table import Screen, one_line, rows  # noqa: E402
+from demo_lib.watch import header  # noqa: E402
+
+SHIPPED = ["emotion", "age", "gender"]
+NODE = {"peak_rss_mb": 400.0, "cpu_percent": 150.0}
+PERIOD = SECOND // 10
+
+
+def estimates(stamp, tasks, label="a"):
+    return [Estimate(task, label, 0.8, 0.1, stamp) for task in tasks]
+
+
+def streamed(frames=100, answer=lambda number: True, tasks=(*SHIPPED, "who"), frame_id="camera", refresh=5):
+    """Ten frames a second with one face, judged anew every `refresh` frames."""
+    ledger = Ledger()
+    for number in range(1, frames + 1):
+        stamp = number * PERIOD
+        ledger.frame(stamp, "camera")
+        if answer(number):
+            judged = (number - 1) // refresh * refresh * PERIOD + PERIOD
+            ledger.answer(stamp, frame_id, [("abcde", 100.0, estimates(judged, tasks))])
+    return ledger
+
+
+def taught(**changes):
+    record = taught_record("who", {"alex": 12, "robin": 10})
+    record |= {"seconds_training": 9.0, "validation_accuracy": 1.0, "seconds_to_first_live_label": 9.5}
+    return record | {"promise_kept": True} | changes
+
+
+def judged(ledger, record=None, errors=(), shipped=SHIPPED):
+    report = summary(ledger, None, 10.0, record or taught(), NODE, list(errors), shipped)
+    json.dumps(report, allow_nan=False)
+    return report
+
+
+def test_a_run_in_which_everything_held_has_no_errors():
+    report = judged(streamed())
+    assert report["errors"] == []
+    assert (report["frames_in"], report["frames_published"], report["faces_published"]) == (100, 100, 100)
+    assert report["tasks"] == sorted([*SHIPPED, "who"])
+    assert report["taught"]["samples"] == 22
+
+
+@pytest.mark.parametrize(
+    ("told", "ledger", "record"),
+    [
+        ("no frame was published", Ledger(), None),
+        ("89 of 100 frames", streamed(answer=lambda number: number == 1 or number > 12), None),
+        ("100 answers had a header", streamed(frame_id="other"), None),
+        ("no face has an estimate of gender", streamed(tasks=["emotion", "age", "who"]), None),
+        ("who was not taught", streamed(tasks=SHIPPED), taught_record("who")),
+        ("no face was given a label of who", streamed(tasks=SHIPPED), taught(seconds_to_first_live_label=None)),
+        ("earlier columns changed", streamed(), taught(promise_kept=False)),
+    ],
+)
+def test_each_broken_promise_is_told(told, ledger, record):
+    errors = judged(ledger, record)["errors"]
+    assert any(told in error for error in errors), errors
+
+
+def test_ninety_percent_are_enough_and_other_errors_stay():
+    report = judged(streamed(answer=lambda number: number == 1 or number > 11), errors=["interrupted"])
+    assert report["errors"] == ["interrupted"]
+
+
+def test_a_model_that_ships_two_tasks_is_not_the_one_that_was_promised():
+    assert any("ships 2 tasks" in error for error in judged(streamed(), shipped=["emotion", "age"])["errors"])
+
+
+def test_an_answer_to_a_frame_that_nobody_published_is_told():
+    ledger = streamed()
+    ledger.answer(55 * PERIOD + 1, "camera", [])
+    assert any("1 answers had a header" in error for error in judged(ledger)["errors"])
+
+
+def test_frames_before_the_first_answer_and_after_the_end_are_not_counted():
+    ledger = streamed(answer=lambda number: number > 30)
+    counts = ledger.counts(until=80 * PERIOD)
+    assert (counts.frames_in, counts.frames_published) == (50, 50)
+
+
+def test_the_rate_is_that_of_one_face_however_many_there_are():
+    ledger = Ledger()
+    for number in range(1, 101):
+        judged_at = (number - 1) // 5 * 5 * PERIOD + PERIOD
+        faces = [(track, 10.0, estimates(judged_at, ["age"])) for track in ("aaaaa", "bbbbb", "ccccc")]
+        ledger.answer(number * PERIOD, "camera", faces)
+    assert ledger.attribute_rate_hz() == pytest.approx(2.0, rel=0.1)
+    assert ledger.attribute_rate_hz("training") is None
+    assert ledger.tracks["aaaaa"].rate_hz() == pytest.approx(2.0, rel=0.05)
+
+
+def test_a_face_that_was_away_does_not_lower_the_rate():
+    ledger = streamed(frames=50)
+    for number in range(200, 250):
+        judged_at = (number - 200) // 5 * 5 * PERIOD + 200 * PERIOD
+        ledger.answer(number * PERIOD, "camera", [("abcde", 100.0, estimates(judged_at, ["age"]))])
+    assert ledger.attribute_rate_hz() == pytest.approx(2.0, rel=0.1)
+    assert [track.track_id for track in ledger.stable(4.0)] == ["abcde"]
+    assert ledger.stable(6.0) == []
+
+
+def test_a_serialised_header_is_read_without_the_pixels():
+    for frame_id in ("", "camera", "caméra_optique"):
+        image = Image(width=2, height=1, step=6, encoding="bgr8", data=b"\x01" * 6)
+        image.header.stamp.sec, image.header.stamp.nanosec, image.header.frame_id = 1234, 567, frame_id
+        assert header(serialize_message(image)) == (1234 * SECOND + 567, frame_id)
+
+
+def test_the_table_shows_labels_with_probabilities_and_strangers_as_unknown():
+    ledger = streamed(frames=60)
+    ledger.answer(61 * PERIOD, "camera", [("abcde", 9.0, [Estimate("who", "", 0.3, 0.6, 60 * PERIOD)])])
+    heading, face = rows(ledger.in_view(), ["who", "age"])
+    assert heading.split()[:3] == ["track", "who", "age"]
+    assert face.split() == ["abcde", "unknown", "0.60", "-", "100", "2.0"]
+    assert one_line(ledger.in_view(), ["who", "age"]) == "abcde: who unknown 0.60"
+
+
+def test_without_a_terminal_the_table_is_whole_lines():
+    stream = io.StringIO()
+    screen = Screen(stream)
+    screen.show("head", [], ["age"], "status")
+    screen.say("told")
+    screen.say("told")
+    assert stream.getvalue() == "head | status | nobody in view\ntold\n"
+
+
+def test_a_child_is_measured_stopped_and_its_end_told(tmp_path):
+    child = Child("sleeper", ["sleep", "60"], tmp_path / "log")
+    assert child.ended() is None
+    assert child.peak_rss_mb() > 0 and child.cpu_seconds() >= 0
+    assert child.stop() is None
+    assert child.process.returncode is not None and child.peak_rss_mb() is None
+    failing = Child("failing", ["sh", "-c", "echo no camera; exit 3"], tmp_path / "other")
+    failing.process.wait()
+    assert "failing ended with 3: no camera" in failing.ended()
+
+
+@pytest.mark.parametrize(
+    "words", [["--seconds", "5"], ["--seconds", "x"], ["--video", "/no/such.mp4"], ["--camera", "/dev/no"], ["--what"]]
+)
+def test_wrong_usage_is_refused_before_anything_is_set_up(words):
+    result = subprocess.run([ROOT / "scripts/demo", *words], capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and result.stderr.startswith("error: "), result.stderr
+
+
+def test_the_help_explains_the_options():
+    result = subprocess.run([ROOT / "scripts/demo", "--help"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0
+    assert all(option in result.stdout for option in ("--seconds", "--video", "--camera", "--summary", "--no-build"))
