@@ -160,7 +160,7 @@ pub fn train_column<B: NetworkBackend>(
         Supply::new(&frozen, &train, config, device, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
     let held_back = supply.held_back(&validation, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
 
-    let mut model: Column<Train<B>> = Column::from_inner(column_config.init::<B>(device, config.seed));
+    let mut model: Column<Train<B>> = column_config.init::<Train<B>>(device, config.seed);
     let mut best = model.valid();
     let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init::<Train<B>, Column<Train<B>>>();
     let mut state = State { epoch: 0, schedule: Schedule::new(config.learning_rate), curve: Vec::new() };

@@ -111,7 +111,8 @@ impl ColumnConfig {
             head_lateral,
             hidden: Dense::init_elu([flat, self.hidden], true, &mut rng, device),
             dropout: DropoutConfig::new(self.dropout).init(),
-            output: Dense::init([self.hidden, self.classes], 1.0, true, &mut rng, device),
+            // Small, so that training begins near even odds instead of unlearning chance confidence.
+            output: Dense::init([self.hidden, self.classes], 0.01, true, &mut rng, device),
         }
     }
 }

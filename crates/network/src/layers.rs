@@ -93,14 +93,21 @@ impl<B: Backend> Dense<B> {
     pub fn init_elu(size: [usize; 2], bias: bool, rng: &mut StdRng, device: &B::Device) -> Self {
         Self::init(size, ELU_GAIN, bias, rng, device)
     }
+}
 
+impl<B: NetworkBackend> Dense<B> {
     /// `[N, In]` → `[N, Out]`.
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let y = x.matmul(self.weight.val());
-        match &self.bias {
-            Some(bias) => y + bias.val().unsqueeze(),
-            None => y,
-        }
+        let [n, input] = x.dims();
+        let [_, output] = self.weight.dims();
+        let y = B::convolution(
+            x.reshape([n, 1, 1, input]).into_primitive().tensor(),
+            self.weight.val().reshape([1, 1, input, output]).into_primitive().tensor(),
+            self.bias.as_ref().map(|b| b.val().into_primitive().tensor()),
+            None,
+            ConvSettings { stride: 1, activation: Activation::None, training: false },
+        );
+        Tensor::<B, 4>::from_primitive(TensorPrimitive::Float(y)).reshape([n, output])
     }
 }
 
