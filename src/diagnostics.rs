@@ -1,0 +1,321 @@
+//! `/diagnostics` once a second: what comes in, what is answered, how fast, on what.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use engine::{Engine, Stats, TaskState, TaskStatus};
+use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
+use r2r::std_msgs::msg::Header;
+use r2r::{Node, QosProfile};
+use tokio::runtime::Handle;
+
+use crate::clock::NodeClock;
+use crate::convert::text;
+use crate::names;
+use crate::publishers::{Answered, Live};
+use crate::subscriptions::{Input, InputCounts};
+
+const PERIOD: Duration = Duration::from_secs(1);
+/// A refused picture is a warning for so long.
+const RECENT: Duration = Duration::from_secs(5);
+
+/// What diagnostics look at.
+pub(crate) struct Watched {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) input: Arc<Input>,
+    pub(crate) answered: Arc<Answered>,
+    pub(crate) live: Live,
+    pub(crate) clock: NodeClock,
+    /// Fully qualified name of the node.
+    pub(crate) node_name: String,
+}
+
+/// Publishes from now on.
+///
+/// # Errors
+/// When ROS refuses the topic.
+pub(crate) fn start(node: &mut Node, runtime: &Handle, watched: Watched) -> r2r::Result<()> {
+    let publisher = node.create_publisher::<DiagnosticArray>(names::DIAGNOSTICS, QosProfile::default())?;
+    runtime.spawn(async move {
+        let mut ticks = tokio::time::interval(PERIOD);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failed_before = 0;
+        loop {
+            ticks.tick().await;
+            let stats = watched.engine.stats();
+            let input = watched.input.counts();
+            let stale_s = watched.live.lock().unwrap_or_else(PoisonError::into_inner).diagnostics.stale_s;
+            let view = View {
+                node_name: &watched.node_name,
+                stats: &stats,
+                input: &input,
+                failed_lately: stats.frames_failed - failed_before,
+                detector: watched.answered.detector.get().copied(),
+                stale_s,
+                tasks: &watched.engine.tasks(),
+            };
+            let message = DiagnosticArray {
+                header: Header { stamp: watched.clock.now(), frame_id: String::new() },
+                status: view.statuses(),
+            };
+            failed_before = stats.frames_failed;
+            if let Err(error) = publisher.publish(&message) {
+                tracing::debug!("{}: {error}", names::DIAGNOSTICS);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The state of the node at one moment.
+struct View<'a> {
+    node_name: &'a str,
+    stats: &'a Stats,
+    input: &'a InputCounts,
+    /// Frames that the detector refused since the last report.
+    failed_lately: u64,
+    detector: Option<&'static str>,
+    stale_s: f32,
+    tasks: &'a [TaskStatus],
+}
+
+type Level = u8;
+const OK: Level = 0;
+const WARN: Level = 1;
+const ERROR: Level = 2;
+
+impl View<'_> {
+    fn statuses(&self) -> Vec<DiagnosticStatus> {
+        vec![self.frames(), self.detector(), self.network(), self.tasks(), self.process()]
+    }
+
+    fn status(&self, part: &str, (level, message): (Level, String), values: &[(&str, String)]) -> DiagnosticStatus {
+        let value = |(key, value): &(&str, String)| KeyValue { key: (*key).to_owned(), value: text(value.as_str()) };
+        DiagnosticStatus {
+            level,
+            name: text(format!("{}: {part}", self.node_name)),
+            message: text(message),
+            hardware_id: String::new(),
+            values: values.iter().map(value).collect(),
+        }
+    }
+
+    /// A thread of the engine that is no more.
+    fn failure_of(&self, thread: &str) -> Option<(Level, String)> {
+        let failure = self.stats.failure.as_ref().filter(|failure| failure.contains(thread))?;
+        Some((ERROR, format!("{failure}; restart the node and report this with the log")))
+    }
+
+    fn frames(&self) -> DiagnosticStatus {
+        let age_s = self.stats.frame_age_ms.map(|age| age / 1e3);
+        let rejection = self.input.rejection.as_ref().filter(|(ago, _)| *ago < RECENT);
+        let state = match (rejection, age_s) {
+            (Some((_, reason)), _) => (WARN, format!("pictures cannot be used: {reason}")),
+            (None, None) => {
+                let topics = format!("`{}` or `{}`", names::IMAGE, names::IMAGE_COMPRESSED);
+                (WARN, format!("no picture yet; check what is published on {topics} of this node"))
+            }
+            (None, Some(age)) if age > self.stale_s => (WARN, format!("the newest frame is {age:.1} s old")),
+            (None, Some(_)) => (OK, format!("{:.1} frames/s", self.stats.frame_rate_hz)),
+        };
+        self.status(
+            "frames",
+            state,
+            &[
+                ("rate_hz", format!("{:.2}", self.stats.frame_rate_hz)),
+                ("age_ms", self.stats.frame_age_ms.map_or_else(|| "never".to_owned(), |age| format!("{age:.0}"))),
+                ("received", self.input.received.to_string()),
+                ("answered", self.stats.frames_processed.to_string()),
+                ("dropped", (self.input.dropped + self.stats.frames_dropped).to_string()),
+                ("rejected", self.input.rejected.to_string()),
+                ("failed", self.stats.frames_failed.to_string()),
+                ("answers_dropped", self.stats.results_dropped.to_string()),
+                ("faces", self.stats.faces.to_string()),
+            ],
+        )
+    }
+
+    fn detector(&self) -> DiagnosticStatus {
+        let state = self.failure_of("vision").unwrap_or_else(|| match self.detector {
+            _ if self.failed_lately > 0 => {
+                (ERROR, format!("{} frame(s) failed in the last second; see the log", self.failed_lately))
+            }
+            Some("haar") => (WARN, "Haar cascade, without landmarks: run scripts/setup to fetch YuNet".to_owned()),
+            Some(name) => (OK, name.to_owned()),
+            None => (OK, "has not seen a frame yet".to_owned()),
+        });
+        let values = self.latencies(&["detect", "track", "align", "total"]);
+        self.status("detector", state, &borrowed(&values))
+    }
+
+    fn network(&self) -> DiagnosticStatus {
+        let running = || (OK, format!("{:.1} faces/s, {}", self.stats.evaluation_rate_hz, self.stats.backend));
+        let state = self.failure_of("network").unwrap_or_else(running);
+        let mut values = vec![
+            ("backend".to_owned(), self.stats.backend.clone()),
+            ("rate_hz".to_owned(), format!("{:.2}", self.stats.evaluation_rate_hz)),
+            ("evaluations".to_owned(), self.stats.evaluations.to_string()),
+        ];
+        values.extend(self.latencies(&["network", "smooth"]));
+        self.status("network", state, &borrowed(&values))
+    }
+
+    fn tasks(&self) -> DiagnosticStatus {
+        let names = |state: TaskState| {
+            let chosen = self.tasks.iter().filter(|task| task.state == state);
+            chosen.map(|task| task.name.to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let (training, failed) = (names(TaskState::Training), names(TaskState::Failed));
+        let state = match (failed.is_empty(), training.is_empty()) {
+            (false, _) => (WARN, format!("training failed: {failed}; see `{}`", names::TASKS)),
+            (true, false) => (OK, format!("training: {training}")),
+            (true, true) => (OK, format!("{} tasks", self.tasks.len())),
+        };
+        self.status(
+            "tasks",
+            state,
+            &[
+                ("ready", names(TaskState::Ready)),
+                ("training", training),
+                ("queued", names(TaskState::Queued)),
+                ("failed", failed),
+            ],
+        )
+    }
+
+    fn process(&self) -> DiagnosticStatus {
+        let memory = &self.stats.memory;
+        self.status(
+            "process",
+            (OK, format!("{:.0} MB", memory.rss_mb)),
+            &[
+                ("rss_mb", format!("{:.0}", memory.rss_mb)),
+                ("peak_rss_mb", format!("{:.0}", memory.peak_rss_mb)),
+                ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ],
+        )
+    }
+
+    fn latencies(&self, stages: &[&str]) -> Vec<(String, String)> {
+        let told = self.stats.latency.iter().filter(|latency| stages.contains(&latency.stage));
+        told.flat_map(|latency| {
+            [
+                (format!("{}_p50_ms", latency.stage), format!("{:.2}", latency.p50_ms)),
+                (format!("{}_p95_ms", latency.stage), format!("{:.2}", latency.p95_ms)),
+            ]
+        })
+        .collect()
+    }
+}
+
+fn borrowed(values: &[(String, String)]) -> Vec<(&str, String)> {
+    values.iter().map(|(key, value)| (key.as_str(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::{Memory, StageLatency};
+
+    use super::*;
+    use crate::convert::tests_tasks::status;
+
+    fn stats() -> Stats {
+        Stats {
+            frames_in: 100,
+            frames_processed: 98,
+            frames_dropped: 2,
+            frames_failed: 0,
+            results_dropped: 0,
+            frame_rate_hz: 14.96,
+            frame_age_ms: Some(40.0),
+            faces: 3,
+            evaluations: 50,
+            evaluation_rate_hz: 7.5,
+            latency: ["detect", "track", "align", "network", "smooth", "total"]
+                .map(|stage| StageLatency { stage, p50_ms: 1.0, p95_ms: 2.0 })
+                .to_vec(),
+            memory: Memory { rss_mb: 300.0, peak_rss_mb: 320.0 },
+            backend: "cpu: asked for".to_owned(),
+            failure: None,
+        }
+    }
+
+    fn view<'a>(stats: &'a Stats, input: &'a InputCounts, tasks: &'a [TaskStatus]) -> View<'a> {
+        let node_name = "/face/face_attributes";
+        View { node_name, stats, input, failed_lately: 0, detector: Some("yunet"), stale_s: 2.0, tasks }
+    }
+
+    fn levels(view: &View<'_>) -> Vec<Level> {
+        view.statuses().iter().map(|status| status.level).collect()
+    }
+
+    #[test]
+    fn all_is_well_while_frames_come() {
+        let (stats, input) = (stats(), InputCounts::default());
+        let view = view(&stats, &input, &[]);
+        assert_eq!(levels(&view), [OK; 5]);
+        let names: Vec<String> = view.statuses().into_iter().map(|status| status.name).collect();
+        let parts = ["frames", "detector", "network", "tasks", "process"];
+        assert_eq!(names, parts.map(|part| format!("/face/face_attributes: {part}")));
+    }
+
+    #[test]
+    fn every_stage_is_reported_once() {
+        let (stats, input) = (stats(), InputCounts::default());
+        let statuses = view(&stats, &input, &[]).statuses();
+        let keys: Vec<&str> =
+            statuses.iter().flat_map(|status| &status.values).map(|value| value.key.as_str()).collect();
+        for stage in &stats.latency {
+            for percentile in ["p50", "p95"] {
+                let key = format!("{}_{percentile}_ms", stage.stage);
+                assert_eq!(keys.iter().filter(|found| **found == key).count(), 1, "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn silence_staleness_and_unusable_pictures_are_warnings() {
+        let input = InputCounts::default();
+        let silent = Stats { frame_age_ms: None, ..stats() };
+        assert_eq!(levels(&view(&silent, &input, &[]))[0], WARN);
+        let stale = Stats { frame_age_ms: Some(2100.0), ..stats() };
+        assert_eq!(levels(&view(&stale, &input, &[]))[0], WARN);
+
+        let reason = (Duration::from_secs(1), "encoding \"nv21\" is not supported".to_owned());
+        let refused = InputCounts { rejected: 1, rejection: Some(reason), ..InputCounts::default() };
+        let status = &view(&stats(), &refused, &[]).statuses()[0];
+        assert_eq!(status.level, WARN);
+        assert!(status.message.contains("nv21"), "{}", status.message);
+    }
+
+    #[test]
+    fn a_failed_thread_is_an_error_of_its_part() {
+        let input = InputCounts::default();
+        for (thread, part) in [("vision", 1), ("network", 2)] {
+            let failed = Stats { failure: Some(format!("the {thread} thread ended: x")), ..stats() };
+            let mut expected = [OK; 5];
+            expected[part] = ERROR;
+            assert_eq!(levels(&view(&failed, &input, &[])), expected);
+        }
+        let stats = stats();
+        let view = View { failed_lately: 2, ..view(&stats, &input, &[]) };
+        assert_eq!(levels(&view)[1], ERROR);
+    }
+
+    #[test]
+    fn the_fallback_detector_is_flagged() {
+        let (stats, input) = (stats(), InputCounts::default());
+        let view = View { detector: Some("haar"), ..view(&stats, &input, &[]) };
+        let status = &view.statuses()[1];
+        assert!(status.level == WARN && status.message.contains("scripts/setup"));
+    }
+
+    #[test]
+    fn a_failed_training_is_a_warning_with_its_name() {
+        let (stats, input) = (stats(), InputCounts::default());
+        let tasks = [status("gaze", TaskState::Failed), status("posture", TaskState::Training)];
+        let status = &view(&stats, &input, &tasks).statuses()[3];
+        assert!(status.level == WARN && status.message.contains("gaze"));
+        assert!(status.values.iter().any(|value| value.key == "training" && value.value == "posture"));
+    }
+}

@@ -1,0 +1,26 @@
+//! The node: ROS in, ROS out. What it does with frames and tasks is the `engine`'s work; here messages become its types and
+//! back again.
+//!
+//! One node per process, because ROS arguments rename all nodes of a process. Names are relative: a remap or a namespace
+//! moves them.
+
+mod annotate;
+mod arguments;
+mod clock;
+mod convert;
+mod diagnostics;
+mod files;
+mod logging;
+mod names;
+mod node;
+mod options;
+mod parameter_services;
+mod params;
+mod publishers;
+mod service;
+mod services;
+mod shutdown;
+mod spinner;
+mod subscriptions;
+
+pub use node::main;

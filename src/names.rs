@@ -1,0 +1,62 @@
+//! Every name that the node has in the ROS graph. All but `/diagnostics` and what ROS itself prescribes are relative.
+
+use serde::Serialize;
+
+/// Of the node, unless a launch file renames it.
+pub(crate) const NODE: &str = "face_attributes";
+/// Of the program, as it is installed.
+pub(crate) const EXECUTABLE: &str = "face_attributes_node";
+
+pub(crate) const IMAGE: &str = "image";
+pub(crate) const IMAGE_COMPRESSED: &str = "image/compressed";
+
+pub(crate) const ATTRIBUTES: &str = "attributes";
+pub(crate) const ANNOTATED: &str = "annotated/compressed";
+pub(crate) const TASKS: &str = "tasks";
+pub(crate) const DIAGNOSTICS: &str = "/diagnostics";
+pub(crate) const PARAMETER_EVENTS: &str = "/parameter_events";
+
+pub(crate) const ADD_TASK: &str = "add_task";
+pub(crate) const ADD_SAMPLES: &str = "add_samples";
+pub(crate) const CAPTURE_SAMPLES: &str = "capture_samples";
+pub(crate) const REMOVE_TASK: &str = "remove_task";
+pub(crate) const LIST_TASKS: &str = "list_tasks";
+pub(crate) const CANCEL_TRAINING: &str = "cancel_training";
+pub(crate) const EXPORT_TASK: &str = "export_task";
+pub(crate) const IMPORT_TASK: &str = "import_task";
+pub(crate) const FORGET_SAMPLES: &str = "forget_samples";
+
+/// A name with its type, as `ros2 topic list -t` writes it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Named {
+    pub(crate) name: &'static str,
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+}
+
+const fn named(name: &'static str, kind: &'static str) -> Named {
+    Named { name, kind }
+}
+
+pub(crate) const SUBSCRIPTIONS: [Named; 2] =
+    [named(IMAGE, "sensor_msgs/msg/Image"), named(IMAGE_COMPRESSED, "sensor_msgs/msg/CompressedImage")];
+
+pub(crate) const PUBLICATIONS: [Named; 5] = [
+    named(ATTRIBUTES, "face_attributes/msg/FaceAttributesArray"),
+    named(ANNOTATED, "sensor_msgs/msg/CompressedImage"),
+    named(TASKS, "face_attributes/msg/TaskArray"),
+    named(DIAGNOSTICS, "diagnostic_msgs/msg/DiagnosticArray"),
+    named(PARAMETER_EVENTS, "rcl_interfaces/msg/ParameterEvent"),
+];
+
+pub(crate) const SERVICES: [Named; 9] = [
+    named(ADD_TASK, "face_attributes/srv/AddTask"),
+    named(ADD_SAMPLES, "face_attributes/srv/AddSamples"),
+    named(CAPTURE_SAMPLES, "face_attributes/srv/CaptureSamples"),
+    named(REMOVE_TASK, "face_attributes/srv/RemoveTask"),
+    named(LIST_TASKS, "face_attributes/srv/ListTasks"),
+    named(CANCEL_TRAINING, "face_attributes/srv/CancelTraining"),
+    named(EXPORT_TASK, "face_attributes/srv/ExportTask"),
+    named(IMPORT_TASK, "face_attributes/srv/ImportTask"),
+    named(FORGET_SAMPLES, "face_attributes/srv/ForgetSamples"),
+];

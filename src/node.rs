@@ -1,0 +1,198 @@
+//! The parts put together: from the command line to the end.
+
+use std::panic;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::Parser;
+use engine::{Engine, EngineError};
+use r2r::{Context, Node};
+use tokio::runtime::Runtime;
+
+use crate::arguments::{self, Arguments};
+use crate::clock::NodeClock;
+use crate::convert::{PictureLimits, texts};
+use crate::diagnostics::{self, Watched};
+use crate::files::{self, FilesError, Surroundings};
+use crate::options::NodeConfig;
+use crate::params::{self, ParamError, Params};
+use crate::publishers::Publishers;
+use crate::shutdown::{self, Signals, Stop};
+use crate::{logging, names, parameter_services, services, spinner, subscriptions};
+
+/// Why the node did not run.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The caller can correct it: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Exit code 1.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl Failure {
+    fn other(error: impl Into<anyhow::Error>) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Runs the node until a signal ends it. Exit codes: 0 stopped, 1 failed, 2 wrong usage or a bad parameter.
+pub fn main() -> ExitCode {
+    let line = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let (own, ros) = arguments::split(line);
+    let arguments = match Arguments::try_parse_from(own) {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            // A closed pipe is no failure of ours.
+            let _ = told.print();
+            return if told.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    if arguments.describe_parameters {
+        println!("{:#}", params::interface());
+        return ExitCode::SUCCESS;
+    }
+    let (message, code) = match run(&ros) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => (message, 2),
+        Err(Failure::Other(error)) => (format!("{error:#}"), 1),
+    };
+    for line in message.lines() {
+        eprintln!("{}: {line}", names::EXECUTABLE);
+    }
+    ExitCode::from(code)
+}
+
+fn run(ros: &[String]) -> Result<(), Failure> {
+    let mut node = Node::create(context()?, names::NODE, "")
+        .map_err(|error| Failure::Usage(format!("ROS refuses to make the node: {error}")))?;
+    logging::start(arguments::log_level(ros));
+    logging::name(node.logger());
+
+    let params = parameters(&node)?;
+    let mut config = params.config().map_err(|error| Failure::Usage(error.to_string()))?;
+    files::complete(&mut config.engine, &params.files(), &Surroundings::of_this_process()).map_err(
+        |error| match error {
+            FilesError::GivenModel { .. } | FilesError::Given { .. } => Failure::Usage(error.to_string()),
+            FilesError::NoModel { .. } | FilesError::NoDetector => Failure::other(error),
+        },
+    )?;
+    if config.node.use_sim_time {
+        node.get_time_source().enable_sim_time(&mut node).map_err(Failure::other)?;
+    }
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(256)
+        .thread_name("ros")
+        .enable_all()
+        .build()
+        .map_err(Failure::other)?;
+    let mut signals = runtime.block_on(async { Signals::take() }).map_err(Failure::other)?;
+    let Some(engine) = start_engine(&runtime, &mut signals, &config)? else {
+        tracing::info!("stopped before it was ready");
+        // The model may still be loading on its thread; nothing has been written.
+        shutdown::end_now(0);
+    };
+    let served = serve(node, &runtime, &mut signals, params, &config, Arc::new(engine));
+    // Requests that are still worked on have lost their node.
+    runtime.shutdown_background();
+    served
+}
+
+/// Connects engine and node, until a signal comes.
+fn serve(
+    mut node: Node,
+    runtime: &Runtime,
+    signals: &mut Signals,
+    params: Params,
+    config: &NodeConfig,
+    engine: Arc<Engine>,
+) -> Result<(), Failure> {
+    let handle = runtime.handle();
+    let clock = NodeClock::of(&node);
+    let node_name = node.fully_qualified_name().map_err(Failure::other)?;
+    let stop = Stop::default();
+    let live = Arc::new(Mutex::new(config.node.clone()));
+
+    let publishers = Publishers::new(&mut node).map_err(Failure::other)?;
+    let (answered, mut threads) = publishers.start(&engine, &live, clock.clone(), &stop).map_err(Failure::other)?;
+    let (input, decoder) = subscriptions::start(&mut node, handle, &config.node, &engine)?;
+    threads.push(decoder);
+    services::start(&mut node, handle, &engine, PictureLimits::new(config.node.max_image_pixels))
+        .map_err(Failure::other)?;
+    parameter_services::start(&mut node, handle, params, {
+        let (engine, live) = (Arc::clone(&engine), Arc::clone(&live));
+        move |config| {
+            engine.set_live(config.engine.live()).map_err(|error| error.to_string())?;
+            live.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&config.node);
+            Ok(())
+        }
+    })
+    .map_err(Failure::other)?;
+    let watched = Watched { engine: Arc::clone(&engine), input: Arc::clone(&input), answered, live, clock, node_name };
+    diagnostics::start(&mut node, handle, watched).map_err(Failure::other)?;
+    threads.push(spinner::start(node, stop.clone()).map_err(Failure::other)?);
+
+    let detector = if config.engine.yunet.is_some() { "yunet" } else { "haar" };
+    let tasks = texts(engine.tasks().iter().map(|task| &task.name));
+    tracing::info!("ready: {} tasks ({}), detector {detector}", tasks.len(), tasks.join(", "));
+
+    let signal = runtime.block_on(signals.wait());
+    tracing::info!("stopping on {signal}");
+    shutdown::watch();
+    input.close();
+    engine.shutdown();
+    stop.set();
+    for thread in threads {
+        // A panic has been reported by the thread itself.
+        let _ = thread.join();
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Loads the model; `None` when a signal comes first.
+fn start_engine(runtime: &Runtime, signals: &mut Signals, config: &NodeConfig) -> Result<Option<Engine>, Failure> {
+    let engine = config.engine.clone();
+    let started = runtime.block_on(async {
+        tokio::select! {
+            started = tokio::task::spawn_blocking(move || Engine::start(engine)) => Some(started),
+            _ = signals.wait() => None,
+        }
+    });
+    match started {
+        None => Ok(None),
+        Some(Ok(Ok(engine))) => Ok(Some(engine)),
+        Some(Ok(Err(error @ EngineError::Config(_)))) => Err(Failure::Usage(error.to_string())),
+        Some(Ok(Err(error))) => Err(Failure::other(error)),
+        Some(Err(panic)) => Err(Failure::other(panic)),
+    }
+}
+
+/// The context of ROS's arguments. r2r panics with rcl's message when it refuses them.
+fn context() -> Result<Context, Failure> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let created = panic::catch_unwind(Context::create);
+    panic::set_hook(hook);
+    match created {
+        Ok(Ok(context)) => Ok(context),
+        Ok(Err(error)) => Err(Failure::other(anyhow::Error::new(error).context("ROS does not start"))),
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().map_or("no reason given", String::as_str);
+            Err(Failure::Usage(format!("ROS refuses its arguments: {said}")))
+        }
+    }
+}
+
+/// What `--params-file` and `-p` say, held against the table.
+fn parameters(node: &Node) -> Result<Params, Failure> {
+    let overrides = node.params.lock().unwrap_or_else(PoisonError::into_inner);
+    let named = overrides.iter().map(|(name, parameter)| (name.as_str(), &parameter.value));
+    Params::with_overrides(named).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ParamError::to_string).collect();
+        Failure::Usage(lines.join("\n"))
+    })
+}

@@ -1,0 +1,81 @@
+//! The configuration of the node: the engine's, and what only a node has.
+
+use engine::EngineConfig;
+use serde::{Deserialize, Serialize};
+
+/// Everything that parameters set. Paths are looked up by [`crate::files`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NodeConfig {
+    pub(crate) engine: EngineConfig,
+    pub(crate) node: NodeOptions,
+}
+
+/// What the engine does not know about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NodeOptions {
+    /// Which of the two image topics is listened to.
+    pub(crate) image_transport: ImageTransport,
+    /// Larger pictures are refused before they are decoded.
+    pub(crate) max_image_pixels: u64,
+    pub(crate) annotated: AnnotatedOptions,
+    pub(crate) diagnostics: DiagnosticsOptions,
+    /// Time from `/clock`, for the stamps of what the node itself originates.
+    pub(crate) use_sim_time: bool,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self {
+            image_transport: ImageTransport::Auto,
+            // Twice a 4K picture.
+            max_image_pixels: 16_000_000,
+            annotated: AnnotatedOptions::default(),
+            diagnostics: DiagnosticsOptions::default(),
+            use_sim_time: false,
+        }
+    }
+}
+
+/// Which image topic is listened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ImageTransport {
+    /// Both; compressed pictures are left out while raw ones come.
+    Auto,
+    /// `image` alone.
+    Raw,
+    /// `image/compressed` alone.
+    Compressed,
+}
+
+/// The picture with marked faces.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AnnotatedOptions {
+    /// Pictures a second at most; 0: none.
+    pub(crate) rate_hz: f32,
+    /// 1 to 100.
+    pub(crate) jpeg_quality: u8,
+}
+
+impl Default for AnnotatedOptions {
+    fn default() -> Self {
+        Self { rate_hz: 10.0, jpeg_quality: 80 }
+    }
+}
+
+/// `/diagnostics`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DiagnosticsOptions {
+    /// Frames older than so many seconds are reported as stale.
+    pub(crate) stale_s: f32,
+}
+
+impl Default for DiagnosticsOptions {
+    fn default() -> Self {
+        Self { stale_s: 2.0 }
+    }
+}

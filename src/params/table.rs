@@ -1,0 +1,140 @@
+//! The node's parameters: names, ranges, descriptions. Defaults are those of [`crate::options::NodeConfig`].
+
+/// What a parameter may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    Bool,
+    /// Both ends included.
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    /// Both ends included.
+    Double {
+        min: f64,
+        max: f64,
+    },
+    Choice(&'static [&'static str]),
+    /// Empty: looked up.
+    Path,
+}
+
+/// One parameter. Its name is its place in the configuration, with dots.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Spec {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) unit: &'static str,
+    /// May change while the node runs.
+    pub(crate) live: bool,
+    pub(crate) description: &'static str,
+}
+
+impl Spec {
+    const fn new(name: &'static str, kind: Kind, description: &'static str) -> Self {
+        Self { name, kind, unit: "", live: false, description }
+    }
+
+    const fn unit(self, unit: &'static str) -> Self {
+        Self { unit, ..self }
+    }
+
+    const fn live(self) -> Self {
+        Self { live: true, ..self }
+    }
+
+    /// What is allowed, in words; the same in messages and documents.
+    pub(crate) fn range(&self) -> String {
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
+        match self.kind {
+            Kind::Bool => "true or false".to_owned(),
+            Kind::Integer { min, max } => format!("{min} to {max}{unit}"),
+            Kind::Double { min, max } => format!("{min} to {max}{unit}"),
+            Kind::Choice(choices) => choices.join(", "),
+            Kind::Path => "a path".to_owned(),
+        }
+    }
+
+    /// As ROS names the type.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Bool => "bool",
+            Kind::Integer { .. } => "integer",
+            Kind::Double { .. } => "double",
+            Kind::Choice(_) | Kind::Path => "string",
+        }
+    }
+}
+
+const fn int(name: &'static str, min: i64, max: i64, description: &'static str) -> Spec {
+    Spec::new(name, Kind::Integer { min, max }, description)
+}
+
+const fn double(name: &'static str, min: f64, max: f64, description: &'static str) -> Spec {
+    Spec::new(name, Kind::Double { min, max }, description)
+}
+
+const fn share(name: &'static str, description: &'static str) -> Spec {
+    double(name, 0.0, 1.0, description)
+}
+
+const fn path(name: &'static str, description: &'static str) -> Spec {
+    Spec::new(name, Kind::Path, description)
+}
+
+const fn choice(name: &'static str, choices: &'static [&'static str], description: &'static str) -> Spec {
+    Spec::new(name, Kind::Choice(choices), description)
+}
+
+const fn switch(name: &'static str, description: &'static str) -> Spec {
+    Spec::new(name, Kind::Bool, description)
+}
+
+/// In the order in which they are documented.
+#[rustfmt::skip]
+pub(crate) static SPECS: &[Spec] = &[
+    path("model", "Folder of the shipped model, with its manifest.yaml. Empty: $FACE_ATTRIBUTES_MODEL, else the installed model, else models/default here."),
+    path("state_dir", "Folder for taught tasks and samples; made when missing. Empty: $XDG_DATA_HOME/face_attributes, else ~/.local/share/face_attributes. One node writes it; a second one on the same folder answers with its tasks but cannot teach."),
+    choice("device", &["auto", "cpu", "cuda"], "Where the network runs. auto: an NVIDIA card when there is one, else the CPU."),
+    path("yunet", "ONNX file of the face detector YuNet. Empty: $FACE_ATTRIBUTES_YUNET, else the installed one."),
+    path("haar", "Haar cascade that finds faces, without landmarks, when there is no YuNet. Empty: $FACE_ATTRIBUTES_HAAR, else where OpenCV installs it."),
+    choice("image_transport", &["auto", "raw", "compressed"], "Image topics to listen to. raw: image; compressed: image/compressed; auto: both, where compressed pictures are left out while raw ones come."),
+    int("max_image_pixels", 1024, 268_435_456, "Larger pictures, of the camera and of requests, are refused before they are decoded. A request may hold four times as much in all.").unit("pixels"),
+
+    share("detector.score_threshold", "Faces that the detector is less sure of are not seen.").live(),
+    share("detector.nms_iou", "Of two boxes that overlap by more than this share (intersection over union), the less sure one is dropped."),
+    int("detector.max_side", 32, 8192, "Detection runs on the picture shrunk to this longer side: smaller is faster and misses small faces.").unit("pixels"),
+    int("detector.min_face", 0, 8192, "Faces whose box is narrower or lower are not reported.").unit("pixels"),
+    int("detector.max_faces", 1, 1000, "Faces reported per frame at most, the surest ones."),
+
+    share("tracker.high_score", "Detections at least this sure are matched first, and only they start tracks."),
+    share("tracker.low_score", "Detections less sure than this are not looked at; those between may continue a track."),
+    double("tracker.min_iou", 0.01, 1.0, "Least overlap (intersection over union) of a sure detection with the place where its track is expected."),
+    double("tracker.min_iou_low", 0.01, 1.0, "The same for a less sure detection, which must fit better."),
+    int("tracker.confirm_hits", 1, 100, "A track is reported from so many detections on; in the first frame, at once.").unit("detections"),
+    double("tracker.max_coast_s", 0.0, 60.0, "A track that is not seen for longer is dropped, and its id is not used again.").unit("s"),
+    double("tracker.damping_s", 0.01, 60.0, "The velocity of a track that is not seen falls to 1/e in this time.").unit("s"),
+    double("tracker.measurement_noise", 0.001, 1.0, "Standard deviation of a detected position.").unit("face sizes"),
+    double("tracker.acceleration_noise", 0.01, 100.0, "Standard deviation of the change of velocity in one second.").unit("face sizes/s"),
+    double("tracker.max_backwards_s", 0.0, 60.0, "A stamp that goes back further (a bag that starts again) drops all tracks.").unit("s"),
+    switch("tracker.report_coasting", "Also report tracks that are not seen at the moment, with the box where they are expected."),
+
+    double("scheduler.refresh_hz", 0.1, 60.0, "Judgements wanted per face and second. What the machine cannot do is shared fairly.").unit("Hz").live(),
+    int("scheduler.max_batch", 1, 64, "Faces that the network judges in one go at most.").unit("faces").live(),
+    share("scheduler.min_quality", "Faces whose overall quality is below this are not judged and not captured.").live(),
+
+    double("smoothing.half_life_s", 0.0, 3600.0, "The weight of a judgement halves in this time; 0: only the newest counts.").unit("s").live(),
+
+    int("threads", 0, 1024, "Threads of the network on the CPU; 0: all cores."),
+    int("training_threads", 1, 1024, "Threads of a training on the CPU, at the lowest priority."),
+    switch("retain_samples", "Keep the face crops that tasks were taught with. They are personal data; without them a task cannot be retrained with more samples later."),
+    int("max_samples_per_label", 1, 10_000, "Kept crops per label of a task; further ones are refused.").unit("crops"),
+    int("training.epochs", 1, 1000, "Epochs of a training at most, when the request names none.").unit("epochs"),
+    double("training.time_budget_s", 1.0, 86_400.0, "A training ends with what it has after this time.").unit("s"),
+    int("training.queue", 0, 64, "Trainings that may wait behind the running one; further ones are refused.").unit("trainings"),
+
+    double("annotated.rate_hz", 0.0, 60.0, "Pictures a second on annotated/compressed at most, and only while somebody subscribes; 0: none.").unit("Hz").live(),
+    int("annotated.jpeg_quality", 1, 100, "JPEG quality of annotated/compressed.").live(),
+    double("diagnostics.stale_s", 0.1, 3600.0, "/diagnostics warns when the newest frame is older.").unit("s").live(),
+    switch("use_sim_time", "Take the time from /clock, for the stamps of tasks and /diagnostics. Attributes always carry the stamps of their frames."),
+];

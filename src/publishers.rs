@@ -1,0 +1,196 @@
+//! Answers out: one message per processed frame, the task list at every change, a marked picture while somebody looks.
+
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::RecvTimeoutError;
+use engine::{Engine, FrameResult, FrameSlot};
+use r2r::face_attributes::msg::{FaceAttributesArray, TaskArray};
+use r2r::sensor_msgs::msg::CompressedImage;
+use r2r::{Node, Publisher, QosProfile};
+
+use crate::annotate::annotated;
+use crate::clock::NodeClock;
+use crate::convert::{face_attributes_array, task_array};
+use crate::names;
+use crate::options::NodeOptions;
+use crate::shutdown::Stop;
+
+/// How often threads that wait look up.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Options that change while the node runs.
+pub(crate) type Live = Arc<Mutex<NodeOptions>>;
+
+/// What other parts of the node want to know of the answers.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    /// `yunet` or `haar`, once there was a frame.
+    pub(crate) detector: OnceLock<&'static str>,
+}
+
+/// The topics about faces and tasks.
+pub(crate) struct Publishers {
+    attributes: Publisher<FaceAttributesArray>,
+    annotated: Publisher<CompressedImage>,
+    tasks: Publisher<TaskArray>,
+}
+
+impl Publishers {
+    /// Announces the topics.
+    ///
+    /// # Errors
+    /// When ROS refuses one.
+    pub(crate) fn new(node: &mut Node) -> r2r::Result<Self> {
+        Ok(Self {
+            attributes: node.create_publisher(names::ATTRIBUTES, QosProfile::default())?,
+            // Reliable, so that viewers of either kind match.
+            annotated: node.create_publisher(names::ANNOTATED, QosProfile::default().keep_last(1))?,
+            tasks: node.create_publisher(names::TASKS, QosProfile::default().keep_last(1).transient_local())?,
+        })
+    }
+
+    /// Publishes from threads of their own until `stop`.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(
+        self,
+        engine: &Arc<Engine>,
+        live: &Live,
+        clock: NodeClock,
+        stop: &Stop,
+    ) -> io::Result<(Arc<Answered>, Vec<JoinHandle<()>>)> {
+        let answered = Arc::new(Answered::default());
+        let pictures = Arc::new(FrameSlot::default());
+        let answers = Answers {
+            engine: Arc::clone(engine),
+            attributes: self.attributes,
+            viewers: self.annotated.clone(),
+            pictures: Arc::clone(&pictures),
+            live: Arc::clone(live),
+            answered: Arc::clone(&answered),
+        };
+        let (annotated, tasks, live) = (self.annotated, self.tasks, Arc::clone(live));
+        let engine = Arc::clone(engine);
+        let (stop_answers, stop_tasks) = (stop.clone(), stop.clone());
+        let thread = |name: &str| std::thread::Builder::new().name(name.into());
+        let threads = vec![
+            thread("answers").spawn(move || answers.run(&stop_answers))?,
+            thread("annotated").spawn(move || annotate_loop(&pictures, &annotated, &live))?,
+            thread("tasks").spawn(move || tasks_loop(&engine, &tasks, &clock, &stop_tasks))?,
+        ];
+        Ok((answered, threads))
+    }
+}
+
+struct Answers {
+    engine: Arc<Engine>,
+    attributes: Publisher<FaceAttributesArray>,
+    viewers: Publisher<CompressedImage>,
+    pictures: Arc<FrameSlot<FrameResult>>,
+    live: Live,
+    answered: Arc<Answered>,
+}
+
+impl Answers {
+    fn run(self, stop: &Stop) {
+        let results = self.engine.results();
+        let mut watched = Instant::now();
+        let mut pace = Pace::default();
+        while !stop.is_set() {
+            match results.recv_timeout(GLANCE) {
+                Ok(result) => {
+                    let _ = self.answered.detector.set(result.detector);
+                    log_failure(names::ATTRIBUTES, self.attributes.publish(&face_attributes_array(&result)));
+                    let rate_hz = options(&self.live).annotated.rate_hz;
+                    if result.image.is_some() && pace.is_due(Instant::now(), rate_hz) {
+                        self.pictures.put(result);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if watched.elapsed() >= GLANCE {
+                watched = Instant::now();
+                let viewers = self.viewers.get_inter_process_subscription_count().unwrap_or(0);
+                self.engine.keep_images(viewers > 0 && options(&self.live).annotated.rate_hz > 0.0);
+            }
+        }
+        self.pictures.close();
+    }
+}
+
+fn options(live: &Live) -> NodeOptions {
+    live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn annotate_loop(pictures: &FrameSlot<FrameResult>, publisher: &Publisher<CompressedImage>, live: &Live) {
+    while let Some(result) = pictures.take() {
+        match annotated(result, options(live).annotated.jpeg_quality) {
+            Ok(Some(picture)) => log_failure(names::ANNOTATED, publisher.publish(&picture)),
+            Ok(None) => {}
+            Err(error) => tracing::debug!("no annotated picture: {error}"),
+        }
+    }
+}
+
+fn tasks_loop(engine: &Engine, publisher: &Publisher<TaskArray>, clock: &NodeClock, stop: &Stop) {
+    let events = engine.events();
+    let publish = |tasks: &[_]| log_failure(names::TASKS, publisher.publish(&task_array(clock.now(), tasks)));
+    publish(&engine.tasks());
+    while !stop.is_set() {
+        match events.recv_timeout(GLANCE) {
+            Ok(event) => publish(&event.tasks),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+}
+
+fn log_failure(topic: &str, published: r2r::Result<()>) {
+    if let Err(error) = published {
+        tracing::debug!("{topic}: {error}");
+    }
+}
+
+/// Lets through so many a second at most, evenly.
+#[derive(Debug, Default)]
+struct Pace {
+    due: Option<Instant>,
+}
+
+impl Pace {
+    fn is_due(&mut self, now: Instant, rate_hz: f32) -> bool {
+        if rate_hz <= 0.0 || self.due.is_some_and(|due| now < due) {
+            return false;
+        }
+        let period = Duration::from_secs_f32(1.0 / rate_hz);
+        // From the time it was due, so that the camera's own rhythm does not lower the rate; not from long ago.
+        let next = self.due.map_or(now, |due| due.max(now - period.min(Duration::from_secs(1)))) + period;
+        self.due = Some(next);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames let through of ten seconds at 30 Hz.
+    fn passed(rate_hz: f32) -> usize {
+        let mut pace = Pace::default();
+        let start = Instant::now() + Duration::from_secs(10);
+        (0..300).filter(|frame| pace.is_due(start + *frame * Duration::from_secs(1) / 30, rate_hz)).count()
+    }
+
+    #[test]
+    fn the_pace_is_kept_whatever_the_cameras_rate() {
+        assert_eq!(passed(0.0), 0);
+        assert!((99..=101).contains(&passed(10.0)), "{}", passed(10.0));
+        assert!((119..=121).contains(&passed(12.0)), "{}", passed(12.0));
+        assert_eq!(passed(60.0), 300);
+    }
+}

@@ -1,0 +1,266 @@
+//! The services about tasks: requests are checked and translated, the engine does the work.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Engine, RemoveTask as Removal, TaskError, TrackSelector, TrainingOutcome};
+use network::{Label, TaskName};
+use r2r::face_attributes::srv::{
+    AddSamples, AddTask, CancelTraining, CaptureSamples, ExportTask, ForgetSamples, ImportTask, ListTasks, RemoveTask,
+};
+use r2r::{Node, WrappedServiceTypeSupport};
+use tokio::runtime::Handle;
+
+use crate::convert::{self, PictureLimits, counts, sample_images, texts};
+use crate::names;
+use crate::service::{Refusal, offer};
+
+/// Counts and times of a capture that names none.
+const CAPTURE: (u32, f32) = (10, 3.0);
+
+type Answer<S> = Result<<S as WrappedServiceTypeSupport>::Response, Refusal>;
+
+/// What the services work with.
+#[derive(Clone)]
+struct Desk {
+    engine: Arc<Engine>,
+    limits: PictureLimits,
+}
+
+/// Offers all of them.
+///
+/// # Errors
+/// When ROS refuses to create one.
+pub(crate) fn start(node: &mut Node, runtime: &Handle, engine: &Arc<Engine>, limits: PictureLimits) -> r2r::Result<()> {
+    let desk = Desk { engine: Arc::clone(engine), limits };
+    macro_rules! offer {
+        ($service:ident, $name:expr, $answer:ident) => {{
+            let desk = desk.clone();
+            let refuse = |message| $service::Response { success: false, message, ..Default::default() };
+            offer::<$service::Service>(node, runtime, $name, refuse, move |request| desk.$answer(request))?;
+        }};
+    }
+    offer!(AddTask, names::ADD_TASK, add_task);
+    offer!(AddSamples, names::ADD_SAMPLES, add_samples);
+    offer!(CaptureSamples, names::CAPTURE_SAMPLES, capture_samples);
+    offer!(RemoveTask, names::REMOVE_TASK, remove_task);
+    offer!(ListTasks, names::LIST_TASKS, list_tasks);
+    offer!(CancelTraining, names::CANCEL_TRAINING, cancel_training);
+    offer!(ExportTask, names::EXPORT_TASK, export_task);
+    offer!(ImportTask, names::IMPORT_TASK, import_task);
+    offer!(ForgetSamples, names::FORGET_SAMPLES, forget_samples);
+    Ok(())
+}
+
+impl Desk {
+    fn add_task(&self, request: AddTask::Request) -> Answer<AddTask::Service> {
+        let name = TaskName::try_from(request.name)?;
+        let labels = |names: Vec<String>| names.into_iter().map(Label::try_from).collect::<Result<Vec<_>, _>>();
+        let addition = engine::AddTask {
+            name: name.clone(),
+            labels: labels(request.labels)?,
+            samples: vec![],
+            sources: request.sources.into_iter().map(TaskName::try_from).collect::<Result<_, _>>()?,
+            no_sources: request.no_sources,
+            transferable: request.transferable,
+            retrain: request.retrain,
+            epochs: request.epochs,
+        };
+        let images = sample_images(request.samples, self.limits)?;
+        let ticket = self.engine.add_task(addition, &images)?;
+        drop(images);
+        let response = AddTask::Response {
+            success: true,
+            task_id: ticket.id.clone(),
+            samples: ticket.samples.clone(),
+            accuracy: f32::NAN,
+            accuracy_low: f32::NAN,
+            accuracy_high: f32::NAN,
+            ..AddTask::Response::default()
+        };
+        tracing::info!("task {} is accepted with {} samples", ticket.id, ticket.samples.iter().sum::<u32>());
+        if !request.wait {
+            let message = format!("training of {} begins; its progress is on `{}`", response.task_id, names::TASKS);
+            return Ok(AddTask::Response { message, ..response });
+        }
+        Ok(trained(response, &name, ticket.wait()))
+    }
+
+    fn add_samples(&self, request: AddSamples::Request) -> Answer<AddSamples::Service> {
+        let name = TaskName::try_from(request.name)?;
+        let images = sample_images(request.samples, self.limits)?;
+        let (labels, samples) = counts(&self.engine.add_samples(&name, &images)?.counts);
+        let message = format!("{} stored for {name}", pictures(images.len() as u32));
+        Ok(AddSamples::Response { success: true, message, labels, samples })
+    }
+
+    fn capture_samples(&self, request: CaptureSamples::Request) -> Answer<CaptureSamples::Service> {
+        let name = TaskName::try_from(request.name)?;
+        let label = Label::try_from(request.label)?;
+        let track = track_selector(&request.track_id)?;
+        let count = if request.count == 0 { CAPTURE.0 } else { request.count };
+        let seconds = if request.seconds == 0.0 { CAPTURE.1 } else { request.seconds };
+        // Not a number, below zero, or beyond all bounds: the engine says what is allowed.
+        let time = Duration::try_from_secs_f32(seconds).unwrap_or(Duration::ZERO);
+        let captured = self.engine.capture_samples(&name, &label, track, count, time)?;
+        let (labels, samples) = counts(&captured.counts);
+        let message = format!("{} of '{label}' captured for {name}", pictures(captured.captured));
+        Ok(CaptureSamples::Response { success: true, message, captured: captured.captured, labels, samples })
+    }
+
+    fn remove_task(&self, request: RemoveTask::Request) -> Answer<RemoveTask::Service> {
+        let removal = Removal {
+            name: TaskName::try_from(request.name)?,
+            cascade: request.cascade,
+            keep_as_source: request.keep_as_source,
+            keep_samples: request.keep_samples,
+        };
+        let removed = self.engine.remove_task(&removal)?;
+        let names = texts(&removed.names);
+        let what = if removal.keep_as_source { "kept as a silent source" } else { "removed" };
+        let message = format!("{}: {what}", names.join(", "));
+        tracing::info!("{message}");
+        Ok(RemoveTask::Response {
+            success: true,
+            message,
+            removed: names,
+            promise_kept: removed.promise.kept,
+            promise_digest: removed.promise.digest,
+        })
+    }
+
+    fn list_tasks(&self, _: ListTasks::Request) -> Answer<ListTasks::Service> {
+        let tasks: Vec<_> = self.engine.tasks().iter().map(convert::task).collect();
+        Ok(ListTasks::Response { success: true, message: format!("{} tasks", tasks.len()), tasks })
+    }
+
+    fn cancel_training(&self, request: CancelTraining::Request) -> Answer<CancelTraining::Service> {
+        let name = (!request.name.is_empty()).then(|| TaskName::try_from(request.name)).transpose()?;
+        let cancelled = self.engine.cancel_training(name.as_ref())?;
+        let message = format!("the training of {cancelled} is cancelled");
+        Ok(CancelTraining::Response { success: true, message, cancelled: cancelled.to_string() })
+    }
+
+    fn export_task(&self, request: ExportTask::Request) -> Answer<ExportTask::Service> {
+        let name = TaskName::try_from(request.name)?;
+        let exported = self.engine.export_task(&name, Path::new(&request.directory), request.with_samples)?;
+        let message = format!("{name} is written to {}", request.directory);
+        let files = texts(exported.files.iter().map(|file| file.display()));
+        Ok(ExportTask::Response { success: true, message, files })
+    }
+
+    fn import_task(&self, request: ImportTask::Request) -> Answer<ImportTask::Service> {
+        let name = (!request.name.is_empty()).then(|| TaskName::try_from(request.name)).transpose()?;
+        let imported = self.engine.import_task(Path::new(&request.directory), name)?;
+        Ok(ImportTask::Response {
+            success: true,
+            message: format!("{} answers", imported.task_id),
+            task_id: imported.task_id,
+            promise_kept: imported.promise.kept,
+            promise_digest: imported.promise.digest,
+        })
+    }
+
+    fn forget_samples(&self, request: ForgetSamples::Request) -> Answer<ForgetSamples::Service> {
+        let name = TaskName::try_from(request.name)?;
+        let label = (!request.label.is_empty()).then(|| Label::try_from(request.label)).transpose()?;
+        let erased = self.engine.forget_samples(&name, label.as_ref())?;
+        let message = format!("{} of {name} erased", pictures(erased));
+        Ok(ForgetSamples::Response { success: true, message, erased })
+    }
+}
+
+/// The reply when a training that somebody waits for has ended.
+fn trained(
+    accepted: AddTask::Response,
+    name: &TaskName,
+    outcome: Result<TrainingOutcome, TaskError>,
+) -> AddTask::Response {
+    match outcome {
+        Err(error) => AddTask::Response { success: false, message: convert::text(error.to_string()), ..accepted },
+        Ok(outcome) => {
+            let accuracy = &outcome.accuracy;
+            let message = format!(
+                "{name} answers after {} epochs in {:.0} s: {:.0} % of {} held-back samples right ({:.0} to {:.0} %)",
+                outcome.epochs,
+                outcome.training_seconds,
+                100.0 * accuracy.value,
+                accuracy.held_back,
+                100.0 * accuracy.low,
+                100.0 * accuracy.high,
+            );
+            AddTask::Response {
+                message,
+                task_id: outcome.task_id,
+                samples: outcome.samples,
+                accuracy: accuracy.value,
+                accuracy_low: accuracy.low,
+                accuracy_high: accuracy.high,
+                training_seconds: outcome.training_seconds,
+                promise_kept: outcome.promise.kept,
+                promise_digest: outcome.promise.digest,
+                ..accepted
+            }
+        }
+    }
+}
+
+fn track_selector(track: &str) -> Result<TrackSelector, Refusal> {
+    if track == "largest" {
+        return Ok(TrackSelector::Largest);
+    }
+    let id = track.parse().map_err(|error| Refusal(format!("{error}, or \"largest\" for the largest face")))?;
+    Ok(TrackSelector::Id(id))
+}
+
+fn pictures(count: u32) -> String {
+    if count == 1 { "1 picture".to_owned() } else { format!("{count} pictures") }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::Promise;
+    use learning::Accuracy;
+    use vision::TrackId;
+
+    use super::*;
+
+    #[test]
+    fn a_track_is_named_by_its_letters_or_as_the_largest() {
+        assert_eq!(track_selector("largest").unwrap(), TrackSelector::Largest);
+        let id = TrackId::from_sequence(3);
+        assert_eq!(track_selector(id.as_str()).unwrap(), TrackSelector::Id(id));
+        for bad in ["", "LARGEST", "abc", "abcd1", "abcdef"] {
+            let Refusal(message) = track_selector(bad).unwrap_err();
+            assert!(message.contains("five letters") && message.contains("largest"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_training_that_ends_badly_still_names_its_task() {
+        let accepted = AddTask::Response { success: true, task_id: "gaze@1".into(), ..Default::default() };
+        let name: TaskName = "gaze".parse().unwrap();
+        let reply = trained(accepted, &name, Err(TaskError::Cancelled(name.clone())));
+        assert!(!reply.success && reply.message.contains("cancelled"));
+        assert_eq!(reply.task_id, "gaze@1");
+    }
+
+    #[test]
+    fn a_training_that_ends_well_tells_accuracy_and_promise() {
+        let outcome = TrainingOutcome {
+            task_id: "gaze@2".into(),
+            accuracy: Accuracy { value: 0.9, low: 0.6, high: 0.98, held_back: 10 },
+            training_seconds: 12.0,
+            epochs: 7,
+            samples: vec![4, 6],
+            promise: Promise { kept: true, digest: "abc".into(), columns: vec![] },
+        };
+        let accepted = AddTask::Response { success: true, ..Default::default() };
+        let reply = trained(accepted, &"gaze".parse().unwrap(), Ok(outcome));
+        assert!(reply.success && reply.promise_kept);
+        assert_eq!((reply.accuracy, reply.accuracy_low, reply.accuracy_high), (0.9, 0.6, 0.98));
+        assert_eq!((reply.task_id.as_str(), reply.promise_digest.as_str()), ("gaze@2", "abc"));
+        assert!(reply.message.contains("90 % of 10 held-back samples"), "{}", reply.message);
+    }
+}
