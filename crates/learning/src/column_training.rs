@@ -8,7 +8,7 @@ use crate::features::{Frozen, Inputs};
 use crate::fit::Schedule;
 use crate::loss::{class_weights, cross_entropy, matrix};
 use crate::metrics::{Accuracy, Confusion};
-use burn::module::{AutodiffModule, Module};
+use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::tensor::Tensor;
 use network::{Column, ColumnConfig, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, rows};
@@ -160,7 +160,9 @@ pub fn train_column<B: NetworkBackend>(
         Supply::new(&frozen, &train, config, device, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
     let held_back = supply.held_back(&validation, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
 
-    let mut model: Column<Train<B>> = column_config.init::<Train<B>>(device, config.seed);
+    let untrained = column_config.init::<B>(device, config.seed);
+    let first = supply.first(INITIALISATION_FACES).inner();
+    let mut model = tracked(Column::from_inner(untrained.normalised_on(first.features, &first.sources)));
     let mut best = model.valid();
     let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init::<Train<B>, Column<Train<B>>>();
     let mut state = State { epoch: 0, schedule: Schedule::new(config.learning_rate), curve: Vec::new() };
@@ -246,6 +248,21 @@ pub fn train_column<B: NetworkBackend>(
         curve: state.curve,
         seconds: started.elapsed().as_secs_f32(),
     })
+}
+
+/// Faces that a column's scales are set on before training.
+const INITIALISATION_FACES: usize = 32;
+
+/// A module that comes from the answering backend is not tracked; training needs it to be.
+fn tracked<B: NetworkBackend>(column: Column<Train<B>>) -> Column<Train<B>> {
+    struct Track;
+    impl<B: NetworkBackend> ModuleMapper<Train<B>> for Track {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<Train<B>, D>>) -> Param<Tensor<Train<B>, D>> {
+            let (id, value, mapper) = param.consume();
+            Param::from_mapped_value(id, value.require_grad(), mapper)
+        }
+    }
+    column.map(&mut Track)
 }
 
 /// The faces to fit on and those to hold back.
@@ -348,6 +365,21 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
             supply.kept = Some(frozen.all_inputs(&faces, device, &mut |_| keep_going())?);
         }
         Some(supply)
+    }
+
+    /// Inputs of the first faces in the first epoch's order, as they are.
+    fn first(&self, count: usize) -> Inputs<Train<B>> {
+        let mut order: Vec<usize> = (0..self.train.len()).collect();
+        order.shuffle(&mut StdRng::seed_from_u64(self.config.seed));
+        order.truncate(count);
+        match &self.kept {
+            // Copy 0 of a face is the face as it is.
+            Some(kept) => kept.select(&order, self.device),
+            None => {
+                let faces: Vec<&[u8]> = order.iter().map(|&index| self.train.faces[index].as_ref()).collect();
+                self.frozen.inputs(&faces, self.device)
+            }
+        }
     }
 
     fn changed(&self, indices: &[usize], copy: u64) -> Vec<Face> {

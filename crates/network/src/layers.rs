@@ -12,6 +12,9 @@ use rand_distr::{Distribution, Normal};
 /// activations from layer to layer (He et al. 2015, with ELU in place of ReLU). Two dozen layers need that.
 const ELU_GAIN: f32 = 1.55;
 
+/// Keeps channels that are constant on the batch from being blown up.
+const VARIANCE_FLOOR: f32 = 1e-6;
+
 pub(crate) fn normal<B: Backend, const D: usize>(
     shape: [usize; D],
     variance: f32,
@@ -65,6 +68,20 @@ impl<B: NetworkBackend> Conv<B> {
         Tensor::from_primitive(TensorPrimitive::Float(y))
     }
 
+    /// Weights and bias rescaled so that on `x` every output channel has mean 0 and standard deviation `deviation`
+    /// before the activation (Krähenbühl et al. 2016). Without a bias the mean stays.
+    pub fn normalised_on(mut self, x: Tensor<B, 4>, deviation: f32) -> Self {
+        let y = self.forward(x, None, 1, Activation::None);
+        let channels = y.dims()[3];
+        let mean = y.clone().mean_dims(&[0, 1, 2]);
+        let variance = (y - mean.clone()).square().mean_dims(&[0, 1, 2]);
+        let scale = (variance + VARIANCE_FLOOR).sqrt().recip() * deviation;
+        self.weight = self.weight.map(|weight| weight * scale.clone());
+        let (mean, scale) = (mean.reshape([channels]), scale.reshape([channels]));
+        self.bias = self.bias.map(|bias| bias.map(|bias| (bias - mean) * scale));
+        self
+    }
+
     /// Stride 1, ELU, no residual.
     pub fn elu(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         self.forward(x, None, 1, Activation::Elu)
@@ -96,6 +113,19 @@ impl<B: Backend> Dense<B> {
 }
 
 impl<B: NetworkBackend> Dense<B> {
+    /// As [`Conv::normalised_on`], for `x [N, In]`.
+    pub fn normalised_on(mut self, x: Tensor<B, 2>, deviation: f32) -> Self {
+        let y = self.forward(x);
+        let units = y.dims()[1];
+        let mean = y.clone().mean_dim(0);
+        let variance = (y - mean.clone()).square().mean_dim(0);
+        let scale = (variance + VARIANCE_FLOOR).sqrt().recip() * deviation;
+        self.weight = self.weight.map(|weight| weight * scale.clone());
+        let (mean, scale) = (mean.reshape([units]), scale.reshape([units]));
+        self.bias = self.bias.map(|bias| bias.map(|bias| (bias - mean) * scale));
+        self
+    }
+
     /// `[N, In]` → `[N, Out]`.
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let [n, input] = x.dims();
