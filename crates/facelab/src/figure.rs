@@ -55,7 +55,7 @@ impl Layout {
 fn shade(share: f32) -> (RGBColor, RGBColor) {
     let mix = |light: u8, dark: u8| (f32::from(light) + (f32::from(dark) - f32::from(light)) * share).round() as u8;
     let paper = RGBColor(mix(248, 16), mix(250, 72), mix(253, 140));
-    (paper, if share > 0.45 { WHITE } else { INK })
+    (paper, if share > 0.6 { WHITE } else { INK })
 }
 
 fn font(height: i32, colour: &RGBColor, h: HPos, v: VPos) -> TextStyle<'_> {
@@ -117,8 +117,10 @@ fn draw<B: DrawingBackend>(
             area.draw(&Rectangle::new([(x, y), (x + cw - 2, y + ch - 2)], paper.filled()))?;
             let centre = x + cw / 2 - 1;
             area.draw_text(&count.to_string(), &font(TEXT, &ink, HPos::Center, VPos::Center), (centre, y + ch / 3))?;
-            let percent = format!("{:.0}%", share * 100.0);
-            area.draw_text(&percent, &font(SMALL, &ink, HPos::Center, VPos::Center), (centre, y + ch * 3 / 4))?;
+            if count > 0 {
+                let percent = format!("{:.0}%", share * 100.0);
+                area.draw_text(&percent, &font(SMALL, &ink, HPos::Center, VPos::Center), (centre, y + ch * 3 / 4))?;
+            }
         }
     }
     area.present()
