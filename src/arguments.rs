@@ -6,20 +6,21 @@ use tracing::Level;
 use crate::names;
 
 const EXAMPLES: &str = "\
-Everything after --ros-args is ROS's own: remaps (-r), parameters (-p, --params-file), --log-level. All parameters, with
-their defaults and ranges, are in config/face_attributes.yaml and docs/parameters.md.
+Everything after --ros-args is ROS's own: remaps (-r), parameters (-p, --params-file),
+--log-level. All parameters, with their defaults and ranges, are in
+config/face_attributes.yaml and docs/parameters.md.
 
 Examples:
   face_attributes_node --ros-args -r __ns:=/face -r image:=/camera/image_raw
-  face_attributes_node --ros-args -r __ns:=/face --params-file config/face_attributes.yaml
-  face_attributes_node --ros-args -r __ns:=/face -p device:=cpu -p scheduler.refresh_hz:=5.0 --log-level debug
+  face_attributes_node --ros-args -r __ns:=/face --params-file my.yaml --log-level debug
+  face_attributes_node --ros-args -r __ns:=/face -p device:=cpu -p scheduler.refresh_hz:=5.0
   face_attributes_node --describe-parameters
 
 Exit codes: 0 stopped by a signal, 1 failed, 2 wrong usage or a bad parameter.";
 
 /// Sees the faces in a camera's pictures and publishes what its model, and what it was taught, say of each.
 #[derive(Debug, Parser)]
-#[command(name = names::EXECUTABLE, version, after_help = EXAMPLES, max_term_width = 120)]
+#[command(name = names::EXECUTABLE, version, after_help = EXAMPLES, max_term_width = 100)]
 #[command(override_usage = "face_attributes_node [OPTIONS] [--ros-args ROS_ARGUMENTS]")]
 pub(crate) struct Arguments {
     /// Print names, types and parameters (with defaults, ranges and descriptions) as JSON, and exit

@@ -17,6 +17,7 @@ mod options;
 mod parameter_services;
 mod params;
 mod publishers;
+mod ros;
 mod service;
 mod services;
 mod shutdown;
@@ -24,3 +25,4 @@ mod spinner;
 mod subscriptions;
 
 pub use node::main;
+pub use ros::{Ros, RosError};

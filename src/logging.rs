@@ -1,25 +1,32 @@
-//! Logs through ROS's own logging, which writes to the console, to the log file, and to `/rosout`.
+//! Logs through ROS's own logging, to console and log file, and on `/rosout`, which r2r's nodes lack.
 //!
 //! Nothing that describes a person is logged: no pictures, no answers, no labels of single faces.
 
 use std::fmt::{self, Write};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use r2r::LogSeverity;
+use r2r::rcl_interfaces::msg::Log;
+use r2r::{LogSeverity, Node, Publisher, QosProfile};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::clock::NodeClock;
 use crate::names;
 
-/// Sends events to ROS under the node's logger name. `/rosout` is found by that name.
-pub(crate) struct RosLogger {
-    logger: OnceLock<String>,
+/// The node's own name for its log, and its way to `/rosout`.
+struct Rosout {
+    logger: String,
+    clock: NodeClock,
+    // A publisher may be moved, but not shared, between threads.
+    publisher: Mutex<Publisher<Log>>,
 }
 
-static LOGGER: RosLogger = RosLogger { logger: OnceLock::new() };
+/// Set once there is a node; until then the console has it all.
+static ROSOUT: OnceLock<Rosout> = OnceLock::new();
 
 /// From now on everything that is logged goes to ROS. Libraries are heard from warnings on.
 pub(crate) fn start(level: Level) {
@@ -29,9 +36,26 @@ pub(crate) fn start(level: Level) {
     let _ = tracing_subscriber::registry().with(Forward.with_filter(filter)).try_init();
 }
 
-/// Tells the logger's name, once there is a node.
-pub(crate) fn name(logger: &str) {
-    let _ = LOGGER.logger.set(logger.to_owned());
+/// From now on the log is on `/rosout` too.
+///
+/// # Errors
+/// When ROS refuses the topic.
+pub(crate) fn publish(node: &mut Node) -> r2r::Result<()> {
+    // As ROS's own nodes have it: whoever comes late hears what was said in the last ten seconds.
+    let kept = QosProfile::default().keep_last(1000).transient_local().lifespan(Duration::from_secs(10));
+    let publisher = Mutex::new(node.create_publisher(names::ROSOUT, kept)?);
+    // There is one node a process.
+    let _ = ROSOUT.set(Rosout { logger: node.logger().to_owned(), clock: NodeClock::of(node), publisher });
+    Ok(())
+}
+
+impl Rosout {
+    fn send(&self, level: u8, msg: String, file: &str, line: u32) {
+        let (name, stamp) = (self.logger.clone(), self.clock.now());
+        let log = Log { stamp, level, name, msg, file: file.to_owned(), function: String::new(), line };
+        // There is no place left to complain to.
+        let _ = self.publisher.lock().unwrap_or_else(PoisonError::into_inner).publish(&log);
+    }
 }
 
 struct Forward;
@@ -41,15 +65,23 @@ impl<S: Subscriber> Layer<S> for Forward {
         let mut line = Line::default();
         event.record(&mut line);
         let metadata = event.metadata();
-        let severity = match *metadata.level() {
-            Level::ERROR => LogSeverity::Error,
-            Level::WARN => LogSeverity::Warn,
-            Level::INFO => LogSeverity::Info,
-            _ => LogSeverity::Debug,
+        // With the levels of `rcl_interfaces/msg/Log`.
+        let (severity, level) = match *metadata.level() {
+            Level::ERROR => (LogSeverity::Error, 40),
+            Level::WARN => (LogSeverity::Warn, 30),
+            Level::INFO => (LogSeverity::Info, 20),
+            _ => (LogSeverity::Debug, 10),
         };
-        let logger = LOGGER.logger.get().map_or(names::NODE, String::as_str);
-        let file = metadata.file().unwrap_or_default();
-        r2r::log(&line.finish(), logger, file, metadata.line().unwrap_or(0), severity);
+        let rosout = ROSOUT.get();
+        let logger = rosout.map_or(names::NODE, |rosout| rosout.logger.as_str());
+        let (file, number) = (metadata.file().unwrap_or_default(), metadata.line().unwrap_or(0));
+        // What r2r says may be about publishing itself: on the console only.
+        let from_r2r = line.bridged;
+        let text = line.finish();
+        r2r::log(&text, logger, file, number, severity);
+        if let Some(rosout) = rosout.filter(|_| !from_r2r) {
+            rosout.send(level, text, file, number);
+        }
     }
 }
 
@@ -58,6 +90,8 @@ impl<S: Subscriber> Layer<S> for Forward {
 struct Line {
     message: String,
     fields: String,
+    /// From the `log` crate, which r2r uses.
+    bridged: bool,
 }
 
 impl Line {
@@ -67,10 +101,12 @@ impl Line {
     }
 
     fn add(&mut self, field: &Field, value: impl fmt::Display) {
-        // Fields of the `log` crate's bridge repeat what is there.
         if field.name() == "message" {
             self.message = value.to_string();
-        } else if !field.name().starts_with("log.") {
+        } else if field.name().starts_with("log.") {
+            // The bridge's own fields repeat what is there.
+            self.bridged = true;
+        } else {
             let _ = write!(self.fields, " {}={value}", field.name());
         }
     }

@@ -14,6 +14,7 @@ pub(crate) const ATTRIBUTES: &str = "attributes";
 pub(crate) const ANNOTATED: &str = "annotated/compressed";
 pub(crate) const TASKS: &str = "tasks";
 pub(crate) const DIAGNOSTICS: &str = "/diagnostics";
+pub(crate) const ROSOUT: &str = "/rosout";
 pub(crate) const PARAMETER_EVENTS: &str = "/parameter_events";
 
 pub(crate) const ADD_TASK: &str = "add_task";
@@ -41,11 +42,12 @@ const fn named(name: &'static str, kind: &'static str) -> Named {
 pub(crate) const SUBSCRIPTIONS: [Named; 2] =
     [named(IMAGE, "sensor_msgs/msg/Image"), named(IMAGE_COMPRESSED, "sensor_msgs/msg/CompressedImage")];
 
-pub(crate) const PUBLICATIONS: [Named; 5] = [
+pub(crate) const PUBLICATIONS: [Named; 6] = [
     named(ATTRIBUTES, "face_attributes/msg/FaceAttributesArray"),
     named(ANNOTATED, "sensor_msgs/msg/CompressedImage"),
     named(TASKS, "face_attributes/msg/TaskArray"),
     named(DIAGNOSTICS, "diagnostic_msgs/msg/DiagnosticArray"),
+    named(ROSOUT, "rcl_interfaces/msg/Log"),
     named(PARAMETER_EVENTS, "rcl_interfaces/msg/ParameterEvent"),
 ];
 

@@ -1,12 +1,12 @@
 //! The parts put together: from the command line to the end.
 
-use std::panic;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser;
 use engine::{Engine, EngineError};
-use r2r::{Context, Node};
+use r2r::Node;
 use tokio::runtime::Runtime;
 
 use crate::arguments::{self, Arguments};
@@ -17,6 +17,7 @@ use crate::files::{self, FilesError, Surroundings};
 use crate::options::NodeConfig;
 use crate::params::{self, ParamError, Params};
 use crate::publishers::Publishers;
+use crate::ros::Ros;
 use crate::shutdown::{self, Signals, Stop};
 use crate::{logging, names, parameter_services, services, spinner, subscriptions};
 
@@ -44,13 +45,13 @@ pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse_from(own) {
         Ok(arguments) => arguments,
         Err(told) => {
-            // A closed pipe is no failure of ours.
             let _ = told.print();
             return if told.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
     if arguments.describe_parameters {
-        println!("{:#}", params::interface());
+        // A closed pipe is no failure of ours.
+        let _ = writeln!(io::stdout(), "{:#}", params::interface());
         return ExitCode::SUCCESS;
     }
     let (message, code) = match run(&ros) {
@@ -65,10 +66,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(ros: &[String]) -> Result<(), Failure> {
-    let mut node = Node::create(context()?, names::NODE, "")
+    // Dropped last, when the node is gone.
+    let ros_context = Ros::start().map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut node = Node::create(ros_context.context(), names::NODE, "")
         .map_err(|error| Failure::Usage(format!("ROS refuses to make the node: {error}")))?;
     logging::start(arguments::log_level(ros));
-    logging::name(node.logger());
+    logging::publish(&mut node).map_err(Failure::other)?;
 
     let params = parameters(&node)?;
     let mut config = params.config().map_err(|error| Failure::Usage(error.to_string()))?;
@@ -98,10 +101,14 @@ fn run(ros: &[String]) -> Result<(), Failure> {
     let served = serve(node, &runtime, &mut signals, params, &config, Arc::new(engine));
     // Requests that are still worked on have lost their node.
     runtime.shutdown_background();
-    served
+    drop(ros_context);
+    if !served? {
+        shutdown::end_now(0);
+    }
+    Ok(())
 }
 
-/// Connects engine and node, until a signal comes.
+/// Connects engine and node, until a signal comes. False when the engine's threads have not all ended.
 fn serve(
     mut node: Node,
     runtime: &Runtime,
@@ -109,7 +116,7 @@ fn serve(
     params: Params,
     config: &NodeConfig,
     engine: Arc<Engine>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let handle = runtime.handle();
     let clock = NodeClock::of(&node);
     let node_name = node.fully_qualified_name().map_err(Failure::other)?;
@@ -143,14 +150,14 @@ fn serve(
     tracing::info!("stopping on {signal}");
     shutdown::watch();
     input.close();
-    engine.shutdown();
+    let calm = shutdown::within(shutdown::CALM, move || engine.shutdown());
+    tracing::info!("{}", if calm { "stopped" } else { "stopped, with something still busy" });
     stop.set();
     for thread in threads {
         // A panic has been reported by the thread itself.
         let _ = thread.join();
     }
-    tracing::info!("stopped");
-    Ok(())
+    Ok(calm)
 }
 
 /// Loads the model; `None` when a signal comes first.
@@ -168,22 +175,6 @@ fn start_engine(runtime: &Runtime, signals: &mut Signals, config: &NodeConfig) -
         Some(Ok(Err(error @ EngineError::Config(_)))) => Err(Failure::Usage(error.to_string())),
         Some(Ok(Err(error))) => Err(Failure::other(error)),
         Some(Err(panic)) => Err(Failure::other(panic)),
-    }
-}
-
-/// The context of ROS's arguments. r2r panics with rcl's message when it refuses them.
-fn context() -> Result<Context, Failure> {
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    let created = panic::catch_unwind(Context::create);
-    panic::set_hook(hook);
-    match created {
-        Ok(Ok(context)) => Ok(context),
-        Ok(Err(error)) => Err(Failure::other(anyhow::Error::new(error).context("ROS does not start"))),
-        Err(panic) => {
-            let said = panic.downcast_ref::<String>().map_or("no reason given", String::as_str);
-            Err(Failure::Usage(format!("ROS refuses its arguments: {said}")))
-        }
     }
 }
 

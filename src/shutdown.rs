@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// After so long the process ends without further ado.
-const PATIENCE: Duration = Duration::from_millis(1950);
+/// So long the engine has for ending in good order; then ROS is left all the same.
+pub(crate) const CALM: Duration = Duration::from_millis(1000);
+/// After so long the process ends without further ado. The system needs some time to clear up behind it.
+const PATIENCE: Duration = Duration::from_millis(1600);
 
 /// Tells every thread when it is over.
 #[derive(Debug, Clone, Default)]
@@ -47,11 +49,21 @@ impl Signals {
     }
 }
 
+/// Does `work` on a thread of its own; whether it was done in `time`.
+pub(crate) fn within(time: Duration, work: impl FnOnce() + Send + 'static) -> bool {
+    let start = Instant::now();
+    let Ok(thread) = std::thread::Builder::new().name("stop".into()).spawn(work) else { return false };
+    while !thread.is_finished() && start.elapsed() < time {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    thread.is_finished()
+}
+
 /// Ends the process when the orderly way takes too long. What is on disk is whole at any time.
 pub(crate) fn watch() {
     let watched = std::thread::Builder::new().name("watchdog".into()).spawn(|| {
         std::thread::sleep(PATIENCE);
-        tracing::warn!("stopped the hard way: something was still busy");
+        tracing::warn!("stopped the hard way: ROS did not let go");
         end_now(0);
     });
     if let Err(error) = watched {

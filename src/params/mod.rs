@@ -153,7 +153,10 @@ fn accept(name: &str, value: &ParameterValue) -> Result<Change, ParamError> {
     let spec = &SPECS[index];
     let wrong_type =
         || ParamError::Type { name: spec.name, found: shown(value), expected: article(spec), range: spec.range() };
-    let out_of_range = || ParamError::Range { name: spec.name, found: shown(value), range: spec.range() };
+    let out_of_range = || {
+        let one_of = if matches!(spec.kind, Kind::Choice(_)) { "one of " } else { "" };
+        ParamError::Range { name: spec.name, found: shown(value), range: format!("{one_of}{}", spec.range()) }
+    };
     let value = match (spec.kind, value) {
         (Kind::Bool, ParameterValue::Bool(value)) => json!(value),
         (Kind::Integer { min, max }, ParameterValue::Integer(value)) => {

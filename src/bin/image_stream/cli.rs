@@ -6,8 +6,9 @@ use std::str::FromStr;
 use clap::{Parser, ValueEnum};
 
 const EXAMPLES: &str = "\
-Several sources are tiled into one picture, each in a cell of its own. Files play at their own speed and start again at
-their end; stamps are the system's time. Everything after --ros-args is ROS's own.
+Several sources are tiled into one picture, each in a cell of its own. Files play at their own
+speed and start again at their end; stamps are the system's time. Everything after --ros-args is
+ROS's own.
 
 Examples:
   image_stream people.mp4
@@ -20,7 +21,7 @@ Exit codes: 0 done or stopped by a signal, 1 failed, 2 wrong usage.";
 
 /// Publishes video files, folders of pictures or cameras as a ROS 2 image stream.
 #[derive(Debug, Parser)]
-#[command(name = "image_stream", version, after_help = EXAMPLES, max_term_width = 120)]
+#[command(name = "image_stream", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
     /// Video files, folders of JPEG or PNG pictures, or /dev/videoN
     #[arg(required = true, value_name = "SOURCE")]

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::Parser;
+use face_attributes::Ros;
 use r2r::builtin_interfaces::msg::Time;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_msgs::msg::Header;
-use r2r::{Context, Node, Publisher, QosProfile};
+use r2r::{Node, Publisher, QosProfile};
 use vision::BgrImage;
 
 use cli::{Cli, Size};
@@ -45,7 +46,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let sources = cli.sources.iter().map(|path| Source::open(path, cli.every_frame)).collect::<Result<_, _>>()?;
     let mut stream = Stream::new(cli, sources);
 
-    let mut node = Node::create(Context::create()?, "image_stream", &cli.namespace).context("ROS makes no node")?;
+    // Declared before the node, so that it is dropped after it.
+    let ros = Ros::start()?;
+    let mut node = Node::create(ros.context(), "image_stream", &cli.namespace).context("ROS makes no node")?;
     let output = Output::new(&mut node, cli)?;
     if !cli.quiet {
         let Size { width, height } = stream.size;
