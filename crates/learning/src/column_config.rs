@@ -1,6 +1,7 @@
 //! How a column is trained; the default is the paper's procedure.
 
 use crate::augment::AugmentConfig;
+use network::TaskName;
 use serde::{Deserialize, Serialize};
 
 /// Settings of a column's training.
@@ -36,6 +37,9 @@ pub struct ColumnTrainingConfig {
     pub cached_copies: usize,
     /// Ends after the epoch in which so many seconds are over; 0: never.
     pub time_budget_s: f32,
+    /// Blocks and hidden layer begin as copies of this column's; none: from random weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_from: Option<TaskName>,
     /// Seed of initialisation, order and augmentation.
     pub seed: u64,
 }
@@ -57,6 +61,7 @@ impl Default for ColumnTrainingConfig {
             augment: AugmentConfig::default(),
             cached_copies: 0,
             time_budget_s: 0.0,
+            start_from: None,
             seed: 0,
         }
     }

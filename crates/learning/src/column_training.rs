@@ -162,7 +162,11 @@ pub fn train_column<B: NetworkBackend>(
 
     let untrained = column_config.init::<B>(device, config.seed);
     let first = supply.first(INITIALISATION_FACES).inner();
-    let mut model = tracked(Column::from_inner(untrained.normalised_on(first.features, &first.sources)));
+    let mut begun = untrained.normalised_on(first.features, &first.sources);
+    if let Some(name) = &config.start_from {
+        begun = begun.starting_from(&network.get(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?.column);
+    }
+    let mut model = tracked(Column::from_inner(begun));
     let mut best = model.valid();
     let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init::<Train<B>, Column<Train<B>>>();
     let mut state = State { epoch: 0, schedule: Schedule::new(config.learning_rate), curve: Vec::new() };

@@ -72,8 +72,8 @@ impl ColumnConfig {
         }
     }
 
-    /// Untrained weights; the same seed gives the same weights. The lateral weights begin small, so that a column with
-    /// sources begins about where one without does.
+    /// Untrained weights; the same seed gives the same weights. Layers that keep their channels begin near the
+    /// identity: two dozen random plain layers map all faces to nearly the same point.
     pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Column<B> {
         let mut rng = StdRng::seed_from_u64(seed);
         let [narrow, wide] = self.channels;
@@ -82,7 +82,14 @@ impl ColumnConfig {
                 let input = if at == 0 { self.features } else { wide };
                 let sizes =
                     [(input, narrow), (narrow, narrow), (narrow, narrow), (narrow, wide), (wide, wide), (wide, wide)];
-                Block { convs: sizes.iter().map(|&(i, o)| Conv::init(3, [i, o], true, &mut rng, device)).collect() }
+                let mut conv = |(input, output)| {
+                    if input == output {
+                        Conv::init_near_identity(input, &mut rng, device)
+                    } else {
+                        Conv::init(3, [input, output], true, &mut rng, device)
+                    }
+                };
+                Block { convs: sizes.map(&mut conv).into() }
             })
             .collect();
         let flat = wide * (FEATURE_SIDE / 4) * (FEATURE_SIDE / 4);
@@ -207,7 +214,7 @@ fn pool<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
 }
 
 /// Standard deviation that lateral input begins with beside a block's own of 1.
-const LATERAL_DEVIATION: f32 = 0.5;
+const LATERAL_DEVIATION: f32 = 0.2;
 
 impl<B: NetworkBackend> Lateral<B> {
     fn normalised_on(mut self, sources: &[Tensor<B, 4>]) -> Self {
@@ -251,6 +258,14 @@ impl<B: NetworkBackend> Column<B> {
             self.head_lateral = Some(head);
         }
         self.hidden = self.hidden.normalised_on(x.flatten(1, 3), 1.0);
+        self
+    }
+
+    /// With the blocks and the hidden layer of a column of the same sizes in place of its own; lateral connections and
+    /// output stay.
+    pub fn starting_from(mut self, other: &Self) -> Self {
+        self.blocks.clone_from(&other.blocks);
+        self.hidden.clone_from(&other.hidden);
         self
     }
 

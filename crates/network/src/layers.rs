@@ -12,6 +12,8 @@ use rand_distr::{Distribution, Normal};
 /// activations from layer to layer (He et al. 2015, with ELU in place of ReLU). Two dozen layers need that.
 const ELU_GAIN: f32 = 1.55;
 
+/// Variance of the noise of a layer that begins near the identity, times its fan-in.
+const IDENTITY_NOISE: f32 = 0.1;
 /// Keeps channels that are constant on the batch from being blown up.
 const VARIANCE_FLOOR: f32 = 1e-6;
 
@@ -45,6 +47,22 @@ impl<B: Backend> Conv<B> {
         Self {
             weight: normal([kernel, kernel, ci, co], ELU_GAIN / (kernel * kernel * ci) as f32, rng, device),
             bias: bias.then(|| Param::from_tensor(Tensor::zeros([co], device))),
+        }
+    }
+}
+
+impl<B: Backend> Conv<B> {
+    /// A 3×3 convolution that begins near the identity: the centre tap passes each channel on, the rest is small noise.
+    /// A long chain of such layers begins as a short one (Xiao et al. 2018 and Zagoruyko & Komodakis 2017 do likewise).
+    pub fn init_near_identity(channels: usize, rng: &mut StdRng, device: &B::Device) -> Self {
+        let noise: Param<Tensor<B, 4>> =
+            normal([3, 3, channels, channels], IDENTITY_NOISE / (9 * channels) as f32, rng, device);
+        let identity = Tensor::<B, 2>::eye(channels, device).reshape([1, 1, channels, channels]);
+        let kernel = Tensor::zeros([3, 3, channels, channels], device)
+            .slice_assign([1..2, 1..2, 0..channels, 0..channels], identity);
+        Self {
+            weight: Param::from_tensor(noise.into_value().detach() + kernel),
+            bias: Some(Param::from_tensor(Tensor::zeros([channels], device))),
         }
     }
 }

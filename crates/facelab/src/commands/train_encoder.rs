@@ -1,0 +1,141 @@
+//! `facelab train-encoder`: BEGAN on unlabelled faces.
+
+use crate::common::Common;
+use crate::progress;
+use crate::training_log::Log;
+use anyhow::{Context, bail};
+use clap::Args as ClapArgs;
+use engine::ModelStore;
+use learning::Checkpoint;
+use learning::began::{self, BeganConfig, Phase};
+use learning::data::load_unlabelled;
+use network::weights::Precision;
+use network::{CpuBackend, Encoder, NetworkBackend};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Train the shared encoder as the discriminator of a BEGAN, on faces without labels.
+///
+/// Checkpoints, a log (log.jsonl) and sample sheets (step-N.png: faces, reconstructions, generated faces) go to --work.
+/// A training that was cut off continues when it is called again with the same settings.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  facelab train-encoder --data fairface --data ferplus --work runs/encoder --out models/mine
+  facelab train-encoder --data my_faces/ --work runs/e --out models/mine --phases 64:500,128:100 --batch 8
+
+Exit codes: 0 trained, 1 failed, 2 wrong usage.")]
+pub struct Args {
+    /// Pack, or folder of face crops; may be given several times
+    #[arg(long, required = true, value_name = "PACK|FOLDER")]
+    data: Vec<PathBuf>,
+    /// Folder of the model that is made; must not hold one yet
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Folder for checkpoints, log and sheets
+    #[arg(long, value_name = "DIR")]
+    work: PathBuf,
+    /// Picture sides and steps, in order
+    #[arg(long, default_value = "64:20000,128:10000", value_delimiter = ',', value_name = "SIDE:STEPS", value_parser = parse_phase)]
+    phases: Vec<Phase>,
+    /// Pictures per step
+    #[arg(long, default_value_t = BeganConfig::default().batch)]
+    batch: usize,
+    /// Adam's learning rate
+    #[arg(long, default_value_t = BeganConfig::default().learning_rate)]
+    learning_rate: f64,
+    /// γ of eq. 2, 0 to 1
+    #[arg(long, default_value_t = BeganConfig::default().gamma)]
+    gamma: f32,
+    /// λ of eq. 1
+    #[arg(long, default_value_t = BeganConfig::default().lambda)]
+    lambda: f32,
+    /// Steps between checkpoints
+    #[arg(long, default_value_t = BeganConfig::default().checkpoint_every)]
+    checkpoint_every: u32,
+    /// Seed of weights, order and codes
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Name of the model
+    #[arg(long, default_value = "default")]
+    name: String,
+    /// Licence of the weights, SPDX
+    #[arg(long, default_value = "Apache-2.0")]
+    licence: String,
+}
+
+fn parse_phase(text: &str) -> Result<Phase, String> {
+    let (side, steps) = text.split_once(':').ok_or("expected SIDE:STEPS, such as 64:20000")?;
+    let side = usize::from_str(side).map_err(|e| format!("side '{side}': {e}"))?;
+    let steps = u32::from_str(steps).map_err(|e| format!("steps '{steps}': {e}"))?;
+    if [16, 32, 64, 128].contains(&side) {
+        Ok(Phase { side, steps })
+    } else {
+        Err("side must be 16, 32, 64 or 128".into())
+    }
+}
+
+/// Runs the command.
+pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
+    if args.out.join("manifest.yaml").exists() {
+        bail!("{} holds a model already; choose another --out", args.out.display());
+    }
+    let (device, why) = network::choose_device(common.device)?;
+    tracing::info!("{why}");
+    match device {
+        network::DeviceKind::Cpu => train::<CpuBackend>(&args, common),
+        #[cfg(feature = "cuda")]
+        network::DeviceKind::Cuda => train::<network::CudaBackend>(&args, common),
+        #[cfg(not(feature = "cuda"))]
+        network::DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
+    }
+}
+
+fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
+    let mut faces = Vec::new();
+    for data in &args.data {
+        faces.extend(load_unlabelled(data).with_context(|| format!("reading {}", data.display()))?);
+    }
+    let config = BeganConfig {
+        phases: args.phases.clone(),
+        batch: args.batch,
+        learning_rate: args.learning_rate,
+        gamma: args.gamma,
+        lambda: args.lambda,
+        checkpoint_every: args.checkpoint_every,
+        seed: args.seed,
+        ..BeganConfig::default()
+    };
+    let checkpoint = Checkpoint::open(&args.work, &config)?;
+    let mut log = Log::append(&args.work.join("log.jsonl"))?;
+    let bar = progress::bar(common, "encoder", u64::from(config.steps()));
+    let mut failure = None;
+    let device = B::Device::default();
+    let encoder: Encoder<B> = began::train::<B>(&faces, &config, &checkpoint, &device, &mut |record, sheet| {
+        bar.set_position(u64::from(record.step));
+        bar.set_message(format!(
+            "{} px  M {:.4}  L(x) {:.4}  k {:.3}",
+            record.side, record.m, record.loss_real, record.k
+        ));
+        let write = || -> anyhow::Result<()> {
+            log.write(record)?;
+            if let Some(sheet) = sheet {
+                let path = args.work.join(format!("step-{:06}.png", record.step));
+                sheet.to_image().save(&path).with_context(|| format!("writing {}", path.display()))?;
+            }
+            Ok(())
+        };
+        match write() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })
+    .map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
+    bar.finish();
+    ModelStore::create(&args.out, &args.name, &args.licence, &encoder, config.encoder.clone(), Precision::F16)?;
+    common.say(format!("{}: encoder trained on {} faces, {} steps", args.out.display(), faces.len(), config.steps()));
+    Ok(())
+}

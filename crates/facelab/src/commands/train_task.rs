@@ -1,0 +1,209 @@
+//! `facelab train-task`: one column on a labelled data set.
+
+use crate::common::Common;
+use crate::progress;
+use crate::training_log::Log;
+use anyhow::{Context, bail};
+use clap::Args as ClapArgs;
+use engine::{ColumnRecord, ModelStore};
+use learning::augment::AugmentConfig;
+use learning::data::{self, LabelledFaces};
+use learning::{Checkpoint, ColumnTrainingConfig, Parts, train_column};
+use network::weights::Precision;
+use network::{ColumnConfig, CpuBackend, NetworkBackend, TaskName};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+/// Train a task's column on labelled faces and put it into a model.
+///
+/// Checkpoints and the learning curve (log.jsonl) go to --work; a training that was cut off continues when it is called
+/// again with the same settings. Columns that exist already are not touched.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  facelab train-task gender --data fairface --model models/mine --work runs/gender
+  facelab train-task emotion --data ferplus --model models/mine --sources gender,age --work runs/emotion
+  facelab train-task smile --data my_faces/ --model models/mine --work runs/smile --epochs 20
+     (my_faces/smiling/*.jpg, my_faces/neutral/*.jpg)
+
+Exit codes: 0 trained, 1 failed, 2 wrong usage.")]
+pub struct Args {
+    /// Name of the task, [a-z][a-z0-9_]{0,62}
+    task: TaskName,
+    /// Pack, or folder with one folder of crops per class
+    #[arg(long, value_name = "PACK|FOLDER")]
+    data: PathBuf,
+    /// The table's column with the labels (packs only)
+    #[arg(long)]
+    column: Option<String>,
+    /// The model
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Folder for checkpoints and log
+    #[arg(long, value_name = "DIR")]
+    work: PathBuf,
+    /// Columns to draw from; 'all': every transferable one; 'none'
+    #[arg(long, default_value = "all", value_delimiter = ',')]
+    sources: Vec<String>,
+    /// Begin with copies of this column's blocks instead of random weights
+    #[arg(long, value_name = "TASK")]
+    start_from: Option<TaskName>,
+    /// Later tasks may not draw from this one
+    #[arg(long)]
+    not_transferable: bool,
+    /// Epochs at most
+    #[arg(long, default_value_t = ColumnTrainingConfig::default().epochs)]
+    epochs: u32,
+    /// Faces per epoch, drawn anew each time; 0: all
+    #[arg(long, default_value_t = 0)]
+    epoch_faces: usize,
+    /// Faces per step
+    #[arg(long, default_value_t = ColumnTrainingConfig::default().batch)]
+    batch: usize,
+    /// Adam's first learning rate
+    #[arg(long, default_value_t = ColumnTrainingConfig::default().learning_rate)]
+    learning_rate: f64,
+    /// Epochs without a better validation loss after which training ends; 0: never
+    #[arg(long, default_value_t = ColumnTrainingConfig::default().patience)]
+    patience: u32,
+    /// Evens out rare classes: 0 not at all, 1 fully
+    #[arg(long, default_value_t = 0.0)]
+    class_weighting: f32,
+    /// Share of hidden units dropped
+    #[arg(long, default_value_t = ColumnTrainingConfig::default().dropout)]
+    dropout: f64,
+    /// Compute the features of so many changed copies of each face once and keep them; 0: change faces anew each time
+    #[arg(long, default_value_t = 0)]
+    cached_copies: usize,
+    /// Train on faces as they are
+    #[arg(long)]
+    no_augment: bool,
+    /// Validate on so many faces at most; 0: all
+    #[arg(long, default_value_t = 0)]
+    validation_faces: usize,
+    /// Stop after so many seconds, with the best epoch; 0: never
+    #[arg(long, default_value_t = 0.0)]
+    time_budget: f32,
+    /// Seed of weights, order and augmentation
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where the data comes from and its terms; one line for the manifest, may be given several times
+    #[arg(long)]
+    provenance: Vec<String>,
+}
+
+impl Args {
+    fn config(&self) -> ColumnTrainingConfig {
+        ColumnTrainingConfig {
+            epochs: self.epochs,
+            batch: self.batch,
+            learning_rate: self.learning_rate,
+            patience: self.patience,
+            epoch_faces: self.epoch_faces,
+            class_weighting: self.class_weighting,
+            dropout: self.dropout,
+            augment: if self.no_augment { AugmentConfig::none() } else { AugmentConfig::default() },
+            cached_copies: self.cached_copies,
+            time_budget_s: self.time_budget,
+            start_from: self.start_from.clone(),
+            seed: self.seed,
+            ..ColumnTrainingConfig::default()
+        }
+    }
+
+    fn sources(&self, store: &ModelStore) -> anyhow::Result<Vec<TaskName>> {
+        match self.sources.as_slice() {
+            [none] if none == "none" => Ok(Vec::new()),
+            [all] if all == "all" => {
+                let columns = store.manifest().columns.iter();
+                Ok(columns.filter(|c| c.transferable && c.name != self.task).map(|c| c.name.clone()).collect())
+            }
+            names => names.iter().map(|name| Ok(name.parse()?)).collect(),
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
+    let (device, why) = network::choose_device(common.device)?;
+    tracing::info!("{why}");
+    match device {
+        network::DeviceKind::Cpu => train::<CpuBackend>(&args, common),
+        #[cfg(feature = "cuda")]
+        network::DeviceKind::Cuda => train::<network::CudaBackend>(&args, common),
+        #[cfg(not(feature = "cuda"))]
+        network::DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
+    }
+}
+
+/// A seeded, even share of the faces.
+fn limited(faces: &LabelledFaces, most: usize) -> LabelledFaces {
+    if most == 0 || faces.len() <= most {
+        return faces.clone();
+    }
+    let picked: Vec<usize> = (0..most).map(|i| i * faces.len() / most).collect();
+    faces.select(&picked)
+}
+
+fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
+    let device = B::Device::default();
+    let mut store = ModelStore::open(&args.model)?;
+    let sources = args.sources(&store)?;
+    let network = store.load::<B>(&device)?;
+    let data = data::load(&args.data, args.task.as_str(), args.column.as_deref(), args.seed)?;
+    let validation = limited(&data.val, args.validation_faces);
+    let config = args.config();
+    let checkpoint = Checkpoint::open(&args.work, &(&args.task, &config, &sources, &store.manifest().encoder.sha256))?;
+    let mut log = Log::append(&args.work.join("log.jsonl"))?;
+    let bar = progress::bar(common, args.task.as_str(), 1);
+    let mut failure = None;
+    let sizes = ColumnConfig {
+        features: store.manifest().encoder.config.features(),
+        ..ColumnConfig::new(data.labels.len(), sources.len())
+    };
+    let parts = Parts { train: &data.train, validation: &validation };
+    let trained =
+        train_column(&network, &sources, parts, sizes, &config, Some(&checkpoint), &device, &mut |progress| {
+            bar.set_length(u64::from(progress.epochs * progress.steps));
+            bar.set_position(u64::from(progress.epoch * progress.steps + progress.step));
+            let accuracy =
+                progress.validation_accuracy.map_or_else(String::new, |a| format!("  validation {:.1}%", a * 100.0));
+            bar.set_message(format!("epoch {}  loss {:.4}{accuracy}", progress.epoch + 1, progress.loss));
+            match log.write(progress) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })
+        .map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
+    bar.finish();
+    let curve = args.work.join("curve.json");
+    std::fs::write(&curve, serde_json::to_string_pretty(&trained.curve)?)
+        .with_context(|| format!("writing {}", curve.display()))?;
+    let seconds = trained.curve.last().map_or(trained.seconds, |epoch| epoch.seconds);
+    let mut record = ColumnRecord::new(
+        args.task.clone(),
+        data.labels.clone(),
+        &sources,
+        trained.config.clone(),
+        trained.calibration,
+    );
+    record.transferable = !args.not_transferable;
+    record.metrics = Some(trained.accuracy);
+    record.provenance = args.provenance.clone();
+    record.samples = data.train.counts().into_iter().map(|count| count as u32).collect();
+    record.training_seconds = seconds;
+    store.put_column(record, &trained.column, Precision::F16)?;
+    common.say(format!(
+        "{}: '{}' {:.1}% on {} held-back faces (95% interval {:.1}% to {:.1}%), temperature {:.2}",
+        args.model.display(),
+        args.task,
+        trained.accuracy.value * 100.0,
+        trained.accuracy.held_back,
+        trained.accuracy.low * 100.0,
+        trained.accuracy.high * 100.0,
+        trained.calibration.temperature,
+    ));
+    Ok(())
+}
