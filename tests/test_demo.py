@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import rclpy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from demo_lib.children import Child  # noqa: E402
+from demo_lib.domain import free_domain, in_use  # noqa: E402
 from demo_lib.ledger import SECOND, Estimate, Ledger  # noqa: E402
 from demo_lib.summary import summary, taught_record  # noqa: E402
 from demo_lib.table import Screen, one_line, rows  # noqa: E402
@@ -130,8 +132,9 @@ def test_the_table_shows_labels_with_probabilities_and_strangers_as_unknown():
     ledger = streamed(frames=60)
     ledger.answer(61 * PERIOD, "camera", [("abcde", 9.0, [Estimate("who", "", 0.3, 0.6, 60 * PERIOD)])])
     heading, face = rows(ledger.in_view(), ["who", "age"])
-    assert heading.split()[:3] == ["track", "who", "age"]
-    assert face.split() == ["abcde", "unknown", "0.60", "-", "100", "2.0"]
+    assert heading.split() == ["track", "age", "ms", "Hz", "who", "age"]
+    assert face.split() == ["abcde", "100", "2.0", "unknown", "0.60", "-"]
+    assert heading.index("who") == face.index("unknown")
     assert one_line(ledger.in_view(), ["who", "age"]) == "abcde: who unknown 0.60"
 
 
@@ -139,7 +142,6 @@ def test_without_a_terminal_the_table_is_whole_lines():
     stream = io.StringIO()
     screen = Screen(stream)
     screen.show("head", [], ["age"], "status")
-    screen.say("told")
     screen.say("told")
     assert stream.getvalue() == "head | status | nobody in view\ntold\n"
 
@@ -153,6 +155,19 @@ def test_a_child_is_measured_stopped_and_its_end_told(tmp_path):
     failing = Child("failing", ["sh", "-c", "echo no camera; exit 3"], tmp_path / "other")
     failing.process.wait()
     assert "failing ended with 3: no camera" in failing.ended()
+
+
+def test_a_domain_with_a_participant_is_in_use():
+    domain = free_domain()
+    assert not in_use(domain)
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = rclpy.create_node("participant", context=context)
+    try:
+        assert in_use(domain)
+    finally:
+        node.destroy_node()
+        context.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import sys
 REDRAW_S = 0.25
 LINE_S = 5.0
 BAR = 24
-TRACK_WIDTH, CELL_WIDTH = 7, 17
+# Four tasks fit a terminal of 80 columns.
+CELL_WIDTH = 15
 
 
 def cell(estimate):
@@ -14,19 +15,20 @@ def cell(estimate):
     if estimate is None:
         return "-"
     label, share = (estimate.label, estimate.probability) if estimate.label else ("unknown", estimate.unknown)
-    return f"{label} {share:.2f}"
+    return f"{label[: CELL_WIDTH - 6]} {share:.2f}"
 
 
 def rows(tracks, tasks):
     """Heading and one line per face."""
-    lines = ["track".ljust(TRACK_WIDTH) + "".join(task[:15].ljust(CELL_WIDTH) for task in tasks) + "age ms    Hz"]
+    lines = ["track  age ms   Hz  " + "".join(task[: CELL_WIDTH - 1].ljust(CELL_WIDTH) for task in tasks).rstrip()]
     for track in tracks:
         age, rate = track.age_ms(), track.rate_hz()
         lines.append(
-            track.track_id.ljust(TRACK_WIDTH)
-            + "".join(cell(track.estimates.get(task))[:16].ljust(CELL_WIDTH) for task in tasks)
+            track.track_id.ljust(7)
             + ("-" if age is None else f"{age:.0f}").rjust(6)
-            + ("-" if rate is None else f"{rate:.1f}").rjust(6)
+            + ("-" if rate is None else f"{rate:.1f}").rjust(5)
+            + "  "
+            + "".join(cell(track.estimates.get(task)).ljust(CELL_WIDTH) for task in tasks).rstrip()
         )
     return lines
 
@@ -53,7 +55,6 @@ class Screen:
         self.live = self.stream.isatty()
         self.height = 0
         self.due = 0.0
-        self.said = None
 
     def is_due(self, now):
         if now < self.due:
@@ -74,10 +75,7 @@ class Screen:
         self.height = len(lines)
 
     def say(self, line):
-        """A line that stays, above the table; once."""
-        if line == self.said:
-            return
-        self.said = line
+        """A line that stays, above the table."""
         if self.live and self.height:
             self.stream.write(f"\x1b[{self.height}F\x1b[J")
             self.height = 0

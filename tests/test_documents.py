@@ -1,0 +1,40 @@
+"""What the documents tell people to type must fit the interfaces. No node is needed."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+CALL = re.compile(r'ros2 service call (\S+) (\w+)/srv/(\w+)\s*\\?\s*"([^"]*)"')
+
+
+def service_calls():
+    for document in DOCUMENTS:
+        for name, package, kind, request in CALL.findall(document.read_text(encoding="utf-8")):
+            yield pytest.param(name, package, kind, request, id=f"{document.name}:{kind}:{request[:40]}")
+
+
+@pytest.mark.parametrize(("name", "package", "kind", "request_text"), list(service_calls()))
+def test_a_service_call_in_the_documents_fits_its_type(name, package, kind, request_text):
+    service = getattr(importlib.import_module(f"{package}.srv"), kind)
+    # The constructor refuses fields that the request does not have, and values of another type.
+    service.Request(**yaml.safe_load(request_text))
+    assert name.rsplit("/", 1)[1] == re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
+
+
+def test_every_service_is_shown_in_the_document_about_teaching():
+    text = (ROOT / "docs/teaching.md").read_text(encoding="utf-8")
+    for service in (ROOT / "srv").glob("*.srv"):
+        assert re.sub(r"(?<!^)(?=[A-Z])", "_", service.stem).lower() in text, service.stem
+
+
+def test_python_in_the_documents_is_python():
+    programs = [text for document in DOCUMENTS for text in re.findall(r"```python\n(.*?)```", document.read_text(), re.S)]
+    assert programs
+    for program in programs:
+        ast.parse(program)
