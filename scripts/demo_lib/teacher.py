@@ -106,6 +106,8 @@ class Teacher:
             task = self.watch.tasks.get(TASK)
             if task is None or task.state != task.TRAINING:
                 return f"`{TASK}` waits for its training"
+            if task.loss == 0.0:
+                return f"training `{TASK}`: the encoder looks at the samples"
             return (
                 f"training `{TASK}` {bar(task.progress)} epoch {task.epoch}/{task.epochs}, loss {task.loss:.3f}, "
                 f"{task.eta:.0f} s left at most"
