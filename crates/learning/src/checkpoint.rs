@@ -91,7 +91,11 @@ impl Checkpoint {
             let path = path.to_owned();
             move |error| CheckpointError::Io { path, error }
         };
-        std::fs::create_dir_all(&slot.folder).map_err(io(&slot.folder))?;
+        // What is in the way of a record is replaced with a warning each.
+        match std::fs::remove_dir_all(&slot.folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(&slot.folder)(error)),
+            _ => std::fs::create_dir_all(&slot.folder).map_err(io(&slot.folder))?,
+        }
         records(&slot)?;
         let path = slot.folder.join("state.json");
         let text =

@@ -2,7 +2,7 @@
 
 use crate::calibration::Calibration;
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::column_config::ColumnTrainingConfig;
+use crate::column_config::{ColumnTrainingConfig, Trainable};
 use crate::data::{Face, LabelledFaces, holdout};
 use crate::features::{Frozen, Inputs};
 use crate::fit::Schedule;
@@ -156,15 +156,20 @@ pub fn train_column<B: NetworkBackend>(
         cancelled |= observer(progress).is_break();
         !cancelled
     };
-    let supply =
+    let mut supply =
         Supply::new(&frozen, &train, config, device, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
-    let held_back = supply.held_back(&validation, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
+    let mut held_back = supply.held_back(&validation, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
 
     let untrained = column_config.init::<B>(device, config.seed);
     let first = supply.first(INITIALISATION_FACES).inner();
     let mut begun = untrained.normalised_on(first.features, &first.sources);
     if let Some(name) = &config.start_from {
         begun = begun.starting_from(&network.get(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?.column);
+    }
+    if config.trainable == Trainable::Head {
+        let blocks = Column::<Train<B>>::from_inner(begun.clone()).no_grad();
+        supply.stop_at_head(blocks, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
+        held_back.stop_at_head(&begun);
     }
     let mut model = tracked(Column::from_inner(begun));
     let mut best = model.valid();
@@ -175,6 +180,7 @@ pub fn train_column<B: NetworkBackend>(
         model = model.load_record(slot.get::<Train<B>, _>("column", device)?);
         best = best.load_record(slot.get::<B, _>("best", device)?);
         optimiser = optimiser.load_record(slot.get::<Train<B>, _>("optimiser", device)?);
+        progress.epoch = state.epoch;
         tracing::info!(epoch = state.epoch, "training continues from its checkpoint");
     }
     let weights = class_weights(&train.counts(), config.class_weighting);
@@ -186,7 +192,7 @@ pub fn train_column<B: NetworkBackend>(
             let row_weights: Vec<Vec<f32>> =
                 targets.iter().map(|target| vec![target.iter().zip(&weights).map(|(t, w)| t * w).sum()]).collect();
             let smoothed = smooth(&targets, config.label_smoothing);
-            let logits = model.forward(inputs.features, &inputs.sources).logits;
+            let logits = answer(&model, inputs, config.trainable);
             let loss = cross_entropy(logits, matrix(&smoothed, device), matrix(&row_weights, device));
             let value = loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN);
             if !value.is_finite() {
@@ -331,19 +337,37 @@ struct Supply<'a, B: NetworkBackend> {
     device: &'a B::Device,
     /// Features of all copies of all faces: copy `c` of face `i` is row `c · faces + i`.
     kept: Option<Inputs<Train<B>>>,
+    /// Frozen blocks, when only the head learns.
+    blocks: Option<Column<Train<B>>>,
+}
+
+/// Logits from what [`Supply`] and [`HeldBack`] give.
+fn answer<B: NetworkBackend>(column: &Column<B>, inputs: Inputs<B>, trainable: Trainable) -> Tensor<B, 2> {
+    match trainable {
+        Trainable::All => column.forward(inputs.features, &inputs.sources).logits,
+        Trainable::Head => {
+            let last: Vec<_> = inputs.sources.iter().filter_map(|blocks| blocks.last().cloned()).collect();
+            column.head(inputs.features, &last)
+        }
+    }
 }
 
 /// Inputs of the held-back faces, computed once.
 struct HeldBack<B: NetworkBackend> {
     batches: Vec<Inputs<B>>,
+    trainable: Trainable,
 }
 
 impl<B: NetworkBackend> HeldBack<B> {
     fn logits(&self, column: &Column<B>) -> Vec<Vec<f32>> {
-        self.batches
-            .iter()
-            .flat_map(|inputs| rows(column.forward(inputs.features.clone(), &inputs.sources).logits))
-            .collect()
+        self.batches.iter().flat_map(|inputs| rows(answer(column, inputs.clone(), self.trainable))).collect()
+    }
+
+    fn stop_at_head(&mut self, column: &Column<B>) {
+        for inputs in &mut self.batches {
+            *inputs = inputs.at_head(column);
+        }
+        self.trainable = Trainable::Head;
     }
 }
 
@@ -360,7 +384,7 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
         device: &'a B::Device,
         keep_going: &mut dyn FnMut() -> bool,
     ) -> Option<Self> {
-        let mut supply = Self { frozen, train, config, device, kept: None };
+        let mut supply = Self { frozen, train, config, device, kept: None, blocks: None };
         if config.cached_copies > 0 {
             let mut faces = train.faces.clone();
             for copy in 1..config.cached_copies {
@@ -394,6 +418,24 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
             .collect()
     }
 
+    /// From now on gives what the head reads. Kept features become kept block outputs.
+    fn stop_at_head(&mut self, blocks: Column<Train<B>>, keep_going: &mut dyn FnMut() -> bool) -> Option<()> {
+        if let Some(kept) = self.kept.take() {
+            let all: Vec<usize> = (0..kept.features.dims()[0]).collect();
+            let mut parts = Vec::new();
+            for batch in all.chunks(self.config.batch.max(1)) {
+                parts.push(kept.select(batch, self.device).at_head(&blocks));
+                if !keep_going() {
+                    return None;
+                }
+            }
+            self.kept = Inputs::join(parts);
+        } else {
+            self.blocks = Some(blocks);
+        }
+        Some(())
+    }
+
     fn held_back(&self, validation: &LabelledFaces, keep_going: &mut dyn FnMut() -> bool) -> Option<HeldBack<B>> {
         let mut batches = Vec::new();
         for faces in validation.faces.chunks(self.config.batch.max(1)) {
@@ -403,7 +445,7 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
                 return None;
             }
         }
-        Some(HeldBack { batches })
+        Some(HeldBack { batches, trainable: Trainable::All })
     }
 
     /// The batches of an epoch; the same for the same seed and epoch.
@@ -420,7 +462,8 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
                 None => {
                     let changed = self.changed(&rows, u64::from(epoch) + 1);
                     let changed: Vec<&[u8]> = changed.iter().map(AsRef::as_ref).collect();
-                    self.frozen.inputs(&changed, self.device)
+                    let inputs = self.frozen.inputs(&changed, self.device);
+                    self.blocks.as_ref().map_or_else(|| inputs.clone(), |blocks| inputs.at_head(blocks))
                 }
             };
             (inputs.inner().train(), targets)

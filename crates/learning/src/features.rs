@@ -36,6 +36,16 @@ impl<B: Backend> Inputs<B> {
         }
     }
 
+    /// What the column's head reads, in place of what its blocks read.
+    pub fn at_head(&self, column: &Column<B>) -> Self
+    where
+        B: NetworkBackend,
+    {
+        let mut blocks = column.forward(self.features.clone(), &self.sources).blocks;
+        let features = blocks.pop().unwrap_or_else(|| self.features.clone());
+        Self { features, sources: self.sources.clone() }
+    }
+
     /// One behind the other.
     pub fn join(parts: Vec<Self>) -> Option<Self> {
         let first = parts.first()?.clone();

@@ -17,7 +17,7 @@ mod metrics;
 
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use column_config::ColumnTrainingConfig;
+pub use column_config::{ColumnTrainingConfig, Trainable};
 pub use column_training::{EpochRecord, Parts, Progress, TrainError, TrainedColumn, train_column};
 pub use data::{Face, LabelledFaces};
 pub use features::{Evaluation, evaluate_column};

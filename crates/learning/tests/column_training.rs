@@ -69,6 +69,16 @@ fn a_column_learns_what_can_be_seen() {
 }
 
 #[test]
+fn the_head_alone_learns_from_few_faces_and_leaves_the_blocks() {
+    for cached_copies in [0, 2] {
+        let few = ColumnTrainingConfig { cached_copies, epochs: 12, patience: 0, ..ColumnTrainingConfig::few_shot() };
+        assert_eq!(few.trainable, learning::Trainable::Head);
+        let trained = train(&few, &network(), &[], None);
+        assert_eq!(trained.accuracy.value, 1.0, "{:?}", trained.curve);
+    }
+}
+
+#[test]
 fn a_column_with_a_source_learns_too_and_leaves_the_source_alone() {
     let mut network = network();
     let first = train(&config(2), &network, &[], None);
