@@ -3,7 +3,7 @@
 use crate::common::Common;
 use crate::progress;
 use crate::training_log::Log;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args as ClapArgs;
 use engine::{ColumnRecord, ModelStore};
 use learning::augment::AugmentConfig;
@@ -131,7 +131,7 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
         #[cfg(feature = "cuda")]
         network::DeviceKind::Cuda => train::<network::CudaBackend>(&args, common),
         #[cfg(not(feature = "cuda"))]
-        network::DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
+        network::DeviceKind::Cuda => anyhow::bail!("this facelab was built without CUDA"),
     }
 }
 
