@@ -68,7 +68,8 @@ where
                     // The panic itself is on the console.
                     Err(_) => "this request made the node fail; please report it with the log".to_owned(),
                 };
-                tracing::info!("{name} refused: {refused}");
+                // Its sender reads the reason; labels in it may name a person, which nobody else needs to know.
+                tracing::info!("{name}: a request was refused");
                 respond(&name, request, refuse(refused.replace('\0', "\u{fffd}")));
                 drop(place);
             });

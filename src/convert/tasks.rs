@@ -78,8 +78,10 @@ pub(crate) mod tests {
         let states =
             [TaskState::Ready, TaskState::Queued, TaskState::Training, TaskState::Failed, TaskState::Cancelled];
         let numbers = states.map(|state| task(&status("gaze", state)).state);
-        let of_message = [Task::READY, Task::QUEUED, Task::TRAINING, Task::FAILED, Task::CANCELLED];
-        assert_eq!(numbers.map(u32::from), of_message.map(u32::from));
+        // Each constant has a type of its own.
+        let of_message =
+            [Task::READY as u8, Task::QUEUED as u8, Task::TRAINING as u8, Task::FAILED as u8, Task::CANCELLED as u8];
+        assert_eq!(numbers, of_message);
     }
 
     #[test]
