@@ -46,11 +46,11 @@ pub(crate) fn split(line: impl IntoIterator<Item = String>) -> (Vec<String>, Vec
 /// The level that `--log-level` asks for: `LEVEL` for all, `LOGGER:=LEVEL` for loggers with the node's name in theirs.
 /// ROS itself has checked the words.
 pub(crate) fn log_level(ros: &[String]) -> Level {
-    let asked = ros.windows(2).filter(|pair| pair[0] == "--log-level").filter_map(|pair| {
+    let mut asked = ros.windows(2).filter(|pair| pair[0] == "--log-level").filter_map(|pair| {
         let (logger, level) = pair[1].split_once(":=").unwrap_or((names::NODE, &pair[1]));
         logger.contains(names::NODE).then_some(level)
     });
-    match asked.last().map(str::to_ascii_lowercase).as_deref() {
+    match asked.next_back().map(str::to_ascii_lowercase).as_deref() {
         Some("debug") => Level::DEBUG,
         Some("warn") => Level::WARN,
         Some("error" | "fatal") => Level::ERROR,
