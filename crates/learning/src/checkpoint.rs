@@ -80,7 +80,7 @@ impl Checkpoint {
     }
 
     /// Writes the other slot, then points to it.
-    pub(crate) fn write<B: Backend, S: Serialize>(
+    pub(crate) fn write<S: Serialize>(
         &self,
         state: &S,
         records: impl FnOnce(&Slot) -> Result<(), CheckpointError>,

@@ -229,7 +229,7 @@ pub fn train_column<B: NetworkBackend>(
             seconds: started.elapsed().as_secs_f32(),
         });
         if let Some(checkpoint) = checkpoint {
-            checkpoint.write::<B, _>(&state, |slot| {
+            checkpoint.write(&state, |slot| {
                 slot.put::<Train<B>, _>("column", model.clone().into_record())?;
                 slot.put::<B, _>("best", best.clone().into_record())?;
                 slot.put::<Train<B>, _>("optimiser", optimiser.to_record())

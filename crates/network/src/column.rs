@@ -162,7 +162,7 @@ impl<B: NetworkBackend> Adapter<B> {
         let scaled = sources
             .iter()
             .enumerate()
-            .map(|(at, source)| source.clone() * scale.clone().slice([at..at + 1]).reshape([1, 1, 1, 1]))
+            .map(|(at, source)| source.clone() * scale.clone().narrow(0, at, 1).reshape([1, 1, 1, 1]))
             .collect();
         Tensor::cat(scaled, 3)
     }

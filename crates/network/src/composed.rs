@@ -1,7 +1,6 @@
 //! The fused convolution composed of burn's own operations: what cards run, and the reference in tests.
 
 use crate::backend::{Activation, ConvGradients, ConvSettings, Saved};
-use burn::tensor::activation;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{ConvOptions, FloatTensor};
 use burn::tensor::{Tensor, TensorPrimitive};
@@ -48,8 +47,8 @@ pub(crate) fn convolution<B: Backend>(
     }
     unwrap(match settings.activation {
         Activation::None => y,
-        Activation::Elu => activation::elu(y, 1.0),
-        Activation::Relu => activation::relu(y),
+        Activation::Elu => burn::tensor::activation::elu(y, 1.0),
+        Activation::Relu => burn::tensor::activation::relu(y),
     })
 }
 

@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::backend::Backend;
 use network::{Column, ColumnConfig, CpuBackend, DecoderConfig, Discriminator, EncoderConfig};
 
 type B = CpuBackend;
@@ -123,7 +122,7 @@ fn lateral_connections_reach_every_block_but_the_first_and_the_head() {
 
 #[test]
 fn the_same_seed_gives_the_same_network() {
-    let device = <B as Backend>::Device::default();
+    let device = Default::default();
     let config = ColumnConfig { channels: [16, 16], features: 16, ..ColumnConfig::new(2, 0) };
     let logits =
         |seed| config.init::<B>(&device, seed).forward(Tensor::ones([1, 16, 16, 16], &device), &[]).logits.into_data();

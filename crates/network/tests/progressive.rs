@@ -66,7 +66,7 @@ fn a_face_gets_the_same_bits_alone_and_in_company() {
     let network = network();
     let all = bits(&network, faces(3));
     for face in 0..3 {
-        let alone = bits(&network, faces(3).slice([face..face + 1]));
+        let alone = bits(&network, faces(3).narrow(0, face, 1));
         for ((_, alone), (task, all)) in alone.iter().zip(&all) {
             assert_eq!(alone[..], all[face * 3..face * 3 + 3], "{task}");
         }

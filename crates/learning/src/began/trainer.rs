@@ -114,10 +114,10 @@ pub fn train<B: NetworkBackend>(
         let balance = config.gamma * real - fake;
         state.k = (state.k + config.lambda * balance).clamp(0.0, 1.0);
         state.step += 1;
-        let due = state.step % config.checkpoint_every.max(1) == 0 || state.step == config.steps();
+        let due = state.step.is_multiple_of(config.checkpoint_every.max(1)) || state.step == config.steps();
         let sheet = due.then(|| sheet(&discriminator.valid(), &generator.valid(), x.inner(), z.inner(), side));
         if due {
-            checkpoint.write::<Train<B>, _>(&state, |slot| {
+            checkpoint.write(&state, |slot| {
                 slot.put::<Train<B>, _>("discriminator", discriminator.clone().into_record())?;
                 slot.put::<Train<B>, _>("generator", generator.clone().into_record())?;
                 slot.put::<Train<B>, _>("discriminator_optimiser", discriminator_optimiser.to_record())?;
@@ -192,8 +192,8 @@ fn sheet<B: NetworkBackend>(
 ) -> Sheet {
     const COLUMNS: usize = 8;
     let count = COLUMNS.min(x.dims()[0]);
-    let x = x.slice([0..count]);
-    let generated = generator.forward(z.slice([0..count]), side);
+    let x = x.narrow(0, 0, count);
+    let generated = generator.forward(z.narrow(0, 0, count), side);
     Sheet::new(vec![x.clone(), discriminator.forward(x), generated])
 }
 
