@@ -2,7 +2,6 @@
 
 use crate::backend::{Activation, ConvSettings, NetworkBackend};
 use burn::module::{Module, Param};
-use burn::tensor::activation;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use rand::rngs::StdRng;
@@ -14,8 +13,14 @@ const ELU_GAIN: f32 = 1.55;
 
 /// Variance of the noise of a layer that begins near the identity, times its fan-in.
 const IDENTITY_NOISE: f32 = 0.1;
-/// Keeps channels that are constant on the batch from being blown up.
-const VARIANCE_FLOOR: f32 = 1e-6;
+/// Share of the channels' mean variance that is added to each: a channel that is constant on the batch is not blown up.
+const VARIANCE_FLOOR: f32 = 0.05;
+
+/// What brings channels of this variance (any shape) to a standard deviation of about `deviation`.
+fn scale_of<B: Backend, const D: usize>(variance: Tensor<B, D>, deviation: f32) -> Tensor<B, D> {
+    let floor = variance.clone().mean() * VARIANCE_FLOOR + f32::MIN_POSITIVE;
+    (variance + floor.reshape([1; D])).sqrt().recip() * deviation
+}
 
 pub(crate) fn normal<B: Backend, const D: usize>(
     shape: [usize; D],
@@ -93,7 +98,7 @@ impl<B: NetworkBackend> Conv<B> {
         let channels = y.dims()[3];
         let mean = y.clone().mean_dims(&[0, 1, 2]);
         let variance = (y - mean.clone()).square().mean_dims(&[0, 1, 2]);
-        let scale = (variance + VARIANCE_FLOOR).sqrt().recip() * deviation;
+        let scale = scale_of(variance, deviation);
         self.weight = self.weight.map(|weight| weight * scale.clone());
         let (mean, scale) = (mean.reshape([channels]), scale.reshape([channels]));
         self.bias = self.bias.map(|bias| bias.map(|bias| (bias - mean) * scale));
@@ -137,7 +142,7 @@ impl<B: NetworkBackend> Dense<B> {
         let units = y.dims()[1];
         let mean = y.clone().mean_dim(0);
         let variance = (y - mean.clone()).square().mean_dim(0);
-        let scale = (variance + VARIANCE_FLOOR).sqrt().recip() * deviation;
+        let scale = scale_of(variance, deviation);
         self.weight = self.weight.map(|weight| weight * scale.clone());
         let (mean, scale) = (mean.reshape([units]), scale.reshape([units]));
         self.bias = self.bias.map(|bias| bias.map(|bias| (bias - mean) * scale));
@@ -159,7 +164,7 @@ impl<B: NetworkBackend> Dense<B> {
     }
 }
 
-/// ELU with α = 1.
+/// ELU with α = 1. burn's own takes exp of positive values too, and its gradient is 0 · ∞ where that overflows.
 pub fn elu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
-    activation::elu(x, 1.0)
+    x.clone().clamp_min(0.0) + (x.clamp_max(0.0).exp() - 1.0)
 }
