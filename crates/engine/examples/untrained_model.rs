@@ -21,16 +21,16 @@ fn names<T: std::str::FromStr<Err = NameError>>(texts: &[&str]) -> Result<Vec<T>
 
 fn write(folder: PathBuf) -> Result<(), Error> {
     let device = Default::default();
-    // An eighth of Table I's channels and less.
-    let sizes = EncoderConfig { channels: [8, 8, 16, 16], latent: 8 };
+    // A sixteenth of Table I's channels.
+    let sizes = EncoderConfig { channels: [4, 8, 8, 16], latent: 8 };
     let encoder = sizes.init::<CpuBackend>(&device, 1);
     let mut store = ModelStore::create(&folder, "untrained", "CC0-1.0", &encoder, sizes.clone(), Precision::F16)?;
     let mut put = |task: &str, labels: &[&str], sources: &[&str], transferable, seed| -> Result<(), Error> {
         let config = ColumnConfig {
             features: sizes.features(),
-            channels: [16, 32],
-            adapter_channels: 16,
-            hidden: 32,
+            channels: [8, 16],
+            adapter_channels: 8,
+            hidden: 16,
             ..ColumnConfig::new(labels.len(), sources.len())
         };
         let column = config.init::<CpuBackend>(&device, seed);

@@ -79,6 +79,9 @@ impl<B: NetworkBackend> Desk<B> {
         record.replaced_by = None;
         let here: Vec<ColumnRecord> =
             self.base.manifest().columns.iter().chain(&self.state.manifest().columns).cloned().collect();
+        if here.iter().any(|column| column.name == record.name) {
+            return Err(TaskError::NameInUse(record.name));
+        }
         for source in &mut record.sources {
             let same = || here.iter().filter(|column| column.sha256 == source.sha256);
             let Some(found) = same().find(|column| column.name == source.name).or_else(|| same().next()) else {

@@ -1,0 +1,173 @@
+"""Pictures in, answers out: what the node promises of every frame that a camera publishes."""
+
+import array
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from face_attributes.msg import FaceAttributesArray
+from sensor_msgs.msg import CompressedImage, Image
+
+from support import pictures
+from support.camera import Camera, back_and_forth, stamp_of
+from support.process import Process, wait_until
+
+# 15 fps for four seconds.
+COUNTED = 60
+# Answers after which a track is past its confirmation.
+SETTLED = 5
+WARN = b"\x01"
+
+
+@pytest.fixture(scope="module")
+def node(new_node):
+    return new_node().start()
+
+
+@pytest.fixture(scope="module")
+def answers(node, peer):
+    return peer.listen(FaceAttributesArray, "attributes")
+
+
+def film(frames, name):
+    return back_and_forth([pictures.bgr8(frame) for frame in frames(name)])
+
+
+def test_nine_of_ten_frames_at_15_fps_are_answered_each_with_its_own_header(answers, peer, frames):
+    shares = []
+    with Camera(peer, film(frames, "single_face.mp4"), rate=15, frame_id="left_camera_optical_frame") as camera:
+        answers.next(lambda answer: answer.faces, "a face")
+        # A machine that is busy with other things drops frames, as it should: it gets three chances.
+        while len(shares) < 3 and max(shares, default=0) < 0.9:
+            answers.forget()
+            before = len(camera.sent())
+            camera.wait_for(COUNTED)
+            counted = camera.sent()[before : before + COUNTED]
+            last = answers.wait_for(lambda answer: stamp_of(answer) >= counted[-1], "the last frame's stamp")
+            assert last.header.frame_id == "left_camera_optical_frame"
+            stamps = [stamp_of(answer) for answer in answers.messages()]
+            assert set(stamps) <= set(camera.sent())
+            assert stamps == sorted(set(stamps)), "answered twice or out of order"
+            assert {answer.header.frame_id for answer in answers.messages()} == {"left_camera_optical_frame"}
+            shares.append(len(set(stamps) & set(counted)) / COUNTED)
+    assert max(shares) >= 0.9, shares
+
+
+def test_pictures_without_a_face_are_answered_with_empty_arrays(answers, peer, frames):
+    with Camera(peer, film(frames, "no_face.mp4"), frame_id="empty_room") as camera:
+        answers.next(lambda answer: answer.header.frame_id == "empty_room", "the empty room")
+        heard = answers.collect(20)
+    assert all(answer.faces == [] and answer.detector for answer in heard)
+    assert {stamp_of(answer) for answer in heard} <= set(camera.sent())
+
+
+def test_a_face_that_comes_into_an_empty_picture_is_judged_by_every_task(answers, peer, frames):
+    with Camera(peer, film(frames, "no_face.mp4")):
+        answers.next(lambda answer: not answer.faces, "no face")
+    with Camera(peer, film(frames, "single_face.mp4")):
+        heard = answers.next(lambda answer: answer.faces and len(answer.faces[0].attributes) == 3, "three attributes")
+    face = heard.faces[0]
+    assert [attribute.task for attribute in face.attributes] == ["mood", "glasses", "person"]
+    assert len(face.track_id) == 5 and face.track_id.isalpha() and face.track_id.islower()
+    for attribute in face.attributes:
+        assert sum(attribute.probabilities) + attribute.unknown == pytest.approx(1, abs=1e-5)
+        assert len(attribute.labels) == len(attribute.probabilities)
+        assert attribute.confidence == max(attribute.probabilities)
+        assert attribute.label in ("", attribute.labels[list(attribute.probabilities).index(attribute.confidence)])
+        assert (attribute.stamp.sec, attribute.stamp.nanosec) <= stamp_of(heard)
+        assert attribute.observations >= 1
+
+
+def settled_face(answers, peer, message):
+    """Shows a picture until its one face is tracked; the face."""
+    with Camera(peer, [message], frame_id=f"camera of {getattr(message, 'encoding', 'jpeg')}") as camera:
+        answers.next(lambda answer: answer.header.frame_id == camera.frame_id and answer.faces, camera.frame_id)
+        answer = answers.collect(SETTLED)[-1]
+    assert answer.header.frame_id == camera.frame_id
+    assert len(answer.faces) == 1
+    return answer.faces[0]
+
+
+@pytest.fixture(scope="module")
+def reference(answers, peer, astronaut):
+    return settled_face(answers, peer, pictures.bgr8(astronaut))
+
+
+def overlap(a, b):
+    """Intersection over union."""
+    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+    common = max(width, 0) * max(height, 0)
+    return common / (a.width * a.height + b.width * b.height - common)
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "png", "mono8", "yuyv", "bayer_rggb8"])
+def test_the_same_face_is_found_in_every_encoding(encoding, answers, peer, astronaut, reference):
+    face = settled_face(answers, peer, getattr(pictures, encoding)(astronaut))
+    assert overlap(face.roi, reference.roi) > 0.8
+    assert face.has_landmarks and reference.has_landmarks
+    for here, there in zip(face.landmarks, reference.landmarks, strict=True):
+        assert abs(here.x - there.x) < 0.05 * reference.roi.width
+        assert abs(here.y - there.y) < 0.05 * reference.roi.width
+
+
+def test_a_picture_that_cannot_be_used_is_told_on_diagnostics_and_does_not_end_the_node(node, answers, peer, astronaut):
+    diagnostics = peer.listen(DiagnosticArray, "/diagnostics")
+    good = pictures.bgr8(astronaut)
+    cut_off = Image(encoding="bgr8", width=512, height=512, step=1536, data=array.array("B", bytes(1000)))
+    unknown = Image(encoding="nv21", width=512, height=512, step=512, data=array.array("B", bytes(512 * 768)))
+    # Smaller than a face, larger than the limit, and no picture at all.
+    huge = pictures.compressed(pictures.file_bytes(astronaut[:1, :1].repeat(5000, 0).repeat(5000, 1), "PNG"))
+    garbage = CompressedImage(format="jpeg", data=array.array("B", b"\xff\xd8\xff" + bytes(100)))
+
+    def told(words):
+        return lambda message: any(
+            status.name.endswith(": frames") and status.level == WARN and words in status.message for status in message.status
+        )
+
+    for bad, words in [(unknown, "nv21"), (cut_off, "786432"), (garbage, "does not decode"), (huge, "5000×5000")]:
+        with Camera(peer, [bad], rate=5):
+            message = diagnostics.next(told(words), words)
+    values = {pair.key: pair.value for status in message.status for pair in status.values}
+    assert int(values["rejected"]) >= 4
+    with Camera(peer, [good]):
+        assert answers.next(lambda answer: answer.faces, "a face").faces
+    assert node.process.code() is None
+
+
+def test_a_second_camera_under_another_namespace_works_at_once(node, new_node, answers, peer, frames):
+    second = new_node(namespace="/left").start()
+    left = peer.listen(FaceAttributesArray, "/left/attributes")
+    with (
+        Camera(peer, film(frames, "single_face.mp4"), topic="/left/image", frame_id="left"),
+        Camera(peer, film(frames, "no_face.mp4"), frame_id="right"),
+    ):
+        answers.next(lambda answer: answer.header.frame_id == "right", "the right camera")
+        seen = left.next(lambda answer: answer.faces and answer.faces[0].attributes, "a judged face")
+        heard = answers.collect(10)
+    assert seen.header.frame_id == "left"
+    assert all(answer.header.frame_id == "right" and not answer.faces for answer in heard)
+    assert second.process.stop() == 0
+    assert node.process.code() is None
+
+
+def test_the_camera_program_tiles_three_videos_and_each_of_the_people_is_answered(
+    node, answers, peer, program, medium, environment, tmp_path
+):
+    people = [medium(name) for name in ("single_face.mp4", "WolfgangLanger_Pexels.mp4", "face_noface.mov")]
+    command = [program("image_stream"), *people, "--size", "640x480", "--rate", "15", "--namespace", node.namespace]
+    stream = Process([*command, "--frame-id", "three_people"], tmp_path / "image_stream.log", environment)
+    try:
+        heard = answers.next(
+            lambda answer: len(answer.faces) == 3 and all(face.attributes for face in answer.faces), "three judged faces"
+        )
+    finally:
+        code = stream.stop()
+    assert code == 0
+    assert heard.header.frame_id == "three_people"
+    assert len({face.track_id for face in heard.faces}) == 3
+
+
+def test_peers_of_both_image_topics_find_the_node_listening(node, peer):
+    graph = peer.node
+    wait_until(lambda: graph.count_subscribers(f"{node.namespace}/image") == 1, "image has its subscriber")
+    assert graph.count_subscribers(f"{node.namespace}/image/compressed") == 1
