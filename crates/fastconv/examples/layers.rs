@@ -1,5 +1,5 @@
 //! Time of one layer: `cargo run --release -p fastconv --example layers`.
-use fastconv::{Activation, Algorithm, ConvShape, Epilogue, backward_input, backward_weight, forward};
+use fastconv::{Activation, Algorithm, ConvShape, Epilogue, Weights, backward_input, backward_weight, forward};
 use std::time::Instant;
 
 fn main() {
@@ -23,21 +23,26 @@ fn main() {
         let gflop = 2.0 * (s.output_len() * 9 * ci) as f64 / 1e9;
         let epilogue = Epilogue { bias: None, residual: None, activation: Activation::Elu };
         print!("{n}x{side} {ci}->{co}/{stride}:");
-        for algorithm in [Algorithm::Direct, Algorithm::Winograd] {
+        for algorithm in [Algorithm::Direct, Algorithm::Winograd2, Algorithm::Winograd4] {
+            let Ok(weights) = Weights::new(&s, algorithm, &w) else { continue };
             let mut best = f64::MAX;
             for _ in 0..3 {
                 let t = Instant::now();
-                forward(&s, algorithm, &x, &w, epilogue, &mut y).unwrap();
+                forward(&s, &weights, &x, epilogue, &mut y).unwrap();
                 best = best.min(t.elapsed().as_secs_f64());
             }
             print!("  {algorithm:?} {:.1} ms ({:.0} GFLOP/s)", best * 1e3, gflop / best);
         }
         let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; w.len()]);
-        let t = Instant::now();
-        backward_input(&s, &y, &w, &mut dx).unwrap();
-        let input = t.elapsed().as_secs_f64();
-        let t = Instant::now();
-        backward_weight(&s, &x, &y, &mut dw).unwrap();
-        println!("  dx {:.1} ms  dw {:.1} ms", input * 1e3, t.elapsed().as_secs_f64() * 1e3);
+        let (mut input, mut weight) = (f64::MAX, f64::MAX);
+        for _ in 0..3 {
+            let t = Instant::now();
+            backward_input(&s, &y, &w, &mut dx).unwrap();
+            input = input.min(t.elapsed().as_secs_f64());
+            let t = Instant::now();
+            backward_weight(&s, &x, &y, &mut dw).unwrap();
+            weight = weight.min(t.elapsed().as_secs_f64());
+        }
+        println!("  dx {:.1} ms  dw {:.1} ms", input * 1e3, weight * 1e3);
     }
 }

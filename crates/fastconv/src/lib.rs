@@ -5,85 +5,142 @@
 //!
 //! | what | algorithm |
 //! |---|---|
-//! | [`forward`] with [`Algorithm::Direct`] | im2col + gemm, face by face: bits do not depend on the batch |
-//! | [`forward`] with [`Algorithm::Winograd`] | F(4×4, 3×3) where the shape allows ([`ConvShape::winograd`]), else as above |
-//! | [`backward_input`], [`backward_weight`] | F(4×4, 3×3) where the shape allows, else im2col + gemm |
+//! | [`forward`] | that of the [`Weights`]: direct, Winograd F(2×2) or F(4×4); [`ConvShape::algorithm`] has the rule |
+//! | [`backward_input`] | the same, with weights turned round; direct at stride 2 |
+//! | [`backward_weight`] | F(4×4) or F(2×2) where the rule says so in training, else direct |
+//!
+//! Every sum has one order that does not depend on the batch, the number of threads, or how work is split.
 #![warn(missing_docs)]
 
 mod activation;
-mod gemm;
-mod im2col;
+mod direct;
+mod direct_gradient;
+mod epilogue;
+mod isa;
+mod kernel;
+mod scratch;
 mod shape;
-mod simd;
 mod tiles;
 mod winograd;
+mod winograd_gradient;
 
-pub use activation::{Activation, gradient_before_activation};
-pub use shape::{ConvShape, ShapeError};
+pub use activation::{Activation, activate, gradient_before_activation};
+pub use epilogue::Epilogue;
+pub use isa::{Isa, use_isa};
+pub use shape::{Algorithm, ConvShape, Purpose, ShapeError};
 
-/// How a forward convolution is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// im2col + gemm. No transformed weights, the same bits whatever shares the batch: for answering.
-    Direct,
-    /// Winograd F(4×4, 3×3) where the shape allows. Transforms the weights at each call: for training batches.
-    Winograd,
+use direct::Plan;
+use kernel::Panels;
+use rayon::prelude::*;
+use tiles::{F2, F4};
+
+/// A layer's weights in the order that its algorithm reads them; made once and kept.
+#[derive(Debug, Clone)]
+pub struct Weights {
+    algorithm: Algorithm,
+    channels: [usize; 2],
+    kernel: usize,
+    panels: Panels,
 }
 
-/// What is added and applied to the products of a convolution before they are stored.
-#[derive(Debug, Clone, Copy)]
-pub struct Epilogue<'a> {
-    /// One value per output channel, `[co]`.
-    pub bias: Option<&'a [f32]>,
-    /// Added before the activation (lateral input), `[n, oh, ow, co]`.
-    pub residual: Option<&'a [f32]>,
-    /// The nonlinearity.
-    pub activation: Activation,
+impl Weights {
+    /// From `weight [k, k, ci, co]`. Of `shape`, channels, kernel and stride count.
+    ///
+    /// # Errors
+    /// `weight` is not as long as `shape` says, or the algorithm is none for `shape` (the other sides' multiples of
+    /// [`ConvShape::algorithm`] are not checked again).
+    pub fn new(shape: &ConvShape, algorithm: Algorithm, weight: &[f32]) -> Result<Self, ShapeError> {
+        shape.check_kernel(algorithm)?;
+        ShapeError::expect("weight", shape.weight_len(), weight.len())?;
+        let (ci, co) = (shape.ci, shape.co);
+        let panels = match algorithm {
+            Algorithm::Direct => Panels::pack(weight, shape.kernel * shape.kernel * ci, co),
+            Algorithm::Winograd2 => winograd::transform_weight::<F2, 4, 2>(ci, co, weight),
+            Algorithm::Winograd4 => winograd::transform_weight::<F4, 6, 4>(ci, co, weight),
+        };
+        Ok(Self { algorithm, channels: [ci, co], kernel: shape.kernel, panels })
+    }
+
+    /// Memory taken, bytes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.panels.data.as_slice())
+    }
+
+    /// The algorithm that they were made for.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Input and output channels.
+    pub fn channels(&self) -> [usize; 2] {
+        self.channels
+    }
 }
 
-/// Convolution of `x [n, h, w, ci]` with `weight [k, k, ci, co]` into `y [n, oh, ow, co]`.
+/// Convolution of `x [n, h, w, ci]` into `y [n, oh, ow, co]`.
 ///
 /// # Errors
-/// [`ShapeError`] when a slice is not as long as `shape` says.
+/// [`ShapeError`] when a slice is not as long as `shape` says, or `weights` are another layer's.
 pub fn forward(
     shape: &ConvShape,
-    algorithm: Algorithm,
+    weights: &Weights,
     x: &[f32],
-    weight: &[f32],
     epilogue: Epilogue<'_>,
     y: &mut [f32],
 ) -> Result<(), ShapeError> {
-    shape.check(x.len(), weight.len(), y.len())?;
+    shape.check(x.len(), shape.weight_len(), y.len())?;
+    shape.check_tiles(weights.algorithm)?;
+    ShapeError::expect("weights' kernel", shape.kernel, weights.kernel)?;
+    ShapeError::expect("weights' input channels", shape.ci, weights.channels[0])?;
+    ShapeError::expect("weights' output channels", shape.co, weights.channels[1])?;
     if let Some(bias) = epilogue.bias {
         ShapeError::expect("bias", shape.co, bias.len())?;
     }
     if let Some(residual) = epilogue.residual {
         ShapeError::expect("residual", y.len(), residual.len())?;
     }
-    if algorithm == Algorithm::Winograd && shape.winograd() {
-        let transformed = winograd::transform_weight(shape.ci, shape.co, weight);
-        winograd::forward(shape, x, &transformed, epilogue, y);
-    } else {
-        im2col::forward(shape, x, weight, epilogue, y);
+    match weights.algorithm {
+        Algorithm::Direct => direct::convolve(&Plan::forward(shape), x, &weights.panels, epilogue, y),
+        Algorithm::Winograd2 => winograd::forward::<F2, 4, 2>(shape, x, &weights.panels, epilogue, y),
+        Algorithm::Winograd4 => winograd::forward::<F4, 6, 4>(shape, x, &weights.panels, epilogue, y),
     }
     Ok(())
 }
 
-/// Gradient with respect to the input: `dx [n, h, w, ci]` from `gradient [n, oh, ow, co]` (before the activation).
+/// Gradient with respect to the input: `dx [n, h, w, ci]` from `gradient [n, oh, ow, co]` (before the activation) and
+/// `weight [k, k, ci, co]`.
 ///
 /// # Errors
 /// [`ShapeError`] when a slice is not as long as `shape` says.
 pub fn backward_input(shape: &ConvShape, gradient: &[f32], weight: &[f32], dx: &mut [f32]) -> Result<(), ShapeError> {
     shape.check(dx.len(), weight.len(), gradient.len())?;
-    if shape.winograd() {
-        let rotated = winograd::rotate(shape.ci, shape.co, weight);
-        let transformed = winograd::transform_weight(shape.co, shape.ci, &rotated);
-        let plain = Epilogue { bias: None, residual: None, activation: Activation::None };
-        winograd::forward(&shape.transposed(), gradient, &transformed, plain, dx);
-    } else {
-        im2col::backward_input(shape, gradient, weight, dx);
+    let turned = shape.transposed();
+    let algorithm = shape.algorithm(Purpose::Training);
+    if algorithm != Algorithm::Direct {
+        let weights = Weights::new(&turned, algorithm, &exchange(shape, weight, true))?;
+        return forward(&turned, &weights, gradient, Epilogue::PLAIN, dx);
+    }
+    let panels = Panels::pack(&exchange(shape, weight, false), shape.kernel * shape.kernel * shape.co, shape.ci);
+    for plan in Plan::backward(shape) {
+        direct::convolve(&plan, gradient, &panels, Epilogue::PLAIN, dx);
     }
     Ok(())
+}
+
+/// Weights with input and output channels exchanged, `[k, k, co, ci]`; taps in reverse order if `turned`.
+fn exchange(shape: &ConvShape, weight: &[f32], turned: bool) -> Vec<f32> {
+    let (ci, co, taps) = (shape.ci, shape.co, shape.kernel * shape.kernel);
+    let mut out = vec![0.0; weight.len()];
+    out.par_chunks_mut((co * ci).max(1)).enumerate().for_each(|(tap, out)| {
+        let tap = if turned { taps - 1 - tap } else { tap };
+        let from = &weight[tap * ci * co..][..ci * co];
+        for (o, out) in out.chunks_exact_mut(ci).enumerate() {
+            for (i, value) in out.iter_mut().enumerate() {
+                *value = from[i * co + o];
+            }
+        }
+    });
+    out
 }
 
 /// Gradient with respect to the weights: `dw [k, k, ci, co]` from `x` and `gradient` (before the activation).
@@ -92,19 +149,37 @@ pub fn backward_input(shape: &ConvShape, gradient: &[f32], weight: &[f32], dx: &
 /// [`ShapeError`] when a slice is not as long as `shape` says.
 pub fn backward_weight(shape: &ConvShape, x: &[f32], gradient: &[f32], dw: &mut [f32]) -> Result<(), ShapeError> {
     shape.check(x.len(), dw.len(), gradient.len())?;
-    if shape.winograd() {
-        winograd::backward_weight(shape, x, gradient, dw);
-    } else {
-        im2col::backward_weight(shape, x, gradient, dw);
+    if x.is_empty() || gradient.is_empty() {
+        dw.fill(0.0);
+        return Ok(());
+    }
+    match shape.algorithm(Purpose::Training) {
+        Algorithm::Direct => direct_gradient::backward_weight(&shape.flat(), x, gradient, dw),
+        Algorithm::Winograd2 => winograd_gradient::backward_weight::<F2, 4, 2>(shape, x, gradient, dw),
+        Algorithm::Winograd4 => winograd_gradient::backward_weight::<F4, 6, 4>(shape, x, gradient, dw),
     }
     Ok(())
 }
 
 /// Gradient with respect to the bias: `db [co]`, the sum of `gradient [.., co]` over all pixels.
 pub fn backward_bias(gradient: &[f32], db: &mut [f32]) {
+    const PIXELS: usize = 1 << 12;
+    let co = db.len().max(1);
+    let parts: Vec<Vec<f32>> = gradient
+        .par_chunks(PIXELS * co)
+        .map(|pixels| {
+            let mut sums = vec![0.0; co];
+            for pixel in pixels.chunks_exact(co) {
+                for (sum, value) in sums.iter_mut().zip(pixel) {
+                    *sum += value;
+                }
+            }
+            sums
+        })
+        .collect();
     db.fill(0.0);
-    for pixel in gradient.chunks_exact(db.len()) {
-        for (sum, value) in db.iter_mut().zip(pixel) {
+    for part in parts {
+        for (sum, value) in db.iter_mut().zip(part) {
             *sum += value;
         }
     }

@@ -1,5 +1,32 @@
 //! Sizes of a convolution and the check that slices fit them.
 
+/// How a forward convolution is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Sums over all taps and channels.
+    Direct,
+    /// Winograd F(2×2, 3×3).
+    Winograd2,
+    /// Winograd F(4×4, 3×3).
+    Winograd4,
+}
+
+/// What a convolution is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Weights are transformed once and kept; often one face at a time.
+    Answering,
+    /// Weights change at each step; batches.
+    Training,
+}
+
+/// Channels are a multiple of the widest vector's values for Winograd.
+const VECTOR: usize = 16;
+/// Below, transforms cost more than they save.
+const MIN_CHANNELS: usize = 32;
+/// Pixels of a picture from which F(4×4) pays at one face.
+const LARGE: usize = 32 * 32;
+
 /// Sizes of one convolution; padding is 1 for a 3×3 kernel and 0 for 1×1 ("same" at stride 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvShape {
@@ -29,7 +56,7 @@ pub struct ShapeError {
 
 impl std::fmt::Display for ShapeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: expected {} values, found {}", self.what, self.expected, self.found)
+        write!(f, "{}: expected {}, found {}", self.what, self.expected, self.found)
     }
 }
 
@@ -67,15 +94,31 @@ impl ConvShape {
         self.kernel * self.kernel * self.ci * self.co
     }
 
-    /// Whether F(4×4, 3×3) applies: kernel 3, stride 1, whole tiles, channels in whole vectors.
-    pub fn winograd(&self) -> bool {
+    /// The algorithm for this layer. It depends on the layer's shape alone, never on the batch or the number of threads,
+    /// so that a face gets the same bits in any company.
+    ///
+    /// | layer | training | answering |
+    /// |---|---|---|
+    /// | 3×3, stride 1, ≥ 32 channels in whole vectors, sides multiples of 4 | F(4×4) | F(4×4) from 32×32 pixels on |
+    /// | the same, sides multiples of 2 | F(2×2) | F(2×2) |
+    /// | all others | direct | direct |
+    ///
+    /// Kept weights take 4 times their size with F(4×4) and 1.8 times with F(2×2). On small pictures a face's few tiles do
+    /// not pay for reading the larger ones: at one face a layer of 16×16 pixels is bound by memory.
+    pub fn algorithm(&self, purpose: Purpose) -> Algorithm {
         let whole = |value: usize, by: usize| value > 0 && value.is_multiple_of(by);
-        self.kernel == 3
-            && self.stride == 1
-            && whole(self.h, 4)
-            && whole(self.w, 4)
-            && whole(self.ci, 16)
-            && whole(self.co, 16)
+        let wide = |channels: usize| channels >= MIN_CHANNELS && whole(channels, VECTOR);
+        if self.kernel != 3 || self.stride != 1 || !wide(self.ci) || !wide(self.co) {
+            return Algorithm::Direct;
+        }
+        let large = purpose == Purpose::Training || self.h * self.w >= LARGE;
+        if whole(self.h, 4) && whole(self.w, 4) && large {
+            Algorithm::Winograd4
+        } else if whole(self.h, 2) && whole(self.w, 2) {
+            Algorithm::Winograd2
+        } else {
+            Algorithm::Direct
+        }
     }
 
     /// The shape of the convolution that carries the gradient back at stride 1: channels exchanged.
@@ -85,6 +128,39 @@ impl ConvShape {
 
     pub(crate) fn padding(&self) -> usize {
         self.kernel / 2
+    }
+
+    /// A 1×1 convolution at stride 1 is one long row of pixels.
+    pub(crate) fn flat(&self) -> Self {
+        if self.kernel == 1 && self.stride == 1 {
+            Self { n: 1, h: 1, w: self.n * self.h * self.w, ..*self }
+        } else {
+            *self
+        }
+    }
+
+    /// Whether the algorithm is one for this layer's kernel, stride and channels.
+    pub(crate) fn check_kernel(&self, algorithm: Algorithm) -> Result<(), ShapeError> {
+        ShapeError::expect("kernel", if self.kernel == 1 { 1 } else { 3 }, self.kernel)?;
+        if algorithm != Algorithm::Direct {
+            ShapeError::expect("kernel of a Winograd layer", 3, self.kernel)?;
+            ShapeError::expect("stride of a Winograd layer", 1, self.stride)?;
+            ShapeError::expect("input channels beyond whole vectors", 0, self.ci % VECTOR)?;
+            ShapeError::expect("output channels beyond whole vectors", 0, self.co % VECTOR)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the pictures are made of whole tiles.
+    pub(crate) fn check_tiles(&self, algorithm: Algorithm) -> Result<(), ShapeError> {
+        self.check_kernel(algorithm)?;
+        let side = match algorithm {
+            Algorithm::Direct => 1,
+            Algorithm::Winograd2 => 2,
+            Algorithm::Winograd4 => 4,
+        };
+        ShapeError::expect("rows beyond whole tiles", 0, self.h % side)?;
+        ShapeError::expect("columns beyond whole tiles", 0, self.w % side)
     }
 
     pub(crate) fn check(&self, input: usize, weight: usize, output: usize) -> Result<(), ShapeError> {

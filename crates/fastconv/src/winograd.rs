@@ -1,115 +1,214 @@
-//! Winograd F(4×4, 3×3): 2.25 multiplications an output and channel pair instead of 9, forward and both gradients.
+//! Winograd convolution of 3×3 kernels at stride 1.
 //!
-//! Buffers in the transform domain are `[POINTS, tiles, channels]`, so that each point is one matrix product.
+//! In the transform domain a buffer is `[points, tiles, channels]`, so that each point is one matrix product. Planes of
+//! points are a little longer than their values: at a power of two all points of a tile would share one cache set.
 
-use crate::gemm::{Matrix, multiply, multiply_transposed};
-use crate::simd::{LANES, Lanes, dispatch, load};
-use crate::tiles::{self, O, POINTS, T};
-use crate::{Activation, ConvShape, Epilogue};
+use crate::epilogue::Epilogue;
+use crate::isa;
+use crate::kernel::{Panels, Shared, WIDE, accumulate, rows};
+use crate::scratch::scratch;
+use crate::shape::ConvShape;
+use crate::tiles::{self, Transform};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+use std::marker::PhantomData;
+use std::ops::Range;
 
-/// Tiles that one task transforms and multiplies; enough rows to pay for packing the weights.
-const CHUNK: usize = 128;
-/// Tiles whose transforms are held at once for the weight gradient.
-const GRADIENT_CHUNK: usize = 1024;
+/// Bytes of transformed input that one task holds: about what an L2 cache keeps.
+const BLOCK_BYTES: usize = 1 << 20;
+/// See the module's text; values.
+const PLANE_GAP: usize = 16;
 
-/// Where a tile lies: picture, and the output row and column it begins at.
-#[inline(always)]
-fn place(shape: &ConvShape, tile: usize) -> (usize, usize, usize) {
-    let (rows, columns) = (shape.h / O, shape.w / O);
-    let (n, rest) = (tile / (rows * columns), tile % (rows * columns));
-    (n, rest / columns * O, rest % columns * O)
+/// Tiles of a picture, row by row, picture by picture.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grid {
+    /// Height, width, channels of the pictures.
+    pub picture: [usize; 3],
+    /// Output side of a tile.
+    pub side: usize,
+    /// Tiles of all pictures.
+    pub count: usize,
 }
 
-fn tile_count(shape: &ConvShape) -> usize {
-    shape.n * (shape.h / O) * (shape.w / O)
+impl Grid {
+    pub fn new(n: usize, picture: [usize; 3], side: usize) -> Self {
+        Self { picture, side, count: n * (picture[0] / side) * (picture[1] / side) }
+    }
+
+    /// Picture, first row and first column of a tile.
+    #[inline(always)]
+    pub fn place(&self, tile: usize) -> (usize, usize, usize) {
+        let (rows, columns) = (self.picture[0] / self.side, self.picture[1] / self.side);
+        let (n, rest) = (tile / (rows * columns), tile % (rows * columns));
+        (n, rest / columns * self.side, rest % columns * self.side)
+    }
+
+    /// Offset of the first value of a pixel.
+    #[inline(always)]
+    pub fn pixel(&self, n: usize, y: usize, x: usize) -> usize {
+        let [h, w, c] = self.picture;
+        ((n * h + y) * w + x) * c
+    }
 }
 
-dispatch! {
-    fn transform_input(shape: &ConvShape, x: &[f32], first: usize, count: usize, stride: usize, at: usize, v: &mut [f32]) {
-        let ci = shape.ci;
-        for t in 0..count {
-            let (n, oy, ox) = place(shape, first + t);
-            for c in (0..ci).step_by(LANES) {
-                let mut d = [[[0.0f32; LANES]; T]; T];
-                for (i, row) in d.iter_mut().enumerate() {
-                    // Padding of 1: the patch begins one pixel up and left of the outputs.
-                    let y = (oy + i).wrapping_sub(1);
-                    if y >= shape.h { continue; }
-                    for (j, lanes) in row.iter_mut().enumerate() {
-                        let px = (ox + j).wrapping_sub(1);
-                        if px < shape.w { *lanes = load(&x[((n * shape.h + y) * shape.w + px) * ci + c..]); }
+/// Length of a point's plane for so many tiles.
+pub(crate) const fn plane(tiles: usize, channels: usize) -> usize {
+    tiles * channels + PLANE_GAP
+}
+
+/// Transforms the input patches of some tiles.
+pub(crate) struct Patches<'a, W, const T: usize, const O: usize> {
+    pub grid: Grid,
+    pub x: &'a [f32],
+    pub tiles: Range<usize>,
+    /// `[points, plane]`; tile `i` of the range goes to place `at + i`.
+    pub v: Shared,
+    pub plane: usize,
+    pub at: usize,
+    pub transform: PhantomData<W>,
+}
+
+impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Patches<'_, W, T, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let [h, w, channels] = self.grid.picture;
+        let zeros = vec![0.0f32; channels];
+        for (i, tile) in self.tiles.clone().enumerate() {
+            let (n, oy, ox) = self.grid.place(tile);
+            let mut from = [[zeros.as_ptr(); T]; T];
+            for (a, row) in from.iter_mut().enumerate() {
+                // Padding of 1: the patch begins one pixel up and left of the outputs.
+                let y = (oy + a).wrapping_sub(1);
+                for (b, from) in row.iter_mut().enumerate() {
+                    let x = (ox + b).wrapping_sub(1);
+                    if y < h && x < w {
+                        *from = self.x[self.grid.pixel(n, y, x)..][..channels].as_ptr();
                     }
                 }
-                store_points(&tiles::input(&d), v, stride, at + t, ci, c);
+            }
+            for c in (0..channels).step_by(S::F32_LANES) {
+                let mut patch = [[simd.splat_f32s(0.0); T]; T];
+                for (values, from) in patch.iter_mut().zip(&from) {
+                    for (value, from) in values.iter_mut().zip(from) {
+                        // SAFETY: `from` has `channels` values, a multiple of the lanes (see `ConvShape::winograd`).
+                        *value = unsafe { from.add(c).cast::<S::f32s>().read_unaligned() };
+                    }
+                }
+                let place = (self.at + i) * channels + c;
+                // SAFETY: this task alone writes the places of its tiles.
+                unsafe { store_points::<S, T>(&tiles::input::<S, W, T, O>(simd, &patch), self.v.at(place), self.plane) };
             }
         }
     }
 }
 
-dispatch! {
-    fn transform_gradient(shape: &ConvShape, gradient: &[f32], first: usize, count: usize, stride: usize, at: usize, m: &mut [f32]) {
-        let co = shape.co;
-        for t in 0..count {
-            let (n, oy, ox) = place(shape, first + t);
-            for c in (0..co).step_by(LANES) {
-                let mut d = [[[0.0f32; LANES]; O]; O];
-                for (i, row) in d.iter_mut().enumerate() {
-                    for (j, lanes) in row.iter_mut().enumerate() {
-                        *lanes = load(&gradient[((n * shape.h + oy + i) * shape.w + ox + j) * co + c..]);
-                    }
-                }
-                store_points(&tiles::gradient(&d), m, stride, at + t, co, c);
-            }
-        }
-    }
-}
-
+/// # Safety
+/// `out` is writable for a vector at every multiple of `plane` below `T · T`.
 #[inline(always)]
-fn store_points(values: &[[Lanes; T]; T], out: &mut [f32], stride: usize, tile: usize, channels: usize, c: usize) {
+pub(crate) unsafe fn store_points<S: Simd, const T: usize>(values: &[[S::f32s; T]; T], out: *mut f32, plane: usize) {
     for (i, row) in values.iter().enumerate() {
-        for (j, lanes) in row.iter().enumerate() {
-            out[((i * T + j) * stride + tile) * channels + c..][..LANES].copy_from_slice(lanes);
+        for (j, value) in row.iter().enumerate() {
+            // SAFETY: vouched for by the caller.
+            unsafe { out.add((i * T + j) * plane).cast::<S::f32s>().write_unaligned(*value) };
         }
     }
 }
 
+/// # Safety
+/// `from` is readable for a vector at every multiple of `plane` below `T · T`.
 #[inline(always)]
-fn load_points(from: &[f32], stride: usize, tile: usize, channels: usize, c: usize) -> [[Lanes; T]; T] {
-    let mut values = [[[0.0f32; LANES]; T]; T];
+pub(crate) unsafe fn load_points<S: Simd, const T: usize>(simd: S, from: *const f32, plane: usize) -> [[S::f32s; T]; T] {
+    let mut values = [[simd.splat_f32s(0.0); T]; T];
     for (i, row) in values.iter_mut().enumerate() {
-        for (j, lanes) in row.iter_mut().enumerate() {
-            *lanes = load(&from[((i * T + j) * stride + tile) * channels + c..]);
+        for (j, value) in row.iter_mut().enumerate() {
+            // SAFETY: vouched for by the caller.
+            *value = unsafe { from.add((i * T + j) * plane).cast::<S::f32s>().read_unaligned() };
         }
     }
     values
 }
 
-dispatch! {
-    fn transform_output(shape: &ConvShape, m: &[f32], first: usize, count: usize, epilogue: Epilogue<'_>, y: &mut [f32]) {
-        let co = shape.co;
-        let (_, first_row, _) = place(shape, first);
-        let base = (first / ((shape.h / O) * (shape.w / O)) * shape.h + first_row) * shape.w * co;
-        for t in 0..count {
-            let (n, oy, ox) = place(shape, first + t);
-            for c in (0..co).step_by(LANES) {
-                let bias = match epilogue.bias { Some(bias) => load(&bias[c..]), None => [0.0; LANES] };
-                let out = tiles::output(&load_points(m, count, t, co, c));
-                for (i, row) in out.iter().enumerate() {
-                    for (j, lanes) in row.iter().enumerate() {
-                        let at = ((n * shape.h + oy + i) * shape.w + ox + j) * co + c;
-                        let mut value = *lanes;
-                        for lane in 0..LANES { value[lane] += bias[lane]; }
-                        if let Some(residual) = epilogue.residual {
-                            let r = load(&residual[at..]);
-                            for lane in 0..LANES { value[lane] += r[lane]; }
-                        }
-                        match epilogue.activation {
-                            Activation::None => {}
-                            Activation::Elu => for v in &mut value { *v = Activation::Elu.apply(*v); },
-                            Activation::Relu => for v in &mut value { *v = v.max(0.0); },
-                        }
-                        y[at - base..][..LANES].copy_from_slice(&value);
+/// Multiplies transformed tiles with some panels of the weights, and finishes their outputs.
+#[derive(Clone)]
+struct Products<'a, W, const T: usize, const O: usize> {
+    /// Of the output.
+    grid: Grid,
+    /// `[points, plane]` of the tiles.
+    v: &'a [f32],
+    channels: usize,
+    tiles: Range<usize>,
+    weight: &'a Panels,
+    panels: Range<usize>,
+    epilogue: Epilogue<'a>,
+    out: Shared,
+    transform: PhantomData<W>,
+}
+
+impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Products<'_, W, T, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let width = self.weight.width;
+        let m_plane = plane(self.tiles.len(), width);
+        let mut m = scratch(T * T * m_plane);
+        for panel in self.panels.clone() {
+            if width == S::F32_LANES {
+                self.multiply::<S, 1>(simd, panel, &mut m, m_plane);
+            } else {
+                self.multiply::<S, WIDE>(simd, panel, &mut m, m_plane);
+            }
+            self.finish(simd, panel, &m, m_plane);
+        }
+    }
+}
+
+impl<W: Transform<T, O>, const T: usize, const O: usize> Products<'_, W, T, O> {
+    #[inline(always)]
+    fn multiply<S: Simd, const NV: usize>(&self, simd: S, panel: usize, m: &mut [f32], m_plane: usize) {
+        let (count, width, channels) = (self.tiles.len(), self.weight.width, self.channels);
+        let v_plane = plane(count, channels);
+        let weights = self.weight.panel(panel);
+        for point in 0..T * T {
+            let v = &self.v[point * v_plane..][..count * channels];
+            let u = &weights[point * channels * width..][..channels * width];
+            let m = &mut m[point * m_plane..][..count * width];
+            let mut tile = 0;
+            while tile < count {
+                // SAFETY: `rows` tiles are left in `v` and `m`, and `u` has `channels` rows of a panel.
+                tile += unsafe {
+                    if rows::<S>() == 8 && count - tile >= 8 {
+                        product::<S, 8, NV>(simd, v, u, m, tile, channels)
+                    } else if count - tile >= 4 {
+                        product::<S, 4, NV>(simd, v, u, m, tile, channels)
+                    } else {
+                        product::<S, 1, NV>(simd, v, u, m, tile, channels)
+                    }
+                };
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(&self, simd: S, panel: usize, m: &[f32], m_plane: usize) {
+        let (width, co) = (self.weight.width, self.grid.picture[2]);
+        for (i, tile) in self.tiles.clone().enumerate() {
+            let (n, oy, ox) = self.grid.place(tile);
+            for v in (0..width).step_by(S::F32_LANES) {
+                let c = panel * width + v;
+                if c >= co {
+                    break;
+                }
+                // SAFETY: every point has a panel's width of values for each tile.
+                let products = unsafe { load_points::<S, T>(simd, m[i * width + v..].as_ptr(), m_plane) };
+                let outputs = tiles::output::<S, W, T, O>(simd, &products);
+                for (a, row) in outputs.iter().enumerate() {
+                    for (b, value) in row.iter().enumerate() {
+                        let pixel = self.grid.pixel(n, oy + a, ox + b);
+                        // SAFETY: the pixel lies in the output; no other task has these channels of this tile.
+                        unsafe { self.epilogue.store(simd, *value, self.out.at(0), pixel, c, co) };
                     }
                 }
             }
@@ -117,150 +216,160 @@ dispatch! {
     }
 }
 
-dispatch! {
-    fn transform_weight_row(ci: usize, co: usize, row: usize, weight: &[f32], u: &mut [f32]) {
-        // `u` is this input channel's row of every point: [POINTS, co].
-        for c in (0..co).step_by(LANES) {
-            let mut g = [[[0.0f32; LANES]; 3]; 3];
-            for (a, line) in g.iter_mut().enumerate() {
-                for (b, lanes) in line.iter_mut().enumerate() { *lanes = load(&weight[((a * 3 + b) * ci + row) * co + c..]); }
-            }
-            for (i, line) in tiles::weight(&g).iter().enumerate() {
-                for (j, lanes) in line.iter().enumerate() { u[(i * T + j) * co + c..][..LANES].copy_from_slice(lanes); }
+/// One kernel call: `MR` tiles at one point. Gives `MR`.
+///
+/// # Safety
+/// `MR` tiles are left from `tile` on, and `u` has `channels` rows.
+#[inline(always)]
+unsafe fn product<S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
+    v: &[f32],
+    u: &[f32],
+    m: &mut [f32],
+    tile: usize,
+    channels: usize,
+) -> usize {
+    let width = NV * S::F32_LANES;
+    let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
+    let mut from = [v.as_ptr(); MR];
+    for (r, from) in from.iter_mut().enumerate() {
+        *from = v[(tile + r) * channels..].as_ptr();
+    }
+    // SAFETY: vouched for by the caller.
+    unsafe {
+        accumulate::<S, MR, NV>(simd, &mut sums, &from, 1, u.as_ptr(), width, channels);
+        let out = m[tile * width..].as_mut_ptr();
+        for (r, sums) in sums.iter().enumerate() {
+            for (at, sum) in sums.iter().enumerate() {
+                out.add(r * width + at * S::F32_LANES).cast::<S::f32s>().write_unaligned(*sum);
             }
         }
     }
+    MR
 }
 
-dispatch! {
-    fn transform_weight_gradient_row(ci: usize, co: usize, row: usize, u: &[f32], dw: &mut [f32]) {
-        // `dw` is this input channel's row of every tap: [9, co].
-        for c in (0..co).step_by(LANES) {
-            let g = tiles::weight_gradient(&load_points(u, ci, row, co, c));
-            for (a, line) in g.iter().enumerate() {
-                for (b, lanes) in line.iter().enumerate() { dw[(a * 3 + b) * co + c..][..LANES].copy_from_slice(lanes); }
-            }
-        }
+/// A block of tiles from input to output.
+struct Block<'a, W, const T: usize, const O: usize> {
+    input: Grid,
+    x: &'a [f32],
+    products: Products<'a, W, T, O>,
+}
+
+impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Block<'_, W, T, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let tiles = self.products.tiles.clone();
+        let plane = plane(tiles.len(), self.products.channels);
+        let mut v = scratch(T * T * plane);
+        let shared = Shared::new(&mut v);
+        let (grid, x, transform) = (self.input, self.x, PhantomData);
+        Patches::<W, T, O> { grid, x, tiles, v: shared, plane, at: 0, transform }.with_simd(simd);
+        Products { v: &v, ..self.products }.with_simd(simd);
     }
 }
 
-/// `[3, 3, ci, co]` to `[POINTS, ci, co]`.
-pub(crate) fn transform_weight(ci: usize, co: usize, weight: &[f32]) -> Vec<f32> {
-    let rows: Vec<Vec<f32>> = (0..ci)
-        .into_par_iter()
-        .map(|row| {
-            let mut u = vec![0.0; POINTS * co];
-            transform_weight_row(ci, co, row, weight, &mut u);
-            u
-        })
-        .collect();
-    interleave(&rows, POINTS, co)
-}
-
-/// Rows `[ci][parts, co]` to `[parts, ci, co]`.
-fn interleave(rows: &[Vec<f32>], parts: usize, co: usize) -> Vec<f32> {
-    let mut out = vec![0.0; parts * rows.len() * co];
-    out.par_chunks_exact_mut(rows.len() * co).enumerate().for_each(|(part, out)| {
-        for (out, row) in out.chunks_exact_mut(co).zip(rows) {
-            out.copy_from_slice(&row[part * co..][..co]);
-        }
-    });
-    out
-}
-
-/// The kernel of the gradient to the input: turned by 180°, channels exchanged, `[3, 3, co, ci]`.
-pub(crate) fn rotate(ci: usize, co: usize, weight: &[f32]) -> Vec<f32> {
-    let mut rotated = vec![0.0; weight.len()];
-    rotated.par_chunks_exact_mut(ci * co).enumerate().for_each(|(tap, out)| {
-        let from = &weight[(8 - tap) * ci * co..][..ci * co];
-        for (o, out) in out.chunks_exact_mut(ci).enumerate() {
-            for (i, value) in out.iter_mut().enumerate() {
-                *value = from[i * co + o];
-            }
-        }
-    });
-    rotated
-}
-
-/// Tiles per task: whole rows of tiles, so that a task writes one contiguous piece of `y`.
-fn tiles_per_task(shape: &ConvShape) -> usize {
-    let row = shape.w / O;
-    (CHUNK.min(tile_count(shape).div_ceil(2)) / row).max(1) * row
-}
-
-/// See [`crate::forward`]; `u` comes from [`transform_weight`].
-pub(crate) fn forward(shape: &ConvShape, x: &[f32], u: &[f32], epilogue: Epilogue<'_>, y: &mut [f32]) {
+/// Convolution of `x`; `weight` has `points · ci` rows (see [`transform_weight`]).
+pub(crate) fn forward<W: Transform<T, O>, const T: usize, const O: usize>(
+    shape: &ConvShape,
+    x: &[f32],
+    weight: &Panels,
+    epilogue: Epilogue<'_>,
+    y: &mut [f32],
+) {
     let (ci, co) = (shape.ci, shape.co);
-    let chunk = tiles_per_task(shape);
-    y.par_chunks_mut(chunk * O * O * co).enumerate().for_each_init(
-        || (Vec::new(), Vec::new()),
-        |(v, m), (task, y)| {
-            let (first, count) = (task * chunk, y.len() / (O * O * co));
-            v.resize(POINTS * count * ci, 0.0);
-            m.resize(POINTS * count * co, 0.0);
-            transform_input(shape, x, first, count, count, 0, v);
-            for point in 0..POINTS {
-                let a = Matrix::new(&v[point * count * ci..], count, ci);
-                let b = Matrix::new(&u[point * ci * co..], ci, co);
-                multiply(a, b, &mut m[point * count * co..][..count * co], co, false);
-            }
-            transform_output(shape, m, first, count, epilogue, y);
-        },
-    );
-}
-
-/// See [`crate::backward_weight`]. Points are the tasks: sums have one order whatever the number of threads.
-pub(crate) fn backward_weight(shape: &ConvShape, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
-    let (ci, co) = (shape.ci, shape.co);
-    let total = tile_count(shape);
-    let mut du = vec![0.0; POINTS * ci * co];
-    let size = GRADIENT_CHUNK.min(total);
-    let (mut v, mut m) = (vec![0.0; POINTS * size * ci], vec![0.0; POINTS * size * co]);
-    for first in (0..total).step_by(size.max(1)) {
-        let count = size.min(total - first);
-        rayon::join(
-            || {
-                transform_part(count, ci, &mut v, |at, part, out| {
-                    transform_input(shape, x, first + at, part, part, 0, out)
-                })
-            },
-            || {
-                transform_part(count, co, &mut m, |at, part, out| {
-                    transform_gradient(shape, gradient, first + at, part, part, 0, out)
-                })
-            },
-        );
-        du.par_chunks_exact_mut(ci * co).enumerate().for_each(|(point, du)| {
-            let mut accumulate = first > 0;
-            for (at, part) in parts(count) {
-                let a = Matrix::new(&v[at * POINTS * ci + point * part * ci..], part, ci);
-                let b = Matrix::new(&m[at * POINTS * co + point * part * co..], part, co);
-                multiply_transposed(a, b, du, co, accumulate);
-                accumulate = true;
-            }
+    assert!(x.len() == shape.input_len() && y.len() == shape.output_len() && weight.depth == T * T * ci);
+    let input = Grid::new(shape.n, [shape.h, shape.w, ci], O);
+    let grid = Grid::new(shape.n, [shape.h, shape.w, co], O);
+    let out = Shared::new(y);
+    let threads = rayon::current_num_threads();
+    let block = (BLOCK_BYTES / (T * T * ci * size_of::<f32>()) / 8 * 8).max(8);
+    let all = Products::<W, T, O> {
+        grid,
+        v: &[],
+        channels: ci,
+        tiles: 0..0,
+        weight,
+        panels: 0..weight.count(),
+        epilogue,
+        out,
+        transform: PhantomData,
+    };
+    if threads == 1 || grid.count >= 2 * threads * block {
+        (0..grid.count.div_ceil(block)).into_par_iter().for_each(|task| {
+            let tiles = task * block..((task + 1) * block).min(grid.count);
+            isa::run(Block { input, x, products: Products { tiles, ..all.clone() } });
+        });
+        return;
+    }
+    // Few tiles: all threads transform them, then each takes some output channels, so that weights are read once.
+    for first in (0..grid.count).step_by(threads * block) {
+        let tiles = first..(first + threads * block).min(grid.count);
+        let plane = plane(tiles.len(), ci);
+        let mut v = scratch(T * T * plane);
+        let shared = Shared::new(&mut v);
+        let part = tiles.len().div_ceil(2 * threads);
+        (0..tiles.len().div_ceil(part)).into_par_iter().for_each(|task| {
+            let at = task * part;
+            let tiles = first + at..(first + at + part).min(tiles.end);
+            let transform = PhantomData;
+            isa::run(Patches::<W, T, O> { grid: input, x, tiles, v: shared, plane, at, transform });
+        });
+        let v = &*v;
+        (0..weight.count()).into_par_iter().for_each(|panel| {
+            isa::run(Products { v, tiles: tiles.clone(), panels: panel..panel + 1, ..all.clone() });
         });
     }
-    let rows: Vec<Vec<f32>> = (0..ci)
-        .into_par_iter()
-        .map(|row| {
-            let mut dw = vec![0.0; 9 * co];
-            transform_weight_gradient_row(ci, co, row, &du, &mut dw);
-            dw
-        })
-        .collect();
-    dw.copy_from_slice(&interleave(&rows, 9, co));
 }
 
-/// Tiles of one part of the transformed batch; a part is `[POINTS, part, channels]`, parts follow each other.
-const PART: usize = 256;
-
-fn parts(count: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..count).step_by(PART).map(move |at| (at, PART.min(count - at)))
+/// Transforms one input channel's kernels.
+struct Kernels<'a, W, const T: usize, const O: usize> {
+    ci: usize,
+    co: usize,
+    channel: usize,
+    /// `[3, 3, ci, co]`.
+    weight: &'a [f32],
+    panels: Shared,
+    width: usize,
+    transform: PhantomData<W>,
 }
 
-/// Fills `out` part by part in parallel; `transform(first tile, tiles, part of out)`.
-fn transform_part(count: usize, channels: usize, out: &mut [f32], transform: impl Fn(usize, usize, &mut [f32]) + Sync) {
-    out[..count * POINTS * channels].par_chunks_mut(PART * POINTS * channels).enumerate().for_each(|(part, out)| {
-        transform(part * PART, out.len() / (POINTS * channels), out);
+impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Kernels<'_, W, T, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for c in (0..self.co).step_by(S::F32_LANES) {
+            let mut kernel = [[simd.splat_f32s(0.0); 3]; 3];
+            for (a, row) in kernel.iter_mut().enumerate() {
+                for (b, value) in row.iter_mut().enumerate() {
+                    let from = &self.weight[((a * 3 + b) * self.ci + self.channel) * self.co + c..][..S::F32_LANES];
+                    // SAFETY: the slice is one vector long.
+                    *value = unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() };
+                }
+            }
+            let (panel, column) = (c / self.width, c % self.width);
+            let place = panel * T * T * self.ci * self.width + self.channel * self.width + column;
+            let transformed = tiles::kernel::<S, W, T, O>(simd, &kernel);
+            // SAFETY: this task alone writes its input channel's row of every point and panel.
+            unsafe { store_points::<S, T>(&transformed, self.panels.at(place), self.ci * self.width) };
+        }
+    }
+}
+
+/// `[3, 3, ci, co]` to panels of `[points · ci, co]`.
+pub(crate) fn transform_weight<W: Transform<T, O>, const T: usize, const O: usize>(
+    ci: usize,
+    co: usize,
+    weight: &[f32],
+) -> Panels {
+    assert!(weight.len() == 9 * ci * co);
+    let mut panels = Panels::zeros(T * T * ci, co);
+    let width = panels.width;
+    let out = Shared::new(&mut panels.data);
+    (0..ci).into_par_iter().with_min_len(8).for_each(|channel| {
+        isa::run(Kernels::<W, T, O> { ci, co, channel, weight, panels: out, width, transform: PhantomData });
     });
+    panels
 }

@@ -1,6 +1,9 @@
 //! Every algorithm against a plain loop in `f64`, and gradients against finite differences of it.
 
-use fastconv::{Activation, Algorithm, ConvShape, Epilogue, backward_bias, backward_input, backward_weight, forward};
+use fastconv::{
+    Activation, Algorithm, ConvShape, Epilogue, Isa, Purpose, Weights, backward_bias, backward_input, backward_weight,
+    forward, use_isa,
+};
 use proptest::prelude::*;
 
 fn values(len: usize, seed: u64) -> Vec<f32> {
@@ -45,6 +48,36 @@ fn relative_error(found: &[f32], expected: &[f64]) -> f64 {
     found.iter().zip(expected).fold(0.0f64, |m, (f, e)| m.max((f64::from(*f) - e).abs())) / scale
 }
 
+/// The algorithms that fit a shape.
+fn algorithms(s: &ConvShape) -> Vec<Algorithm> {
+    let whole = |side: usize| s.h.is_multiple_of(side) && s.w.is_multiple_of(side);
+    let winograd = s.kernel == 3 && s.stride == 1 && s.ci.is_multiple_of(16) && s.co.is_multiple_of(16);
+    let mut fitting = vec![Algorithm::Direct];
+    fitting.extend((winograd && whole(2)).then_some(Algorithm::Winograd2));
+    fitting.extend((winograd && whole(4)).then_some(Algorithm::Winograd4));
+    fitting
+}
+
+/// Instruction sets that this machine has.
+const ISAS: [Isa; 3] = [Isa::Widest, Isa::Avx2, Isa::Portable];
+
+/// Runs `test` with each instruction set that the machine has. The choice is the process's; nextest gives each test one.
+fn with_each_isa(mut test: impl FnMut(Isa)) {
+    for isa in ISAS {
+        if use_isa(isa) {
+            test(isa);
+        }
+    }
+    use_isa(Isa::Widest);
+}
+
+fn convolve(s: &ConvShape, algorithm: Algorithm, x: &[f32], w: &[f32], epilogue: Epilogue<'_>) -> Vec<f32> {
+    let weights = Weights::new(s, algorithm, w).unwrap();
+    let mut y = vec![f32::NAN; s.output_len()];
+    forward(s, &weights, x, epilogue, &mut y).unwrap();
+    y
+}
+
 fn shapes() -> impl Strategy<Value = ConvShape> {
     let channels = || prop_oneof![Just(1usize), Just(3), Just(16), Just(32), Just(48), 1usize..40];
     let side = || prop_oneof![Just(4usize), Just(8), Just(16), 1usize..14];
@@ -62,14 +95,16 @@ proptest! {
         let expected: Vec<f64> = reference(&s, &x, &w).iter().enumerate()
             .map(|(i, v)| v + f64::from(b[i % s.co]) + f64::from(r[i])).collect();
         let elu: Vec<f64> = expected.iter().map(|v| if *v > 0.0 { *v } else { v.exp() - 1.0 }).collect();
-        for algorithm in [Algorithm::Direct, Algorithm::Winograd] {
+        let mut wrong = Vec::new();
+        with_each_isa(|isa| for algorithm in algorithms(&s) {
             for (activation, expected) in [(Activation::None, &expected), (Activation::Elu, &elu)] {
-                let mut y = vec![f32::NAN; s.output_len()];
                 let epilogue = Epilogue { bias: Some(&b), residual: Some(&r), activation };
-                forward(&s, algorithm, &x, &w, epilogue, &mut y).unwrap();
-                prop_assert!(relative_error(&y, expected) <= 1e-4, "{algorithm:?} {activation:?}");
+                let error = relative_error(&convolve(&s, algorithm, &x, &w, epilogue), expected);
+                // `!(a <= b)` also catches values that were never written.
+                if !(error <= 1e-4) { wrong.push((isa, algorithm, activation, error)); }
             }
-        }
+        });
+        prop_assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     #[test]
@@ -86,11 +121,15 @@ proptest! {
                 }
             }
         }
-        let (mut found_dx, mut found_dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]);
-        backward_input(&s, &g, &w, &mut found_dx).unwrap();
-        backward_weight(&s, &x, &g, &mut found_dw).unwrap();
-        prop_assert!(relative_error(&found_dx, &dx) <= 1e-3);
-        prop_assert!(relative_error(&found_dw, &dw) <= 1e-3);
+        let mut wrong = Vec::new();
+        with_each_isa(|isa| {
+            let (mut found_dx, mut found_dw) = (vec![f32::NAN; x.len()], vec![f32::NAN; w.len()]);
+            backward_input(&s, &g, &w, &mut found_dx).unwrap();
+            backward_weight(&s, &x, &g, &mut found_dw).unwrap();
+            let errors = (relative_error(&found_dx, &dx), relative_error(&found_dw, &dw));
+            if !(errors.0 <= 1e-3 && errors.1 <= 1e-3) { wrong.push((isa, errors)); }
+        });
+        prop_assert!(wrong.is_empty(), "{wrong:?}");
         let mut db = vec![0.0; s.co];
         backward_bias(&g, &mut db);
         let expected: Vec<f64> = (0..s.co).map(|o| g.iter().skip(o).step_by(s.co).map(|v| f64::from(*v)).sum()).collect();
@@ -101,13 +140,15 @@ proptest! {
     fn answers_do_not_depend_on_what_shares_the_batch(s in shapes(), seed in 1u64..1000) {
         let (x, w) = (values(s.input_len(), seed), values(s.weight_len(), seed + 1));
         let epilogue = Epilogue { bias: None, residual: None, activation: Activation::Elu };
-        let mut all = vec![0.0; s.output_len()];
-        forward(&s, Algorithm::Direct, &x, &w, epilogue, &mut all).unwrap();
         let single = ConvShape { n: 1, ..s };
-        for n in 0..s.n {
-            let mut one = vec![0.0; single.output_len()];
-            forward(&single, Algorithm::Direct, &x[n * single.input_len()..][..single.input_len()], &w, epilogue, &mut one).unwrap();
-            prop_assert!(one.iter().zip(&all[n * one.len()..]).all(|(a, b)| a.to_bits() == b.to_bits()));
+        for algorithm in algorithms(&s) {
+            let all = convolve(&s, algorithm, &x, &w, epilogue);
+            for n in 0..s.n {
+                let x = &x[n * single.input_len()..][..single.input_len()];
+                let one = convolve(&single, algorithm, x, &w, epilogue);
+                let same = one.iter().zip(&all[n * one.len()..]).all(|(a, b)| a.to_bits() == b.to_bits());
+                prop_assert!(same, "{algorithm:?}");
+            }
         }
     }
 }
@@ -119,11 +160,11 @@ fn results_are_the_same_from_run_to_run_and_for_any_number_of_threads() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let (mut y, mut dw) = (vec![0.0; s.output_len()], vec![0.0; s.weight_len()]);
             let epilogue = Epilogue { bias: None, residual: None, activation: Activation::Relu };
-            forward(&s, Algorithm::Winograd, &x, &w, epilogue, &mut y).unwrap();
+            let answers: Vec<_> = algorithms(&s).into_iter().map(|a| convolve(&s, a, &x, &w, epilogue)).collect();
+            let mut dw = vec![0.0; s.weight_len()];
             backward_weight(&s, &x, &g, &mut dw).unwrap();
-            (y, dw)
+            (answers, dw)
         })
     };
     assert_eq!(run(2), run(2));
@@ -134,6 +175,28 @@ fn results_are_the_same_from_run_to_run_and_for_any_number_of_threads() {
 fn a_slice_of_the_wrong_length_is_an_error() {
     let s = ConvShape { n: 1, h: 4, w: 4, ci: 2, co: 2, kernel: 3, stride: 1 };
     let epilogue = Epilogue { bias: None, residual: None, activation: Activation::None };
-    let error = forward(&s, Algorithm::Direct, &[0.0; 31], &[0.0; 36], epilogue, &mut [0.0; 32]).unwrap_err();
-    assert_eq!(error.to_string(), "input: expected 32 values, found 31");
+    let weights = Weights::new(&s, Algorithm::Direct, &[0.0; 36]).unwrap();
+    let error = forward(&s, &weights, &[0.0; 31], epilogue, &mut [0.0; 32]).unwrap_err();
+    assert_eq!(error.to_string(), "input: expected 32, found 31");
+    let error = Weights::new(&s, Algorithm::Winograd4, &[0.0; 36]).unwrap_err();
+    assert_eq!(error.to_string(), "input channels beyond whole vectors: expected 0, found 2");
+}
+
+#[test]
+fn the_algorithm_follows_the_layers_shape_and_not_the_batch() {
+    let layer = |n, side, ci, co, kernel, stride| ConvShape { n, h: side, w: side, ci, co, kernel, stride };
+    for (shape, training, answering) in [
+        (layer(1, 128, 64, 64, 3, 1), Algorithm::Winograd4, Algorithm::Winograd4),
+        (layer(8, 16, 256, 128, 3, 1), Algorithm::Winograd4, Algorithm::Winograd2),
+        (layer(1, 6, 64, 64, 3, 1), Algorithm::Winograd2, Algorithm::Winograd2),
+        (layer(1, 128, 64, 64, 3, 2), Algorithm::Direct, Algorithm::Direct),
+        (layer(1, 128, 1, 64, 3, 1), Algorithm::Direct, Algorithm::Direct),
+        (layer(1, 16, 256, 256, 1, 1), Algorithm::Direct, Algorithm::Direct),
+    ] {
+        for n in [1, 2, 32] {
+            let shape = ConvShape { n, ..shape };
+            assert_eq!(shape.algorithm(Purpose::Training), training, "{shape:?}");
+            assert_eq!(shape.algorithm(Purpose::Answering), answering, "{shape:?}");
+        }
+    }
 }

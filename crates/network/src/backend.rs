@@ -10,7 +10,7 @@ use burn::tensor::TensorMetadata;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::ops::FloatTensor;
 use burn_flex::{Flex, FlexTensor};
-use fastconv::{Algorithm, ConvShape, Epilogue};
+use fastconv::{ConvShape, Epilogue, Purpose, Weights};
 
 pub use fastconv::Activation;
 
@@ -29,7 +29,7 @@ pub struct ConvSettings {
     pub stride: usize,
     /// The fused nonlinearity.
     pub activation: Activation,
-    /// Batches large enough to pay for transforming the weights: training, not answering.
+    /// Whether weights change at each step; see [`Purpose`].
     pub training: bool,
 }
 
@@ -109,14 +109,15 @@ impl NetworkBackend for Flex {
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let (bias, residual) = (bias.map(|b| b.to_contiguous()), residual.map(|r| r.to_contiguous()));
         let mut y = vec![0.0; shape.output_len()];
-        let algorithm = if settings.training { Algorithm::Winograd } else { Algorithm::Direct };
+        let purpose = if settings.training { Purpose::Training } else { Purpose::Answering };
         let epilogue = Epilogue {
             bias: bias.as_ref().map(floats),
             residual: residual.as_ref().map(floats),
             activation: settings.activation,
         };
         // Wrong shapes are a mistake in a layer, like in burn's own operations.
-        fastconv::forward(&shape, algorithm, floats(&x), floats(&weight), epilogue, &mut y)
+        Weights::new(&shape, shape.algorithm(purpose), floats(&weight))
+            .and_then(|weights| fastconv::forward(&shape, &weights, floats(&x), epilogue, &mut y))
             .unwrap_or_else(|error| panic!("convolution {shape:?}: {error}"));
         tensor(y, [shape.n, shape.oh(), shape.ow(), shape.co])
     }

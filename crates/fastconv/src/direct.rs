@@ -1,0 +1,220 @@
+//! Convolution without transforms: any kernel and stride, forward and back to the input.
+//!
+//! A kernel call sums over all taps and channels of some neighbouring output pixels of one row, reading the picture in
+//! place; pixels outside the picture are read from zeros.
+
+use crate::epilogue::Epilogue;
+use crate::isa;
+use crate::kernel::{Panels, Shared, WIDE, accumulate, rows};
+use crate::shape::ConvShape;
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+/// A tap: its place among the weights' taps, and the input pixel it reads, relative to `output · step`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tap {
+    pub index: usize,
+    pub dy: isize,
+    pub dx: isize,
+}
+
+/// Which input pixels each output pixel reads. The outputs of a plan may be every second pixel of a picture.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Pictures.
+    pub n: usize,
+    /// Height, width and channels of the input.
+    pub input: [usize; 3],
+    /// Height, width and channels of the output picture.
+    pub output: [usize; 3],
+    /// Rows and columns that this plan computes.
+    pub grid: [usize; 2],
+    /// Output pixel `grid · step + first`.
+    pub output_step: usize,
+    pub output_first: [usize; 2],
+    /// Input pixel `grid · step + tap`.
+    pub input_step: usize,
+    pub taps: Vec<Tap>,
+}
+
+impl Plan {
+    /// The convolution itself.
+    pub fn forward(shape: &ConvShape) -> Self {
+        let s = shape.flat();
+        let pad = s.padding() as isize;
+        let taps = (0..s.kernel * s.kernel).map(|index| Tap {
+            index,
+            dy: (index / s.kernel) as isize - pad,
+            dx: (index % s.kernel) as isize - pad,
+        });
+        Self {
+            n: s.n,
+            input: [s.h, s.w, s.ci],
+            output: [s.oh(), s.ow(), s.co],
+            grid: [s.oh(), s.ow()],
+            output_step: 1,
+            output_first: [0, 0],
+            input_step: s.stride,
+            taps: taps.collect(),
+        }
+    }
+
+    /// The gradient to the input, one plan for each set of input pixels that the same taps reach.
+    pub fn backward(shape: &ConvShape) -> Vec<Self> {
+        let s = shape.flat();
+        let steps = |first: usize| {
+            // Output `o` reaches input `o · stride + k − padding`; solved for `o` at input `i · stride + first`.
+            let reach = move |k: usize| {
+                let distance = (first + s.padding()) as isize - k as isize;
+                let stride = s.stride as isize;
+                (distance.rem_euclid(stride) == 0).then(|| distance.div_euclid(stride))
+            };
+            (0..s.kernel).filter_map(move |k| Some((k, reach(k)?))).collect::<Vec<_>>()
+        };
+        let firsts = (0..s.stride).flat_map(|y| (0..s.stride).map(move |x| [y, x]));
+        firsts
+            .map(|[y, x]| Self {
+                n: s.n,
+                input: [s.oh(), s.ow(), s.co],
+                output: [s.h, s.w, s.ci],
+                grid: [s.h.saturating_sub(y).div_ceil(s.stride), s.w.saturating_sub(x).div_ceil(s.stride)],
+                output_step: s.stride,
+                output_first: [y, x],
+                input_step: 1,
+                taps: steps(y)
+                    .into_iter()
+                    .flat_map(|(ky, dy)| {
+                        steps(x).into_iter().map(move |(kx, dx)| Tap { index: ky * s.kernel + kx, dy, dx })
+                    })
+                    .collect(),
+            })
+            .collect()
+    }
+}
+
+/// Output values of one task at least, so that small rows are worked on together.
+const TASK_VALUES: usize = 1 << 14;
+
+/// `weight` holds the taps' matrices, `[tap, ci]` rows of `co` columns.
+pub(crate) fn convolve(plan: &Plan, x: &[f32], weight: &Panels, epilogue: Epilogue<'_>, y: &mut [f32]) {
+    let [oh, ow, co] = plan.output;
+    assert!(x.len() == plan.n * plan.input.iter().product::<usize>() && y.len() == plan.n * oh * ow * co);
+    let [rows, columns] = plan.grid;
+    if rows * columns * plan.n == 0 {
+        return;
+    }
+    let out = Shared::new(y);
+    let together = (TASK_VALUES / (columns * weight.width)).clamp(1, rows);
+    let pieces = rows.div_ceil(together);
+    // Few rows: panels are tasks too, and every thread has work.
+    let split = if plan.n * pieces < 4 * rayon::current_num_threads() { weight.count() } else { 1 };
+    (0..plan.n * pieces * split).into_par_iter().for_each(|task| {
+        let (piece, part) = (task / split, task % split);
+        let (n, first) = (piece / pieces, piece % pieces * together);
+        let count = weight.count().div_ceil(split);
+        isa::run(Rows {
+            plan,
+            x,
+            weight,
+            epilogue,
+            out,
+            n,
+            rows: first..(first + together).min(rows),
+            panels: part * count..((part + 1) * count).min(weight.count()),
+        });
+    });
+}
+
+/// Some rows of a picture, for some panels of channels.
+struct Rows<'a> {
+    plan: &'a Plan,
+    x: &'a [f32],
+    weight: &'a Panels,
+    epilogue: Epilogue<'a>,
+    out: Shared,
+    n: usize,
+    rows: std::ops::Range<usize>,
+    panels: std::ops::Range<usize>,
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let zeros = vec![0.0f32; self.plan.input[2]];
+        for panel in self.panels.clone() {
+            for row in self.rows.clone() {
+                if self.weight.width == S::F32_LANES {
+                    self.row::<S, 1>(simd, &zeros, panel, row);
+                } else {
+                    self.row::<S, WIDE>(simd, &zeros, panel, row);
+                }
+            }
+        }
+    }
+}
+
+impl Rows<'_> {
+    #[inline(always)]
+    fn row<S: Simd, const NV: usize>(&self, simd: S, zeros: &[f32], panel: usize, row: usize) {
+        let columns = self.plan.grid[1];
+        let mut at = 0;
+        while at < columns {
+            if rows::<S>() == 8 && columns - at >= 8 {
+                self.pixels::<S, 8, NV>(simd, zeros, panel, row, at);
+                at += 8;
+            } else if columns - at >= 4 {
+                self.pixels::<S, 4, NV>(simd, zeros, panel, row, at);
+                at += 4;
+            } else {
+                self.pixels::<S, 1, NV>(simd, zeros, panel, row, at);
+                at += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn pixels<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        simd: S,
+        zeros: &[f32],
+        panel: usize,
+        row: usize,
+        at: usize,
+    ) {
+        let plan = self.plan;
+        let [h, w, ci] = plan.input;
+        let weights = self.weight.panel(panel);
+        let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
+        for tap in &plan.taps {
+            let y = (row * plan.input_step) as isize + tap.dy;
+            let mut from = [zeros.as_ptr(); MR];
+            if y >= 0 && y < h as isize {
+                let line = &self.x[(self.n * h + y as usize) * w * ci..][..w * ci];
+                for (r, from) in from.iter_mut().enumerate() {
+                    let x = ((at + r) * plan.input_step) as isize + tap.dx;
+                    if x >= 0 && x < w as isize {
+                        *from = line[x as usize * ci..].as_ptr();
+                    }
+                }
+            }
+            let b = weights[tap.index * ci * self.weight.width..][..ci * self.weight.width].as_ptr();
+            // SAFETY: each `from` has a pixel's `ci` values left, or the zeros' `ci`; `b` has `ci` rows of a panel.
+            unsafe { accumulate::<S, MR, NV>(simd, &mut sums, &from, 1, b, self.weight.width, ci) };
+        }
+        let [oh, ow, co] = plan.output;
+        let y = row * plan.output_step + plan.output_first[0];
+        for (r, sums) in sums.iter().enumerate() {
+            let x = (at + r) * plan.output_step + plan.output_first[1];
+            let pixel = ((self.n * oh + y) * ow + x) * co;
+            for (v, sum) in sums.iter().enumerate() {
+                let c = panel * self.weight.width + v * S::F32_LANES;
+                if c < co {
+                    // SAFETY: the pixel lies inside the output, and no other task has these channels of it.
+                    unsafe { self.epilogue.store(simd, *sum, self.out.at(0), pixel, c, co) };
+                }
+            }
+        }
+    }
+}

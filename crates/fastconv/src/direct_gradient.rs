@@ -1,0 +1,156 @@
+//! Gradient of a convolution to its weights without transforms: any kernel and stride.
+
+use crate::isa;
+use crate::kernel::{Shared, WIDE, accumulate, rows};
+use crate::shape::ConvShape;
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Input channels of one task.
+const CHANNELS: usize = 64;
+/// Output pixels whose gradients are worked on together, so that they stay in the cache.
+const STRIP: usize = 512;
+
+/// See [`crate::backward_weight`]. Taps and input channels are the tasks: sums have one order whatever the number of
+/// threads.
+pub(crate) fn backward_weight(shape: &ConvShape, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
+    assert!(x.len() == shape.input_len() && gradient.len() == shape.output_len() && dw.len() == shape.weight_len());
+    let lanes = isa::lanes();
+    let stride = shape.co.next_multiple_of(lanes);
+    let padded: Vec<f32>;
+    let gradient = if stride == shape.co {
+        gradient
+    } else {
+        // Kernels read whole vectors.
+        let mut rows = vec![0.0; gradient.len() / shape.co * stride];
+        rows.par_chunks_exact_mut(stride)
+            .zip(gradient.par_chunks_exact(shape.co))
+            .for_each(|(row, values)| row[..shape.co].copy_from_slice(values));
+        padded = rows;
+        &padded
+    };
+    let groups = shape.ci.div_ceil(CHANNELS);
+    let out = Shared::new(dw);
+    (0..shape.kernel * shape.kernel * groups).into_par_iter().for_each(|task| {
+        let (tap, group) = (task / groups, task % groups);
+        let channels = group * CHANNELS..((group + 1) * CHANNELS).min(shape.ci);
+        isa::run(TapGradient { shape, x, gradient, stride, tap, channels, out });
+    });
+}
+
+/// The gradient of some input channels' weights at one tap.
+struct TapGradient<'a> {
+    shape: &'a ConvShape,
+    x: &'a [f32],
+    /// `[n, oh, ow, stride]`.
+    gradient: &'a [f32],
+    stride: usize,
+    tap: usize,
+    channels: Range<usize>,
+    out: Shared,
+}
+
+impl WithSimd for TapGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let s = self.shape;
+        let strip = (STRIP / s.ow().max(1)).max(1);
+        for n in 0..s.n {
+            for first in (0..s.oh()).step_by(strip) {
+                let lines = first..(first + strip).min(s.oh());
+                let add = n > 0 || first > 0;
+                let mut c = 0;
+                while c < self.stride {
+                    if self.stride - c >= WIDE * S::F32_LANES {
+                        self.columns::<S, WIDE>(simd, n, lines.clone(), c, add);
+                        c += WIDE * S::F32_LANES;
+                    } else {
+                        self.columns::<S, 1>(simd, n, lines.clone(), c, add);
+                        c += S::F32_LANES;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl TapGradient<'_> {
+    #[inline(always)]
+    fn columns<S: Simd, const NV: usize>(&self, simd: S, n: usize, lines: Range<usize>, c: usize, add: bool) {
+        let mut i = self.channels.start;
+        while i < self.channels.end {
+            let left = self.channels.end - i;
+            if rows::<S>() == 8 && left >= 8 {
+                self.sum::<S, 8, NV>(simd, n, lines.clone(), i, c, add);
+                i += 8;
+            } else if left >= 4 {
+                self.sum::<S, 4, NV>(simd, n, lines.clone(), i, c, add);
+                i += 4;
+            } else {
+                self.sum::<S, 1, NV>(simd, n, lines.clone(), i, c, add);
+                i += 1;
+            }
+        }
+    }
+
+    /// Output columns whose tap reads inside the picture.
+    #[inline(always)]
+    fn inside(&self) -> Range<usize> {
+        let s = self.shape;
+        let kx = self.tap % s.kernel;
+        let first = s.padding().saturating_sub(kx).div_ceil(s.stride);
+        let last = (s.w + s.padding()).saturating_sub(kx).div_ceil(s.stride).min(s.ow());
+        first..last.max(first)
+    }
+
+    #[inline(always)]
+    fn sum<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        simd: S,
+        n: usize,
+        lines: Range<usize>,
+        i: usize,
+        c: usize,
+        add: bool,
+    ) {
+        let s = self.shape;
+        let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
+        let columns = self.inside();
+        for oy in lines {
+            let y = (oy * s.stride + self.tap / s.kernel).wrapping_sub(s.padding());
+            if y >= s.h || columns.is_empty() {
+                continue;
+            }
+            let x = columns.start * s.stride + self.tap % s.kernel - s.padding();
+            let pixel = &self.x[((n * s.h + y) * s.w + x) * s.ci..];
+            let mut from = [pixel.as_ptr(); MR];
+            for (r, from) in from.iter_mut().enumerate() {
+                *from = pixel[i + r..].as_ptr();
+            }
+            let gradient = &self.gradient[((n * s.oh() + oy) * s.ow() + columns.start) * self.stride + c..];
+            // SAFETY: `columns` are those whose input pixels lie inside the row; rows of the gradient are padded to
+            // whole vectors.
+            unsafe {
+                let step = s.stride * s.ci;
+                accumulate::<S, MR, NV>(simd, &mut sums, &from, step, gradient.as_ptr(), self.stride, columns.len());
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                let column = c + v * S::F32_LANES;
+                if column >= s.co {
+                    break;
+                }
+                let count = S::F32_LANES.min(s.co - column);
+                let at = (self.tap * s.ci + i + r) * s.co + column;
+                // SAFETY: inside `dw`; no other task has these input channels at this tap.
+                let place = unsafe { std::slice::from_raw_parts_mut(self.out.at(at), count) };
+                let before = if add { simd.partial_load_f32s(place) } else { simd.splat_f32s(0.0) };
+                simd.partial_store_f32s(place, simd.add_f32s(before, *sum));
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Gradient of a Winograd convolution to its weights.
+
+use crate::isa;
+use crate::kernel::{Shared, WIDE, accumulate, rows};
+use crate::scratch::scratch;
+use crate::shape::ConvShape;
+use crate::tiles::{self, Transform};
+use crate::winograd::{Grid, Patches, load_points, plane, store_points};
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Tiles whose transforms are held at once.
+const BLOCK: usize = 256;
+/// Tiles that one task transforms.
+const PART: usize = 16;
+
+/// Transforms the output gradients of some tiles.
+struct Gradients<'a, W, const T: usize, const O: usize> {
+    grid: Grid,
+    gradient: &'a [f32],
+    tiles: Range<usize>,
+    m: Shared,
+    plane: usize,
+    at: usize,
+    transform: PhantomData<W>,
+}
+
+impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Gradients<'_, W, T, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let channels = self.grid.picture[2];
+        for (i, tile) in self.tiles.clone().enumerate() {
+            let (n, oy, ox) = self.grid.place(tile);
+            for c in (0..channels).step_by(S::F32_LANES) {
+                let mut patch = [[simd.splat_f32s(0.0); O]; O];
+                for (a, row) in patch.iter_mut().enumerate() {
+                    for (b, value) in row.iter_mut().enumerate() {
+                        let from = &self.gradient[self.grid.pixel(n, oy + a, ox + b) + c..][..S::F32_LANES];
+                        // SAFETY: the slice is one vector long.
+                        *value = unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() };
+                    }
+                }
+                let place = (self.at + i) * channels + c;
+                let transformed = tiles::gradient::<S, W, T, O>(simd, &patch);
+                // SAFETY: this task alone writes the places of its tiles.
+                unsafe { store_points::<S, T>(&transformed, self.m.at(place), self.plane) };
+            }
+        }
+    }
+}
+
+/// `du (+)= vᵀ · m` at one point.
+struct Outer<'a> {
+    v: &'a [f32],
+    m: &'a [f32],
+    tiles: usize,
+    ci: usize,
+    co: usize,
+    add: bool,
+    /// `[ci, co]`.
+    du: &'a mut [f32],
+}
+
+impl WithSimd for Outer<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let wide = WIDE * S::F32_LANES;
+        let mut c = 0;
+        while c < self.co {
+            let width = if self.co - c >= wide { wide } else { S::F32_LANES };
+            let mut i = 0;
+            while i < self.ci {
+                // SAFETY: ci is a multiple of 16, so whole groups of rows are left; `width` columns are left.
+                i += unsafe {
+                    match (rows::<S>(), width == wide) {
+                        (8, true) => self.outer::<S, 8, WIDE>(simd, i, c),
+                        (8, false) => self.outer::<S, 8, 1>(simd, i, c),
+                        (_, true) => self.outer::<S, 4, WIDE>(simd, i, c),
+                        (_, false) => self.outer::<S, 4, 1>(simd, i, c),
+                    }
+                };
+            }
+            c += width;
+        }
+    }
+}
+
+impl Outer<'_> {
+    /// # Safety
+    /// `MR` input and `NV` vectors of output channels are left from `i` and `c` on.
+    #[inline(always)]
+    unsafe fn outer<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, i: usize, c: usize) -> usize {
+        let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
+        let mut from = [self.v.as_ptr(); MR];
+        for (r, from) in from.iter_mut().enumerate() {
+            *from = self.v[i + r..].as_ptr();
+        }
+        let out = self.du[i * self.co + c..].as_mut_ptr();
+        // SAFETY: vouched for by the caller; `v` and `m` hold `tiles` rows of `ci` and `co` values.
+        unsafe {
+            let place = |r: usize, v: usize| out.add(r * self.co + v * S::F32_LANES).cast::<S::f32s>();
+            if self.add {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        *sum = place(r, v).read_unaligned();
+                    }
+                }
+            }
+            accumulate::<S, MR, NV>(simd, &mut sums, &from, self.ci, self.m[c..].as_ptr(), self.co, self.tiles);
+            for (r, sums) in sums.iter().enumerate() {
+                for (v, sum) in sums.iter().enumerate() {
+                    place(r, v).write_unaligned(*sum);
+                }
+            }
+        }
+        MR
+    }
+}
+
+/// Gradients of one input channel's kernels from those of its transformed ones.
+struct Kernels<'a, W, const T: usize, const O: usize> {
+    ci: usize,
+    co: usize,
+    channel: usize,
+    du: &'a [f32],
+    dw: Shared,
+    transform: PhantomData<W>,
+}
+
+impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Kernels<'_, W, T, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for c in (0..self.co).step_by(S::F32_LANES) {
+            let from = self.du[self.channel * self.co + c..].as_ptr();
+            // SAFETY: `du` is `[points, ci, co]`, and co a multiple of the lanes.
+            let points = unsafe { load_points::<S, T>(simd, from, self.ci * self.co) };
+            let kernel = tiles::kernel_gradient::<S, W, T, O>(simd, &points);
+            for (tap, value) in kernel.iter().flatten().enumerate() {
+                let place = self.dw.at((tap * self.ci + self.channel) * self.co + c);
+                // SAFETY: this task alone writes its input channel's row of every tap.
+                unsafe { place.cast::<S::f32s>().write_unaligned(*value) };
+            }
+        }
+    }
+}
+
+/// See [`crate::backward_weight`]. Points are the tasks: sums have one order whatever the number of threads.
+pub(crate) fn backward_weight<W: Transform<T, O>, const T: usize, const O: usize>(
+    shape: &ConvShape,
+    x: &[f32],
+    gradient: &[f32],
+    dw: &mut [f32],
+) {
+    let (ci, co) = (shape.ci, shape.co);
+    let input = Grid::new(shape.n, [shape.h, shape.w, ci], O);
+    let output = Grid::new(shape.n, [shape.h, shape.w, co], O);
+    let block = BLOCK.min(input.count);
+    let (v_plane, m_plane) = (plane(block, ci), plane(block, co));
+    let points = T * T;
+    let mut du = scratch(points * ci * co);
+    let mut buffer = scratch(points * (v_plane + m_plane));
+    for first in (0..input.count).step_by(block.max(1)) {
+        let count = block.min(input.count - first);
+        let (v, m) = buffer.split_at_mut(points * v_plane);
+        let (v_shared, m_shared) = (Shared::new(v), Shared::new(m));
+        (0..count.div_ceil(PART)).into_par_iter().for_each(|task| {
+            let at = task * PART;
+            let tiles = first + at..first + (at + PART).min(count);
+            let (again, transform) = (tiles.clone(), PhantomData);
+            isa::run(Patches::<W, T, O> { grid: input, x, tiles, v: v_shared, plane: v_plane, at, transform });
+            let (grid, m) = (output, m_shared);
+            isa::run(Gradients::<W, T, O> { grid, gradient, tiles: again, m, plane: m_plane, at, transform });
+        });
+        let (v, m) = (&*v, &*m);
+        du.par_chunks_exact_mut(ci * co).enumerate().for_each(|(point, du)| {
+            let (v, m) = (&v[point * v_plane..][..v_plane], &m[point * m_plane..][..m_plane]);
+            isa::run(Outer { v, m, tiles: count, ci, co, add: first > 0, du });
+        });
+    }
+    let (du, dw) = (&*du, Shared::new(dw));
+    (0..ci).into_par_iter().with_min_len(8).for_each(|channel| {
+        isa::run(Kernels::<W, T, O> { ci, co, channel, du, dw, transform: PhantomData });
+    });
+}
