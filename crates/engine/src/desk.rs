@@ -127,7 +127,7 @@ impl<B: NetworkBackend> Desk<B> {
     fn assemble(&self, plan: Vec<Planned<B>>) -> Result<(Vec<ColumnRecord>, ProgressiveNetwork<B>), TaskError> {
         let mut columns: BTreeMap<&TaskName, &ColumnEntry<B>> =
             self.network.columns().iter().map(|entry| (&entry.name, entry)).collect();
-        let mut next = ProgressiveNetwork::new(self.network.encoder().clone());
+        let mut next = self.network.without_columns();
         for shipped in &self.base.manifest().columns {
             if let Some(entry) = columns.remove(&shipped.name) {
                 next.insert(entry.clone()).map_err(StoreError::from)?;
@@ -135,18 +135,16 @@ impl<B: NetworkBackend> Desk<B> {
         }
         let mut records = Vec::with_capacity(plan.len());
         for Planned { record, weights } in plan {
-            let column = match weights {
-                Weights::New(column) => *column,
-                Weights::InService(name) => match columns.get(&name) {
-                    Some(entry) => entry.column.clone(),
-                    None => self.state.load_column::<B>(&record, &self.device)?,
+            let (name, sources) = (record.name.clone(), record.source_names());
+            let entry = match weights {
+                Weights::New(column) => ColumnEntry::new(name, sources, *column, record.silent),
+                Weights::InService(older) => match columns.get(&older) {
+                    Some(entry) => entry.placed(name, sources, record.silent),
+                    None => {
+                        let column = self.state.load_column::<B>(&record, &self.device)?;
+                        ColumnEntry::new(name, sources, column, record.silent)
+                    }
                 },
-            };
-            let entry = ColumnEntry {
-                name: record.name.clone(),
-                sources: record.source_names(),
-                column,
-                silent: record.silent,
             };
             next.insert(entry).map_err(StoreError::from)?;
             records.push(record);

@@ -18,12 +18,8 @@ fn with(network: &Network, name: &str, sources: &[&str], seed: u64) -> Network {
 
 fn add(network: &Network, name: &str, sources: &[&str], config: &ColumnConfig, seed: u64) -> Network {
     let mut next = network.clone();
-    let entry = ColumnEntry {
-        name: task(name),
-        sources: sources.iter().map(|source| task(source)).collect(),
-        column: config.init(&TestDevice::default(), seed),
-        silent: false,
-    };
+    let sources = sources.iter().map(|source| task(source)).collect();
+    let entry = ColumnEntry::new(task(name), sources, config.init(&TestDevice::default(), seed), false);
     next.insert(entry).unwrap();
     next
 }

@@ -149,12 +149,7 @@ pub(crate) fn insert_columns<B: NetworkBackend>(
 ) -> Result<(), StoreError> {
     for record in records {
         let column = parts::load_column(dir, record, device)?;
-        network.insert(ColumnEntry {
-            name: record.name.clone(),
-            sources: record.source_names(),
-            column,
-            silent: record.silent,
-        })?;
+        network.insert(ColumnEntry::new(record.name.clone(), record.source_names(), column, record.silent))?;
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ fn a_model_answers_after_reading_as_it_did_before_writing() {
     {
         let column = record.config.init::<CpuBackend>(&device, seed as u64);
         store.put_column(record.clone(), &column, Precision::F32).unwrap();
-        let entry = ColumnEntry { name: record.name.clone(), sources: record.source_names(), column, silent: false };
+        let entry = ColumnEntry::new(record.name.clone(), record.source_names(), column, false);
         network.insert(entry).unwrap();
     }
     let read = ModelStore::open(dir.path()).unwrap().load::<CpuBackend>(&device).unwrap();

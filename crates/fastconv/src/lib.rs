@@ -18,6 +18,7 @@ mod direct_gradient;
 mod epilogue;
 mod isa;
 mod kernel;
+mod pool;
 mod scratch;
 mod shape;
 mod tiles;
@@ -27,6 +28,7 @@ mod winograd_gradient;
 pub use activation::{Activation, activate, gradient_before_activation};
 pub use epilogue::Epilogue;
 pub use isa::{Isa, use_isa};
+pub use pool::{max_pool, max_pool_backward};
 pub use shape::{Algorithm, ConvShape, Purpose, ShapeError};
 
 use direct::Plan;

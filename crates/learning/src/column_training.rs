@@ -141,7 +141,7 @@ pub fn train_column<B: NetworkBackend>(
     let (train, validation) = parts(&data, config)?;
     let column_config =
         ColumnConfig { classes: train.labels.len(), sources: sources.len(), dropout: config.dropout, ..column };
-    let frozen = Frozen::new(network, sources)?.batched()?;
+    let frozen = Frozen::new(network, sources)?;
     let mut progress = Progress {
         epoch: 0,
         epochs: config.epochs,
@@ -161,7 +161,7 @@ pub fn train_column<B: NetworkBackend>(
     let mut held_back = supply.held_back(&validation, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
 
     let untrained = column_config.init::<B>(device, config.seed);
-    let first = supply.first(INITIALISATION_FACES).inner();
+    let first = supply.first(INITIALISATION_FACES);
     let mut begun = untrained.normalised_on(first.features, &first.sources);
     if let Some(name) = &config.start_from {
         begun = begun.starting_from(&network.get(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?.column);
@@ -331,12 +331,12 @@ fn mean_loss<B: NetworkBackend>(logits: &[Vec<f32>], targets: &[Vec<f32>], devic
 
 /// Gives the training batches of each epoch: from kept features, or computed anew from changed faces.
 struct Supply<'a, B: NetworkBackend> {
-    frozen: &'a Frozen<Train<B>>,
+    frozen: &'a Frozen<B>,
     train: &'a LabelledFaces,
     config: &'a ColumnTrainingConfig,
     device: &'a B::Device,
     /// Features of all copies of all faces: copy `c` of face `i` is row `c · faces + i`.
-    kept: Option<Inputs<Train<B>>>,
+    kept: Option<Inputs<B>>,
     /// Frozen blocks, when only the head learns.
     blocks: Option<Column<Train<B>>>,
 }
@@ -378,7 +378,7 @@ fn face_seed(seed: u64, copy: u64, index: usize) -> u64 {
 
 impl<'a, B: NetworkBackend> Supply<'a, B> {
     fn new(
-        frozen: &'a Frozen<Train<B>>,
+        frozen: &'a Frozen<B>,
         train: &'a LabelledFaces,
         config: &'a ColumnTrainingConfig,
         device: &'a B::Device,
@@ -396,7 +396,7 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
     }
 
     /// Inputs of the first faces in the first epoch's order, as they are.
-    fn first(&self, count: usize) -> Inputs<Train<B>> {
+    fn first(&self, count: usize) -> Inputs<B> {
         let mut order: Vec<usize> = (0..self.train.len()).collect();
         order.shuffle(&mut StdRng::seed_from_u64(self.config.seed));
         order.truncate(count);
@@ -424,7 +424,7 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
             let all: Vec<usize> = (0..kept.features.dims()[0]).collect();
             let mut parts = Vec::new();
             for batch in all.chunks(self.config.batch.max(1)) {
-                parts.push(kept.select(batch, self.device).at_head(&blocks));
+                parts.push(kept.select(batch, self.device).train().at_head(&blocks).inner());
                 if !keep_going() {
                     return None;
                 }
@@ -440,7 +440,7 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
         let mut batches = Vec::new();
         for faces in validation.faces.chunks(self.config.batch.max(1)) {
             let faces: Vec<&[u8]> = faces.iter().map(AsRef::as_ref).collect();
-            batches.push(self.frozen.inputs(&faces, self.device).inner());
+            batches.push(self.frozen.inputs(&faces, self.device));
             if !keep_going() {
                 return None;
             }
@@ -463,10 +463,13 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
                     let changed = self.changed(&rows, u64::from(epoch) + 1);
                     let changed: Vec<&[u8]> = changed.iter().map(AsRef::as_ref).collect();
                     let inputs = self.frozen.inputs(&changed, self.device);
-                    self.blocks.as_ref().map_or_else(|| inputs.clone(), |blocks| inputs.at_head(blocks))
+                    match &self.blocks {
+                        Some(blocks) => inputs.train().at_head(blocks).inner(),
+                        None => inputs,
+                    }
                 }
             };
-            (inputs.inner().train(), targets)
+            (inputs.train(), targets)
         })
     }
 }

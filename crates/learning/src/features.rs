@@ -1,12 +1,10 @@
 //! What a column reads: the frozen encoder's features and its source columns' block outputs.
 
 use crate::data::{Face, LabelledFaces};
-use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 use network::{
-    Column, ColumnEntry, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, faces_to_tensor,
-    rows,
+    Column, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, faces_to_tensor, rows,
 };
 
 /// Faces per evaluation where nothing else decides.
@@ -99,28 +97,9 @@ impl<B: NetworkBackend> Frozen<B> {
         Ok(Self { network, positions })
     }
 
-    /// The same weights on the training backend, whose convolutions are made for large batches.
-    pub fn batched(&self) -> Result<Frozen<TrainBackend<B>>, NetworkError>
-    where
-        TrainBackend<B>: NetworkBackend + AutodiffBackend<InnerBackend = B>,
-    {
-        use burn::module::Module;
-        let encoder = network::Encoder::<TrainBackend<B>>::from_inner(self.network.encoder().clone()).no_grad();
-        let mut network = ProgressiveNetwork::new(encoder);
-        for entry in self.network.columns() {
-            network.insert(ColumnEntry {
-                name: entry.name.clone(),
-                sources: entry.sources.clone(),
-                column: Column::<TrainBackend<B>>::from_inner(entry.column.clone()).no_grad(),
-                silent: entry.silent,
-            })?;
-        }
-        Ok(Frozen { network, positions: self.positions.clone() })
-    }
-
     /// Inputs for faces, one batch.
     pub fn inputs(&self, faces: &[&[u8]], device: &B::Device) -> Inputs<B> {
-        let features = self.network.encoder().forward(faces_to_tensor(faces, device));
+        let features = self.network.features(faces_to_tensor(faces, device));
         let outputs =
             if self.positions.is_empty() { Vec::new() } else { self.network.columns_forward(features.clone()) };
         Inputs { features, sources: self.positions.iter().map(|&at| outputs[at].blocks.clone()).collect() }
@@ -165,13 +144,14 @@ pub fn evaluate_column<B: NetworkBackend>(
     device: &B::Device,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, NetworkError> {
-    let entry = network.get(task).ok_or_else(|| NetworkError::Unknown(task.clone()))?;
-    let frozen = Frozen::new(network, &entry.sources)?;
+    let alone = network.restricted_to(std::slice::from_ref(task))?;
+    let at = alone.columns().iter().position(|entry| &entry.name == task);
+    let at = at.ok_or_else(|| NetworkError::Unknown(task.clone()))?;
     let mut logits = Vec::with_capacity(data.len());
     for batch in data.faces.chunks(EVALUATION_BATCH) {
         let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
-        let inputs = frozen.inputs(&batch, device);
-        logits.extend(rows(entry.column.forward(inputs.features, &inputs.sources).logits));
+        let outputs = alone.columns_forward(alone.features(faces_to_tensor(&batch, device)));
+        logits.extend(rows(outputs[at].logits.clone()));
         progress(logits.len());
     }
     Ok(Evaluation { logits, truth: data.classes() })

@@ -85,7 +85,7 @@ fn a_column_with_a_source_learns_too_and_leaves_the_source_alone() {
     let mut network = network();
     let first = train(&config(2), &network, &[], None);
     let name: TaskName = "side".parse().unwrap();
-    network.insert(ColumnEntry { name: name.clone(), sources: vec![], column: first.column, silent: false }).unwrap();
+    network.insert(ColumnEntry::new(name.clone(), vec![], first.column, false)).unwrap();
     let bits = |network: &ProgressiveNetwork<B>| -> Vec<u32> {
         let face = faces(1, 5).faces[0].clone();
         let logits = network.forward(network::faces_to_tensor(&[&face], &Default::default()));

@@ -60,6 +60,9 @@ pub struct ConvGradients<T> {
 /// A burn backend with the network's fused convolution,
 /// `activation(conv(x, weight) + bias + residual)`, kernel 3 (padding 1) or 1 (padding 0), NHWC.
 pub trait NetworkBackend: Backend {
+    /// Whether networks answer with prepared weights on the CPU instead of through burn's modules.
+    const ANSWERS_PREPARED: bool = false;
+
     /// `x [N, H, W, Ci]`, `weight [K, K, Ci, Co]`, `bias [Co]`, `residual [N, OH, OW, Co]` → `[N, OH, OW, Co]`.
     fn convolution(
         x: FloatTensor<Self>,
@@ -76,6 +79,16 @@ pub trait NetworkBackend: Backend {
         settings: ConvSettings,
         wants_x: bool,
     ) -> ConvGradients<FloatTensor<Self>>;
+
+    /// Max-pooling 3×3 at stride 2 with a padding of 1: `[N, S, S, C]` → `[N, S/2, S/2, C]`.
+    fn max_pool(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Gradient to the input `x` from that of the output `y`.
+    fn max_pool_gradient(
+        x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 fn dims(tensor: &impl TensorMetadata) -> [usize; 4] {
@@ -98,6 +111,8 @@ fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
 }
 
 impl NetworkBackend for Flex {
+    const ANSWERS_PREPARED: bool = true;
+
     fn convolution(
         x: FlexTensor,
         weight: FlexTensor,
@@ -151,6 +166,22 @@ impl NetworkBackend for Flex {
             residual: tensor(before, [shape.n, shape.oh(), shape.ow(), shape.co]),
         }
     }
+
+    fn max_pool(x: FlexTensor) -> FlexTensor {
+        let ([n, side, _, c], x) = (dims(&x), x.to_contiguous());
+        let out = side.div_ceil(2);
+        let mut y = vec![0.0; n * out * out * c];
+        fastconv::max_pool(n, side, c, floats(&x), &mut y);
+        tensor(y, [n, out, out, c])
+    }
+
+    fn max_pool_gradient(x: FlexTensor, y: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let shape @ [n, side, _, c] = dims(&x);
+        let (x, y, gradient) = (x.to_contiguous(), y.to_contiguous(), gradient.to_contiguous());
+        let mut dx = vec![0.0; n * side * side * c];
+        fastconv::max_pool_backward(n, side, c, floats(&x), floats(&y), floats(&gradient), &mut dx);
+        tensor(dx, shape)
+    }
 }
 
 #[cfg(feature = "cuda")]
@@ -172,6 +203,36 @@ impl NetworkBackend for CudaBackend {
         wants_x: bool,
     ) -> ConvGradients<FloatTensor<Self>> {
         composed::convolution_gradients::<Self>(saved, gradient, settings, wants_x)
+    }
+
+    fn max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::max_pool::<Self>(x)
+    }
+
+    fn max_pool_gradient(
+        x: FloatTensor<Self>,
+        _y: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        composed::max_pool_gradient::<Self>(x, gradient)
+    }
+}
+
+/// The step that carries gradients through one pooling.
+#[derive(Debug)]
+struct MaxPoolBackward;
+
+impl<B: NetworkBackend> Backward<B, 1> for MaxPoolBackward {
+    /// Input and output.
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let (x, y) = ops.state;
+        let gradient = grads.consume::<B>(&ops.node);
+        let [parent] = ops.parents;
+        if let Some(node) = parent {
+            grads.register::<B>(node.id, B::max_pool_gradient(x, y, gradient));
+        }
     }
 }
 
@@ -243,5 +304,21 @@ impl<B: NetworkBackend, C: CheckpointStrategy> NetworkBackend for Autodiff<B, C>
     ) -> ConvGradients<FloatTensor<Self>> {
         // Second derivatives go through burn's own operations.
         composed::convolution_gradients::<Self>(saved, gradient, settings, wants_x)
+    }
+
+    fn max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let y = B::max_pool(x.primitive.clone());
+        match MaxPoolBackward.prepare::<C>([x.node.clone()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x.primitive, y.clone()), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn max_pool_gradient(
+        x: FloatTensor<Self>,
+        _y: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        composed::max_pool_gradient::<Self>(x, gradient)
     }
 }

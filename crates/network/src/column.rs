@@ -2,11 +2,11 @@
 
 use crate::backend::{Activation, NetworkBackend};
 use crate::layers::{Conv, Dense, elu};
+use crate::prepared_column::{AdapterValues, parameter};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::module::max_pool2d;
+use burn::tensor::{Tensor, TensorPrimitive};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// Blocks of a column.
 const BLOCKS: usize = 4;
 /// Side of the features that a column reads, pixels.
-const FEATURE_SIDE: usize = 16;
+pub(crate) const FEATURE_SIDE: usize = 16;
 
 /// Sizes of a column; the default is Table III.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,7 +132,7 @@ struct Block<B: Backend> {
 
 /// Scales the sources' outputs, concatenates them and reduces their channels (`a` in Fig. 3).
 #[derive(Module, Debug)]
-struct Adapter<B: Backend> {
+pub(crate) struct Adapter<B: Backend> {
     /// One learned scalar a source, `[sources]`.
     scale: Param<Tensor<B, 1>>,
     reduce: Conv<B>,
@@ -154,6 +154,16 @@ impl<B: NetworkBackend> Adapter<B> {
         let joined = self.joined(sources);
         self.reduce = self.reduce.normalised_on(joined, 1.0);
         self
+    }
+
+    /// Channels of all sources together, and after the reduction.
+    pub(crate) fn sizes(&self) -> [usize; 2] {
+        let [_, _, inputs, outputs] = self.reduce.weight.dims();
+        [inputs, outputs]
+    }
+
+    pub(crate) fn values(&self) -> AdapterValues {
+        (parameter(&self.scale), parameter(&self.reduce.weight), self.reduce.bias.as_ref().map(parameter))
     }
 
     /// The scaled sources, one behind the other.
@@ -209,12 +219,16 @@ pub struct ColumnOutput<B: Backend> {
 /// Depths at which a column takes lateral input: blocks 1 to 3 (counted from 0), then the head.
 pub type Depth = usize;
 
-fn pool<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
-    max_pool2d(x.permute([0, 3, 1, 2]), [3, 3], [2, 2], [1, 1], [1, 1], false).permute([0, 2, 3, 1])
+fn pool<B: NetworkBackend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    Tensor::from_primitive(TensorPrimitive::Float(B::max_pool(x.into_primitive().tensor())))
 }
 
 /// Standard deviation that lateral input begins with beside a block's own of 1.
 const LATERAL_DEVIATION: f32 = 0.2;
+
+/// Mean, in deviations, that layers begun near the identity have before ELU: most of their values pass unchanged. At 0
+/// each layer would squeeze another half of what is left, and 16 of them leave a few outliers on a flat ground.
+const IDENTITY_MEAN: f32 = 1.5;
 
 impl<B: NetworkBackend> Lateral<B> {
     fn normalised_on(mut self, sources: &[Tensor<B, 4>]) -> Self {
@@ -227,7 +241,7 @@ impl<B: NetworkBackend> Lateral<B> {
 
 impl<B: NetworkBackend> Column<B> {
     /// Weights and biases of an untrained column rescaled layer by layer, so that on these inputs every channel has mean
-    /// 0 and deviation 1 before its activation. Two dozen plain layers otherwise map all faces to nearly the same point,
+    /// 0 (near the identity: [`IDENTITY_MEAN`]) and deviation 1 before its activation. Two dozen plain layers otherwise map all faces to nearly the same point,
     /// and the first hundreds of steps go into leaving it. Arguments as in [`Self::forward`].
     pub fn normalised_on(mut self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> Self {
         let mut x = features;
@@ -243,7 +257,8 @@ impl<B: NetworkBackend> Column<B> {
             let mut y = x.clone();
             let mut convs = Vec::with_capacity(self.blocks[depth].convs.len());
             for conv in self.blocks[depth].convs.drain(..) {
-                let conv = conv.normalised_on(y.clone(), 1.0);
+                let [ci, co] = conv.channels();
+                let conv = conv.normalised_to(y.clone(), if ci == co { IDENTITY_MEAN } else { 0.0 }, 1.0);
                 y = conv.elu(y);
                 convs.push(conv);
             }
@@ -267,6 +282,32 @@ impl<B: NetworkBackend> Column<B> {
         self.blocks.clone_from(&other.blocks);
         self.hidden.clone_from(&other.hidden);
         self
+    }
+
+    /// Convolutions of the blocks; adapters and lateral weights into the blocks, and into the head.
+    #[expect(clippy::type_complexity, reason = "three lists of parts that only preparation reads")]
+    pub(crate) fn parts(
+        &self,
+    ) -> (
+        impl Iterator<Item = &[Conv<B>]>,
+        impl Iterator<Item = (&Adapter<B>, &Conv<B>)>,
+        Option<(&Adapter<B>, &Dense<B>)>,
+    ) {
+        (
+            self.blocks.iter().map(|block| block.convs.as_slice()),
+            self.laterals.iter().map(|l| (&l.adapter, &l.lateral)),
+            self.head_lateral.as_ref().map(|l| (&l.adapter, &l.lateral)),
+        )
+    }
+
+    /// The hidden and the output layer.
+    pub(crate) fn dense(&self) -> (&Dense<B>, &Dense<B>) {
+        (&self.hidden, &self.output)
+    }
+
+    /// Channels of a block's output.
+    pub(crate) fn width(&self) -> usize {
+        self.blocks.last().and_then(|b| b.convs.last()).map_or(0, |conv| conv.weight.dims()[3])
     }
 
     /// Number of blocks; [`Self::head`] comes at this depth.

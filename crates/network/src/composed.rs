@@ -80,6 +80,37 @@ pub(crate) fn convolution_gradients<B: Backend>(
     }
 }
 
+/// See [`NetworkBackend::max_pool`](crate::NetworkBackend::max_pool).
+#[cfg(any(feature = "cuda", test))]
+pub(crate) fn max_pool<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let y = burn::tensor::module::max_pool2d(
+        wrap::<B, 4>(x).permute([0, 3, 1, 2]),
+        [3, 3],
+        [2, 2],
+        [1, 1],
+        [1, 1],
+        false,
+    );
+    unwrap(y.permute([0, 2, 3, 1]))
+}
+
+/// See [`NetworkBackend::max_pool_gradient`](crate::NetworkBackend::max_pool_gradient).
+pub(crate) fn max_pool_gradient<B: Backend>(x: FloatTensor<B>, gradient: FloatTensor<B>) -> FloatTensor<B> {
+    let (x, gradient) = (nchw::<B>(x), nchw::<B>(gradient));
+    let pooled = B::max_pool2d_with_indices(x.clone(), [3, 3], [2, 2], [1, 1], [1, 1], false);
+    let dx = B::max_pool2d_with_indices_backward(
+        x,
+        [3, 3],
+        [2, 2],
+        [1, 1],
+        [1, 1],
+        false,
+        gradient,
+        pooled.indices,
+    );
+    unwrap(nhwc::<B>(dx.x_grad))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +126,15 @@ mod tests {
         let (a, b) = (wrap::<Flex, D>(a), wrap::<Flex, D>(b));
         let scale = b.clone().abs().max().into_scalar().max(1e-3);
         (a - b).abs().max().into_scalar() / scale
+    }
+
+    #[test]
+    fn cards_and_cpus_pool_alike() {
+        let (x, gradient) = (random([2, 8, 8, 5]), random([2, 4, 4, 5]));
+        let y = Flex::max_pool(x.clone());
+        assert_eq!(error::<4>(max_pool::<Flex>(x.clone()), y.clone()), 0.0);
+        let composed = max_pool_gradient::<Flex>(x.clone(), gradient.clone());
+        assert!(error::<4>(Flex::max_pool_gradient(x, y, gradient), composed) < 1e-6);
     }
 
     #[test]

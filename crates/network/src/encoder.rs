@@ -78,20 +78,23 @@ impl<B: NetworkBackend> Encoder<B> {
         let [n, c, h, w] = faces.dims();
         // One channel: NCHW and NHWC are the same memory.
         let mut x = faces.reshape([n, h, w, c]);
-        for (at, conv) in self.convs.iter().enumerate() {
-            let stride = if STRIDED.contains(&at) { 2 } else { 1 };
+        for (conv, stride) in self.layers() {
             x = conv.forward(x, None, stride, Activation::Elu);
         }
         x
+    }
+
+    /// Convolutions and their strides, in order.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = (&Conv<B>, usize)> {
+        self.convs.iter().enumerate().map(|(at, conv)| (conv, if STRIDED.contains(&at) { 2 } else { 1 }))
     }
 
     /// The output of every layer, NHWC, for pictures and tests.
     pub fn trace(&self, faces: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
         let [n, c, h, w] = faces.dims();
         let mut outputs: Vec<Tensor<B, 4>> = Vec::with_capacity(self.convs.len());
-        for (at, conv) in self.convs.iter().enumerate() {
+        for (conv, stride) in self.layers() {
             let x = outputs.last().cloned().unwrap_or_else(|| faces.clone().reshape([n, h, w, c]));
-            let stride = if STRIDED.contains(&at) { 2 } else { 1 };
             outputs.push(conv.forward(x, None, stride, Activation::Elu));
         }
         outputs

@@ -93,7 +93,12 @@ impl<B: NetworkBackend> Conv<B> {
 
     /// Weights and bias rescaled so that on `x` every output channel has mean 0 and standard deviation `deviation`
     /// before the activation (Krähenbühl et al. 2016). Without a bias the mean stays.
-    pub fn normalised_on(mut self, x: Tensor<B, 4>, deviation: f32) -> Self {
+    pub fn normalised_on(self, x: Tensor<B, 4>, deviation: f32) -> Self {
+        self.normalised_to(x, 0.0, deviation)
+    }
+
+    /// The same with another mean.
+    pub fn normalised_to(mut self, x: Tensor<B, 4>, mean_after: f32, deviation: f32) -> Self {
         let y = self.forward(x, None, 1, Activation::None);
         let channels = y.dims()[3];
         let mean = y.clone().mean_dims(&[0, 1, 2]);
@@ -101,8 +106,14 @@ impl<B: NetworkBackend> Conv<B> {
         let scale = scale_of(variance, deviation);
         self.weight = self.weight.map(|weight| weight * scale.clone());
         let (mean, scale) = (mean.reshape([channels]), scale.reshape([channels]));
-        self.bias = self.bias.map(|bias| bias.map(|bias| (bias - mean) * scale));
+        self.bias = self.bias.map(|bias| bias.map(|bias| (bias - mean) * scale + mean_after));
         self
+    }
+
+    /// Input and output channels.
+    pub fn channels(&self) -> [usize; 2] {
+        let [_, _, ci, co] = self.weight.dims();
+        [ci, co]
     }
 
     /// Stride 1, ELU, no residual.

@@ -15,6 +15,8 @@ mod device;
 mod encoder;
 mod layers;
 mod names;
+mod prepared;
+mod prepared_column;
 mod progressive;
 mod tensors;
 pub mod weights;

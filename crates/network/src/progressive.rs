@@ -4,8 +4,12 @@ use crate::backend::NetworkBackend;
 use crate::column::{Column, ColumnOutput};
 use crate::encoder::Encoder;
 use crate::names::TaskName;
-use burn::tensor::Tensor;
+use crate::prepared::{Activations, PreparedEncoder};
+use crate::prepared_column::PreparedColumn;
 use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
+use std::sync::{Arc, OnceLock};
 
 /// Why a change of the columns was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +52,26 @@ pub struct ColumnEntry<B: Backend> {
     pub column: Column<B>,
     /// Evaluated only because others draw from it; gives no answer.
     pub silent: bool,
+    /// The weights as CPUs read them, made when the column first answers; clones share them.
+    prepared: Arc<OnceLock<PreparedColumn>>,
+}
+
+impl<B: Backend> ColumnEntry<B> {
+    /// A column under a name.
+    pub fn new(name: TaskName, sources: Vec<TaskName>, column: Column<B>, silent: bool) -> Self {
+        Self { name, sources, column, silent, prepared: Arc::default() }
+    }
+
+    /// The same weights in another place.
+    pub fn placed(&self, name: TaskName, sources: Vec<TaskName>, silent: bool) -> Self {
+        Self { name, sources, column: self.column.clone(), silent, prepared: Arc::clone(&self.prepared) }
+    }
+}
+
+impl<B: NetworkBackend> ColumnEntry<B> {
+    fn prepared(&self) -> &PreparedColumn {
+        self.prepared.get_or_init(|| PreparedColumn::new(&self.column))
+    }
 }
 
 /// The network that answers. Cloning is cheap: weights are shared.
@@ -55,12 +79,18 @@ pub struct ColumnEntry<B: Backend> {
 pub struct ProgressiveNetwork<B: Backend> {
     encoder: Encoder<B>,
     columns: Vec<ColumnEntry<B>>,
+    prepared: Arc<OnceLock<PreparedEncoder>>,
 }
 
 impl<B: NetworkBackend> ProgressiveNetwork<B> {
     /// An encoder without columns.
     pub fn new(encoder: Encoder<B>) -> Self {
-        Self { encoder, columns: Vec::new() }
+        Self { encoder, columns: Vec::new(), prepared: Arc::default() }
+    }
+
+    /// The same encoder without columns.
+    pub fn without_columns(&self) -> Self {
+        Self { encoder: self.encoder.clone(), columns: Vec::new(), prepared: Arc::clone(&self.prepared) }
     }
 
     /// The shared encoder.
@@ -151,22 +181,115 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
 
     /// Faces `[N, 1, 128, 128]` in [−1, 1] → logits `[N, K]` of every column that is not silent.
     pub fn forward(&self, faces: Tensor<B, 4>) -> Vec<(TaskName, Tensor<B, 2>)> {
-        let outputs = self.columns_forward(self.encoder.forward(faces));
+        let device = faces.device();
+        let outputs: Vec<Tensor<B, 2>> = if B::ANSWERS_PREPARED {
+            let n = faces.dims()[0];
+            let features = self.prepared_features(faces);
+            let outputs = self.prepared_columns(n, features);
+            outputs.into_iter().map(|output| tensor(&output.logits, [n, output.logits.len() / n], &device)).collect()
+        } else {
+            self.modules_forward(self.encoder.forward(faces)).into_iter().map(|output| output.logits).collect()
+        };
         self.columns
             .iter()
             .zip(outputs)
             .filter(|(entry, _)| !entry.silent)
-            .map(|(entry, output)| (entry.name.clone(), output.logits))
+            .map(|(entry, logits)| (entry.name.clone(), logits))
             .collect()
+    }
+
+    /// Faces `[N, 1, 128, 128]` in [−1, 1] → features `[N, 16, 16, 256]`, as columns read them.
+    pub fn features(&self, faces: Tensor<B, 4>) -> Tensor<B, 4> {
+        if !B::ANSWERS_PREPARED {
+            return self.encoder.forward(faces);
+        }
+        let (device, [n, _, h, w]) = (faces.device(), faces.dims());
+        let features = self.prepared_features(faces);
+        let channels = features.len() / (n * (h / 8) * (w / 8)).max(1);
+        tensor(&features, [n, h / 8, w / 8, channels], &device)
     }
 
     /// Features `[N,16,16,256]` → the output of every column, silent ones too, depth by depth.
     pub fn columns_forward(&self, features: Tensor<B, 4>) -> Vec<ColumnOutput<B>> {
-        let sources: Vec<Vec<usize>> = self
+        if !B::ANSWERS_PREPARED {
+            return self.modules_forward(features);
+        }
+        let (device, [n, side, _, _]) = (features.device(), features.dims());
+        let outputs = self.prepared_columns(n, Activations::of(features));
+        let sides = [side, side, side / 2, side / 4];
+        outputs
+            .into_iter()
+            .map(|output| ColumnOutput {
+                logits: tensor(&output.logits, [n, output.logits.len() / n.max(1)], &device),
+                blocks: sides
+                    .iter()
+                    .zip(&output.blocks)
+                    .map(|(&side, block)| {
+                        tensor(block, [n, side, side, block.len() / (n * side * side).max(1)], &device)
+                    })
+                    .collect(),
+            })
+            .collect()
+    }
+
+    /// Memory of the weights that CPUs answer with, bytes: encoder, then each column. Prepares what is not yet.
+    pub fn prepared_bytes(&self) -> (usize, Vec<usize>) {
+        (self.prepared_encoder().bytes(), self.columns.iter().map(|entry| entry.prepared().bytes()).collect())
+    }
+
+    fn prepared_encoder(&self) -> &PreparedEncoder {
+        self.prepared.get_or_init(|| PreparedEncoder::new(&self.encoder, crate::FACE_SIZE))
+    }
+
+    fn prepared_features(&self, faces: Tensor<B, 4>) -> Activations {
+        let [n, _, h, _] = faces.dims();
+        let encoder = self.prepared_encoder();
+        assert_eq!(h, encoder.side(), "the side of a face");
+        encoder.forward(n, &Activations::of(faces))
+    }
+
+    /// All columns, depth by depth; the columns of one depth side by side.
+    fn prepared_columns(&self, n: usize, features: Activations) -> Vec<PreparedOutput> {
+        let sources = self.source_positions();
+        let mut blocks: Vec<Vec<Activations>> = self.columns.iter().map(|_| Vec::new()).collect();
+        let last = Column::<B>::BLOCKS - 1;
+        for depth in 0..Column::<B>::BLOCKS {
+            let outputs: Vec<Activations> = self
+                .columns
+                .par_iter()
+                .enumerate()
+                .map(|(at, entry)| {
+                    let x = blocks[at].last().unwrap_or(&features);
+                    entry.prepared().block(depth, n, x, &outputs_at(&blocks, &sources[at], depth.checked_sub(1)))
+                })
+                .collect();
+            for (blocks, output) in blocks.iter_mut().zip(outputs) {
+                blocks.push(output);
+            }
+        }
+        let logits: Vec<Vec<f32>> = self
             .columns
+            .par_iter()
+            .enumerate()
+            .map(|(at, entry)| {
+                let from = outputs_at(&blocks, &sources[at], Some(last));
+                entry.prepared().head(n, &blocks[at][last], &from).to_vec()
+            })
+            .collect();
+        logits.into_iter().zip(blocks).map(|(logits, blocks)| PreparedOutput { logits, blocks }).collect()
+    }
+
+    /// For each column the positions of its sources.
+    fn source_positions(&self) -> Vec<Vec<usize>> {
+        self.columns
             .iter()
             .map(|entry| entry.sources.iter().filter_map(|source| self.position(source)).collect())
-            .collect();
+            .collect()
+    }
+
+    /// [`Self::columns_forward`] through burn's modules: on cards, and as the reference on CPUs.
+    pub fn modules_forward(&self, features: Tensor<B, 4>) -> Vec<ColumnOutput<B>> {
+        let sources = self.source_positions();
         let mut blocks: Vec<Vec<Tensor<B, 4>>> = vec![Vec::new(); self.columns.len()];
         let lateral = |blocks: &[Vec<Tensor<B, 4>>], column: usize, depth: usize| -> Vec<Tensor<B, 4>> {
             sources[column].iter().map(|&source| blocks[source][depth].clone()).collect()
@@ -204,6 +327,21 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
             wanted.push(name);
         }
         let columns = self.columns.iter().filter(|entry| wanted.contains(&entry.name)).cloned().collect();
-        Ok(Self { encoder: self.encoder.clone(), columns })
+        Ok(Self { columns, ..self.without_columns() })
     }
+}
+
+/// What a prepared column gives; see [`ColumnOutput`].
+struct PreparedOutput {
+    logits: Vec<f32>,
+    blocks: Vec<Activations>,
+}
+
+/// The source columns' outputs at a depth; none before the first block.
+fn outputs_at<'a>(blocks: &'a [Vec<Activations>], sources: &[usize], depth: Option<usize>) -> Vec<&'a [f32]> {
+    depth.map_or_else(Vec::new, |depth| sources.iter().map(|&source| &*blocks[source][depth]).collect())
+}
+
+fn tensor<B: Backend, const D: usize>(values: &[f32], shape: [usize; D], device: &B::Device) -> Tensor<B, D> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
 }

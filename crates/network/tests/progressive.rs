@@ -19,12 +19,8 @@ fn entry(task: &str, sources: &[&str], seed: u64) -> ColumnEntry<B> {
         hidden: 20,
         ..ColumnConfig::new(3, sources.len())
     };
-    ColumnEntry {
-        name: name(task),
-        sources: sources.iter().map(|s| name(s)).collect(),
-        column: config.init(&Default::default(), seed),
-        silent: false,
-    }
+    let sources = sources.iter().map(|s| name(s)).collect();
+    ColumnEntry::new(name(task), sources, config.init(&Default::default(), seed), false)
 }
 
 fn network() -> ProgressiveNetwork<B> {

@@ -214,16 +214,15 @@ fn networks<B: NetworkBackend>(
         })?);
         Ok(())
     };
-    time("encoder", &mut || drop(network.encoder().forward(faces.clone())))?;
-    let features = network.encoder().forward(faces.clone());
-    let outputs = network.columns_forward(features.clone());
-    let blocks = |name: &TaskName| {
-        let at = network.columns().iter().position(|entry| &entry.name == name);
-        at.map_or_else(Vec::new, |at| outputs[at].blocks.clone())
-    };
+    time("encoder", &mut || drop(network.features(faces.clone())))?;
+    let features = network.features(faces.clone());
     for entry in network.columns() {
-        let sources: Vec<_> = entry.sources.iter().map(blocks).collect();
-        time(&format!("column {}", entry.name), &mut || drop(entry.column.forward(features.clone(), &sources)))?;
+        let alone = network.restricted_to(std::slice::from_ref(&entry.name))?;
+        let step = match alone.columns().len() {
+            1 => format!("column {}", entry.name),
+            count => format!("column {} and {} that it draws from", entry.name, count - 1),
+        };
+        time(&step, &mut || drop(alone.columns_forward(features.clone())))?;
     }
     time("encoder + all columns", &mut || drop(network.forward(faces.clone())))
 }

@@ -1,0 +1,144 @@
+//! A column as CPUs answer with it; see [`crate::prepared`].
+
+use crate::backend::{Activation, NetworkBackend};
+use crate::column::{Adapter, Column, FEATURE_SIDE};
+use crate::prepared::{Activations, PreparedConv};
+use burn::tensor::backend::Backend;
+
+/// The adapter: one 1×1 convolution a source, with the source's learned scale in its weights. Their sums follow each
+/// other, so that nothing is concatenated.
+#[derive(Debug)]
+struct PreparedAdapter {
+    reduce: Vec<PreparedConv>,
+}
+
+impl PreparedAdapter {
+    fn new<B: NetworkBackend>(adapter: &Adapter<B>, side: usize) -> Self {
+        let (scale, weight, bias) = adapter.values();
+        let [inputs, co] = adapter.sizes();
+        let ci = inputs / scale.len().max(1);
+        let last = scale.len().saturating_sub(1);
+        let reduce = scale
+            .iter()
+            .enumerate()
+            .map(|(source, scale)| {
+                let scaled: Vec<f32> = weight[source * ci * co..][..ci * co].iter().map(|w| w * scale).collect();
+                let bias = if source == last { bias.clone() } else { None };
+                PreparedConv::from_values(&scaled, bias, [1, ci, co], side, 1)
+            })
+            .collect();
+        Self { reduce }
+    }
+
+    fn forward(&self, n: usize, sources: &[&[f32]]) -> Option<Activations> {
+        let last = self.reduce.len().saturating_sub(1);
+        let mut sum: Option<Activations> = None;
+        for (at, (conv, source)) in self.reduce.iter().zip(sources).enumerate() {
+            let activation = if at == last { Activation::Elu } else { Activation::None };
+            sum = Some(conv.forward(n, source, sum.as_deref(), activation));
+        }
+        sum
+    }
+}
+
+/// Adapter and lateral weights of one depth.
+#[derive(Debug)]
+struct PreparedLateral {
+    adapter: PreparedAdapter,
+    lateral: PreparedConv,
+}
+
+impl PreparedLateral {
+    fn forward(&self, n: usize, sources: &[&[f32]]) -> Option<Activations> {
+        let adapted = self.adapter.forward(n, sources)?;
+        Some(self.lateral.forward(n, &adapted, None, Activation::None))
+    }
+}
+
+/// Table III, ready to answer.
+#[derive(Debug)]
+pub(crate) struct PreparedColumn {
+    /// Convolutions and side of each block.
+    blocks: Vec<(Vec<PreparedConv>, usize)>,
+    /// Into the blocks from the second on, then into the head; none without sources.
+    laterals: Vec<PreparedLateral>,
+    hidden: PreparedConv,
+    output: PreparedConv,
+    channels: usize,
+}
+
+/// Side that block `depth` works on, pixels.
+fn side(depth: usize) -> usize {
+    if depth == 3 { FEATURE_SIDE / 2 } else { FEATURE_SIDE }
+}
+
+impl PreparedColumn {
+    pub fn new<B: NetworkBackend>(column: &Column<B>) -> Self {
+        let (blocks, laterals, head) = column.parts();
+        let blocks: Vec<(Vec<PreparedConv>, usize)> = blocks
+            .enumerate()
+            .map(|(depth, convs)| (convs.iter().map(|c| PreparedConv::new(c, side(depth), 1)).collect(), side(depth)))
+            .collect();
+        let mut prepared: Vec<PreparedLateral> = laterals
+            .enumerate()
+            .map(|(at, (adapter, lateral))| PreparedLateral {
+                // What goes into block `at + 1` has the size of that block's input.
+                adapter: PreparedAdapter::new(adapter, side(at + 1)),
+                lateral: PreparedConv::new(lateral, side(at + 1), 1),
+            })
+            .collect();
+        prepared.extend(head.map(|(adapter, lateral)| PreparedLateral {
+            adapter: PreparedAdapter::new(adapter, FEATURE_SIDE / 4),
+            lateral: PreparedConv::dense(lateral),
+        }));
+        let (hidden, output) = column.dense();
+        Self {
+            channels: column.width(),
+            blocks,
+            laterals: prepared,
+            hidden: PreparedConv::dense(hidden),
+            output: PreparedConv::dense(output),
+        }
+    }
+
+    /// Block `depth` of `n` faces; `sources` are the source columns' outputs of the block before.
+    pub fn block(&self, depth: usize, n: usize, x: &[f32], sources: &[&[f32]]) -> Activations {
+        let lateral = depth.checked_sub(1).and_then(|at| self.laterals.get(at)).and_then(|l| l.forward(n, sources));
+        let (convs, side) = &self.blocks[depth];
+        let mut layers = convs.iter();
+        let Some(first) = layers.next() else { unreachable!("a block has convolutions") };
+        let mut x = first.forward(n, x, lateral.as_deref(), Activation::Elu);
+        drop(lateral);
+        for conv in layers {
+            x = conv.forward(n, &x, None, Activation::Elu);
+        }
+        if depth < 2 {
+            return x;
+        }
+        let mut pooled = Activations::new(n * (side / 2) * (side / 2) * self.channels);
+        fastconv::max_pool(n, *side, self.channels, &x, &mut pooled);
+        pooled
+    }
+
+    /// Logits `[n, classes]` from the last block's output and the sources' at the same depth.
+    pub fn head(&self, n: usize, x: &[f32], sources: &[&[f32]]) -> Activations {
+        let lateral = self.laterals.last().and_then(|lateral| lateral.forward(n, sources));
+        let hidden = self.hidden.forward(n, x, lateral.as_deref(), Activation::Elu);
+        self.output.forward(n, &hidden, None, Activation::None)
+    }
+
+    /// Memory of the weights, bytes.
+    pub fn bytes(&self) -> usize {
+        let laterals = self.laterals.iter().flat_map(|l| l.adapter.reduce.iter().chain([&l.lateral]));
+        let convs = self.blocks.iter().flat_map(|(convs, _)| convs).chain(laterals).chain([&self.hidden, &self.output]);
+        convs.map(PreparedConv::bytes).sum()
+    }
+}
+
+/// Scale, weight `[inputs, co]` and bias of an adapter.
+pub(crate) type AdapterValues = (Vec<f32>, Vec<f32>, Option<Vec<f32>>);
+
+/// The values of a parameter.
+pub(crate) fn parameter<B: Backend, const D: usize>(param: &burn::module::Param<burn::tensor::Tensor<B, D>>) -> Vec<f32> {
+    param.val().into_data().iter::<f32>().collect()
+}
