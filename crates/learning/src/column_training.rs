@@ -171,6 +171,13 @@ pub fn train_column<B: NetworkBackend>(
         supply.stop_at_head(blocks, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
         held_back.stop_at_head(&begun);
     }
+    // The head alone learns on standardised inputs: as they are, thousands of values with a common mean make any step but
+    // a tiny one overshoot.
+    let standard = supply.standardise();
+    if let Some(standard) = &standard {
+        begun = begun.reading_standardised(standard.mean.clone(), standard.deviation.clone());
+        held_back.standardise(standard);
+    }
     let mut model = tracked(Column::from_inner(begun));
     let mut best = model.valid();
     let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init::<Train<B>, Column<Train<B>>>();
@@ -248,6 +255,9 @@ pub fn train_column<B: NetworkBackend>(
     }
 
     let answers = held_back.logits(&best);
+    if let Some(standard) = standard {
+        best = best.reading_raw(standard.mean, standard.deviation);
+    }
     let confusion = Confusion::new(train.labels.len(), &answers, &validation.classes());
     Ok(TrainedColumn {
         column: best,
@@ -363,6 +373,12 @@ impl<B: NetworkBackend> HeldBack<B> {
         self.batches.iter().flat_map(|inputs| rows(answer(column, inputs.clone(), self.trainable))).collect()
     }
 
+    fn standardise(&mut self, standard: &Standard<B>) {
+        for inputs in &mut self.batches {
+            inputs.features = standard.apply(inputs.features.clone());
+        }
+    }
+
     fn stop_at_head(&mut self, column: &Column<B>) {
         for inputs in &mut self.batches {
             *inputs = inputs.at_head(column);
@@ -370,6 +386,24 @@ impl<B: NetworkBackend> HeldBack<B> {
         self.trainable = Trainable::Head;
     }
 }
+
+/// Mean and deviation of each value that the head reads, `[values]`.
+struct Standard<B: NetworkBackend> {
+    mean: Tensor<B, 1>,
+    deviation: Tensor<B, 1>,
+}
+
+impl<B: NetworkBackend> Standard<B> {
+    /// `[N, H, W, C]` → the same, standardised over N.
+    fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        let [_, h, w, c] = x.dims();
+        let shape = [1, h, w, c];
+        (x - self.mean.clone().reshape(shape)) / self.deviation.clone().reshape(shape)
+    }
+}
+
+/// Share of the values' mean deviation that each has at least: one that hardly changes is not blown up.
+const DEVIATION_FLOOR: f32 = 0.1;
 
 /// Seed of copy `copy` of face `index`.
 fn face_seed(seed: u64, copy: u64, index: usize) -> u64 {
@@ -434,6 +468,23 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
             self.blocks = Some(blocks);
         }
         Some(())
+    }
+
+    /// Standardises what is kept for the head; nothing when it is not the head alone that learns from kept inputs.
+    fn standardise(&mut self) -> Option<Standard<B>> {
+        if self.config.trainable != Trainable::Head {
+            return None;
+        }
+        let kept = self.kept.as_mut()?;
+        let x: Tensor<B, 2> = kept.features.clone().flatten(1, 3);
+        let mean = x.clone().mean_dim(0);
+        let deviation = (x - mean.clone()).square().mean_dim(0).sqrt();
+        let [_, values] = deviation.dims();
+        let floor = deviation.clone().mean() * DEVIATION_FLOOR + f32::MIN_POSITIVE;
+        let deviation = (deviation + floor.reshape([1, 1])).reshape([values]);
+        let standard = Standard { mean: mean.reshape([values]), deviation };
+        kept.features = standard.apply(kept.features.clone());
+        Some(standard)
     }
 
     fn held_back(&self, validation: &LabelledFaces, keep_going: &mut dyn FnMut() -> bool) -> Option<HeldBack<B>> {

@@ -72,8 +72,8 @@ impl ColumnConfig {
         }
     }
 
-    /// Untrained weights; the same seed gives the same weights. Layers that keep their channels begin near the
-    /// identity: two dozen random plain layers map all faces to nearly the same point.
+    /// Untrained weights; the same seed gives the same weights. Convolutions begin near
+    /// pointwise ones: two dozen random plain layers map all faces to nearly the same point.
     pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Column<B> {
         let mut rng = StdRng::seed_from_u64(seed);
         let [narrow, wide] = self.channels;
@@ -82,13 +82,7 @@ impl ColumnConfig {
                 let input = if at == 0 { self.features } else { wide };
                 let sizes =
                     [(input, narrow), (narrow, narrow), (narrow, narrow), (narrow, wide), (wide, wide), (wide, wide)];
-                let mut conv = |(input, output)| {
-                    if input == output {
-                        Conv::init_near_identity(input, &mut rng, device)
-                    } else {
-                        Conv::init(3, [input, output], true, &mut rng, device)
-                    }
-                };
+                let mut conv = |(input, output)| Conv::init_near_pointwise([input, output], &mut rng, device);
                 Block { convs: sizes.map(&mut conv).into() }
             })
             .collect();
@@ -226,9 +220,10 @@ fn pool<B: NetworkBackend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
 /// Standard deviation that lateral input begins with beside a block's own of 1.
 const LATERAL_DEVIATION: f32 = 0.2;
 
-/// Mean, in deviations, that layers begun near the identity have before ELU: most of their values pass unchanged. At 0
-/// each layer would squeeze another half of what is left, and 16 of them leave a few outliers on a flat ground.
-const IDENTITY_MEAN: f32 = 1.5;
+/// Deviation that all layers but the widening ones have before ELU when they begin: their values lie where ELU is almost
+/// linear. At 1 each layer would squeeze another half of what is left, and two dozen of them leave a few outliers on a flat
+/// ground.
+const LINEAR_DEVIATION: f32 = 0.3;
 
 impl<B: NetworkBackend> Lateral<B> {
     fn normalised_on(mut self, sources: &[Tensor<B, 4>]) -> Self {
@@ -241,7 +236,7 @@ impl<B: NetworkBackend> Lateral<B> {
 
 impl<B: NetworkBackend> Column<B> {
     /// Weights and biases of an untrained column rescaled layer by layer, so that on these inputs every channel has mean
-    /// 0 (near the identity: [`IDENTITY_MEAN`]) and deviation 1 before its activation. Two dozen plain layers otherwise map all faces to nearly the same point,
+    /// 0 and a set deviation before its activation. Two dozen plain layers otherwise map all faces to nearly the same point,
     /// and the first hundreds of steps go into leaving it. Arguments as in [`Self::forward`].
     pub fn normalised_on(mut self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> Self {
         let mut x = features;
@@ -258,7 +253,7 @@ impl<B: NetworkBackend> Column<B> {
             let mut convs = Vec::with_capacity(self.blocks[depth].convs.len());
             for conv in self.blocks[depth].convs.drain(..) {
                 let [ci, co] = conv.channels();
-                let conv = conv.normalised_to(y.clone(), if ci == co { IDENTITY_MEAN } else { 0.0 }, 1.0);
+                let conv = conv.normalised_on(y.clone(), if co > ci { 1.0 } else { LINEAR_DEVIATION });
                 y = conv.elu(y);
                 convs.push(conv);
             }
@@ -308,6 +303,20 @@ impl<B: NetworkBackend> Column<B> {
     /// Channels of a block's output.
     pub(crate) fn width(&self) -> usize {
         self.blocks.last().and_then(|b| b.convs.last()).map_or(0, |conv| conv.weight.dims()[3])
+    }
+
+    /// The column that reads `(x − mean) / deviation` where this one reads `x` (element by element of the last block's
+    /// output, `[4096]`) and answers the same; [`Self::reading_raw`] turns it back.
+    pub fn reading_standardised(mut self, mean: Tensor<B, 1>, deviation: Tensor<B, 1>) -> Self {
+        self.hidden = self.hidden.after_affine(deviation, mean);
+        self
+    }
+
+    /// See [`Self::reading_standardised`].
+    pub fn reading_raw(mut self, mean: Tensor<B, 1>, deviation: Tensor<B, 1>) -> Self {
+        let scale = deviation.recip();
+        self.hidden = self.hidden.after_affine(scale.clone(), -mean * scale);
+        self
     }
 
     /// Number of blocks; [`Self::head`] comes at this depth.

@@ -11,8 +11,8 @@ use rand_distr::{Distribution, Normal};
 /// activations from layer to layer (He et al. 2015, with ELU in place of ReLU). Two dozen layers need that.
 const ELU_GAIN: f32 = 1.55;
 
-/// Variance of the noise of a layer that begins near the identity, times its fan-in.
-const IDENTITY_NOISE: f32 = 0.1;
+/// Variance of the noise of a layer that begins near a pointwise one, times its fan-in.
+const POINTWISE_NOISE: f32 = 0.1;
 /// Share of the channels' mean variance that is added to each: a channel that is constant on the batch is not blown up.
 const VARIANCE_FLOOR: f32 = 0.05;
 
@@ -57,17 +57,22 @@ impl<B: Backend> Conv<B> {
 }
 
 impl<B: Backend> Conv<B> {
-    /// A 3×3 convolution that begins near the identity: the centre tap passes each channel on, the rest is small noise.
-    /// A long chain of such layers begins as a short one (Xiao et al. 2018 and Zagoruyko & Komodakis 2017 do likewise).
-    pub fn init_near_identity(channels: usize, rng: &mut StdRng, device: &B::Device) -> Self {
-        let noise: Param<Tensor<B, 4>> =
-            normal([3, 3, channels, channels], IDENTITY_NOISE / (9 * channels) as f32, rng, device);
-        let identity = Tensor::<B, 2>::eye(channels, device).reshape([1, 1, channels, channels]);
-        let kernel = Tensor::zeros([3, 3, channels, channels], device)
-            .slice_assign([1..2, 1..2, 0..channels, 0..channels], identity);
+    /// A 3×3 convolution that begins near a 1×1 one: the centre tap passes each channel on, or mixes the channels where
+    /// their number changes; the rest is small noise. A long chain of such layers begins as a short one (Xiao et al. 2018
+    /// and Zagoruyko & Komodakis 2017 do likewise) and does not blur the picture.
+    pub fn init_near_pointwise(channels: [usize; 2], rng: &mut StdRng, device: &B::Device) -> Self {
+        let [ci, co] = channels;
+        let noise: Param<Tensor<B, 4>> = normal([3, 3, ci, co], POINTWISE_NOISE / (9 * ci) as f32, rng, device);
+        let centre = if ci == co {
+            Tensor::<B, 2>::eye(ci, device)
+        } else {
+            normal([ci, co], ELU_GAIN / ci as f32, rng, device).into_value().detach()
+        };
+        let kernel = Tensor::zeros([3, 3, ci, co], device)
+            .slice_assign([1..2, 1..2, 0..ci, 0..co], centre.reshape([1, 1, ci, co]));
         Self {
             weight: Param::from_tensor(noise.into_value().detach() + kernel),
-            bias: Some(Param::from_tensor(Tensor::zeros([channels], device))),
+            bias: Some(Param::from_tensor(Tensor::zeros([co], device))),
         }
     }
 }
@@ -93,12 +98,7 @@ impl<B: NetworkBackend> Conv<B> {
 
     /// Weights and bias rescaled so that on `x` every output channel has mean 0 and standard deviation `deviation`
     /// before the activation (Krähenbühl et al. 2016). Without a bias the mean stays.
-    pub fn normalised_on(self, x: Tensor<B, 4>, deviation: f32) -> Self {
-        self.normalised_to(x, 0.0, deviation)
-    }
-
-    /// The same with another mean.
-    pub fn normalised_to(mut self, x: Tensor<B, 4>, mean_after: f32, deviation: f32) -> Self {
+    pub fn normalised_on(mut self, x: Tensor<B, 4>, deviation: f32) -> Self {
         let y = self.forward(x, None, 1, Activation::None);
         let channels = y.dims()[3];
         let mean = y.clone().mean_dims(&[0, 1, 2]);
@@ -106,7 +106,7 @@ impl<B: NetworkBackend> Conv<B> {
         let scale = scale_of(variance, deviation);
         self.weight = self.weight.map(|weight| weight * scale.clone());
         let (mean, scale) = (mean.reshape([channels]), scale.reshape([channels]));
-        self.bias = self.bias.map(|bias| bias.map(|bias| (bias - mean) * scale + mean_after));
+        self.bias = self.bias.map(|bias| bias.map(|bias| (bias - mean) * scale));
         self
     }
 
@@ -157,6 +157,16 @@ impl<B: NetworkBackend> Dense<B> {
         self.weight = self.weight.map(|weight| weight * scale.clone());
         let (mean, scale) = (mean.reshape([units]), scale.reshape([units]));
         self.bias = self.bias.map(|bias| bias.map(|bias| (bias - mean) * scale));
+        self
+    }
+
+    /// The layer that gives for `x` what this one gives for `scale · x + shift` (both `[In]`).
+    pub fn after_affine(mut self, scale: Tensor<B, 1>, shift: Tensor<B, 1>) -> Self {
+        let [input, output] = self.weight.dims();
+        let weight = self.weight.val();
+        let moved = (weight * shift.reshape([input, 1])).sum_dim(0).reshape([output]);
+        self.bias = self.bias.map(|bias| bias.map(|bias| bias + moved));
+        self.weight = self.weight.map(|weight| weight * scale.reshape([input, 1]));
         self
     }
 

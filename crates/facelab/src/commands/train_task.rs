@@ -4,11 +4,11 @@ use crate::common::Common;
 use crate::progress;
 use crate::training_log::Log;
 use anyhow::Context;
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use engine::{ColumnRecord, ModelStore};
 use learning::augment::AugmentConfig;
 use learning::data::{self, LabelledFaces};
-use learning::{Checkpoint, ColumnTrainingConfig, Parts, train_column};
+use learning::{Checkpoint, ColumnTrainingConfig, Parts, Trainable, train_column};
 use network::weights::Precision;
 use network::{ColumnConfig, CpuBackend, NetworkBackend, TaskName};
 use std::ops::ControlFlow;
@@ -47,6 +47,12 @@ pub struct Args {
     /// Begin with copies of this column's blocks instead of random weights
     #[arg(long, value_name = "TASK")]
     start_from: Option<TaskName>,
+    /// Which weights change: all, or the fully connected layers on top of blocks that stay as they begin
+    #[arg(long, value_enum, default_value_t = Part::All)]
+    trainable: Part,
+    /// Train on so many faces at most; 0: all
+    #[arg(long, default_value_t = 0)]
+    training_faces: usize,
     /// Later tasks may not draw from this one
     #[arg(long)]
     not_transferable: bool,
@@ -91,6 +97,13 @@ pub struct Args {
     provenance: Vec<String>,
 }
 
+/// See [`Trainable`].
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Part {
+    All,
+    Head,
+}
+
 impl Args {
     fn config(&self) -> ColumnTrainingConfig {
         ColumnTrainingConfig {
@@ -105,6 +118,10 @@ impl Args {
             cached_copies: self.cached_copies,
             time_budget_s: self.time_budget,
             start_from: self.start_from.clone(),
+            trainable: match self.trainable {
+                Part::All => Trainable::All,
+                Part::Head => Trainable::Head,
+            },
             seed: self.seed,
             ..ColumnTrainingConfig::default()
         }
@@ -151,6 +168,7 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     let network = store.load::<B>(&device)?;
     let data = data::load(&args.data, args.task.as_str(), args.column.as_deref(), args.seed)?;
     let validation = limited(&data.val, args.validation_faces);
+    let training = limited(&data.train, args.training_faces);
     let config = args.config();
     let checkpoint = Checkpoint::open(&args.work, &(&args.task, &config, &sources, &store.manifest().encoder.sha256))?;
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
@@ -160,7 +178,7 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
         features: store.manifest().encoder.config.features(),
         ..ColumnConfig::new(data.labels.len(), sources.len())
     };
-    let parts = Parts { train: &data.train, validation: &validation };
+    let parts = Parts { train: &training, validation: &validation };
     let trained =
         train_column(&network, &sources, parts, sizes, &config, Some(&checkpoint), &device, &mut |progress| {
             bar.set_length(u64::from(progress.epochs * progress.steps));
@@ -192,7 +210,7 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     record.transferable = !args.not_transferable;
     record.metrics = Some(trained.accuracy);
     record.provenance = args.provenance.clone();
-    record.samples = data.train.counts().into_iter().map(|count| count as u32).collect();
+    record.samples = training.counts().into_iter().map(|count| count as u32).collect();
     record.training_seconds = seconds;
     store.put_column(record, &trained.column, Precision::F16)?;
     common.say(format!(
