@@ -11,6 +11,7 @@ use crate::metrics::{Accuracy, Confusion};
 use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
 use network::{Column, ColumnConfig, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, rows};
 use rand::seq::SliceRandom;
 use rand::{SeedableRng, rngs::StdRng};
@@ -162,7 +163,7 @@ pub fn train_column<B: NetworkBackend>(
 
     let untrained = column_config.init::<B>(device, config.seed);
     let first = supply.first(INITIALISATION_FACES);
-    let mut begun = untrained.normalised_on(first.features, &first.sources);
+    let mut begun = untrained.normalised_on(first.features.clone(), &first.sources);
     if let Some(name) = &config.start_from {
         begun = begun.starting_from(&network.get(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?.column);
     }
@@ -171,13 +172,15 @@ pub fn train_column<B: NetworkBackend>(
         supply.stop_at_head(blocks, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
         held_back.stop_at_head(&begun);
     }
-    // The head alone learns on standardised inputs: as they are, thousands of values with a common mean make any step but
-    // a tiny one overshoot.
-    let standard = supply.standardise();
-    if let Some(standard) = &standard {
-        begun = begun.reading_standardised(standard.mean.clone(), standard.deviation.clone());
-        held_back.standardise(standard);
-    }
+    // The head learns on standardised inputs: as they are, thousands of values with a common mean make any step but a tiny
+    // one overshoot.
+    let standard = match supply.kept_at_head() {
+        Some(x) => Standard::of_values(x),
+        None => Standard::of_channels(at_head(&begun, first)),
+    };
+    begun = begun.reading_standardised(standard.mean.clone(), standard.deviation.clone());
+    held_back.standard = Some(standard.clone());
+    let train_standard = standard.clone().train();
     let mut model = tracked(Column::from_inner(begun));
     let mut best = model.valid();
     let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init::<Train<B>, Column<Train<B>>>();
@@ -199,7 +202,7 @@ pub fn train_column<B: NetworkBackend>(
             let row_weights: Vec<Vec<f32>> =
                 targets.iter().map(|target| vec![target.iter().zip(&weights).map(|(t, w)| t * w).sum()]).collect();
             let smoothed = smooth(&targets, config.label_smoothing);
-            let logits = answer(&model, inputs, config.trainable);
+            let logits = answer(&model, inputs, config.trainable, Some(&train_standard));
             let loss = cross_entropy(logits, matrix(&smoothed, device), matrix(&row_weights, device));
             let value = loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN);
             if !value.is_finite() {
@@ -255,9 +258,7 @@ pub fn train_column<B: NetworkBackend>(
     }
 
     let answers = held_back.logits(&best);
-    if let Some(standard) = standard {
-        best = best.reading_raw(standard.mean, standard.deviation);
-    }
+    best = best.reading_raw(standard.mean, standard.deviation);
     let confusion = Confusion::new(train.labels.len(), &answers, &validation.classes());
     Ok(TrainedColumn {
         column: best,
@@ -351,32 +352,36 @@ struct Supply<'a, B: NetworkBackend> {
     blocks: Option<Column<Train<B>>>,
 }
 
-/// Logits from what [`Supply`] and [`HeldBack`] give.
-fn answer<B: NetworkBackend>(column: &Column<B>, inputs: Inputs<B>, trainable: Trainable) -> Tensor<B, 2> {
-    match trainable {
-        Trainable::All => column.forward(inputs.features, &inputs.sources).logits,
-        Trainable::Head => {
-            let last: Vec<_> = inputs.sources.iter().filter_map(|blocks| blocks.last().cloned()).collect();
-            column.head(inputs.features, &last)
-        }
-    }
+/// Logits from what [`Supply`] and [`HeldBack`] give, for a column whose head reads standardised values.
+fn answer<B: NetworkBackend>(
+    column: &Column<B>,
+    inputs: Inputs<B>,
+    trainable: Trainable,
+    standard: Option<&Standard<B>>,
+) -> Tensor<B, 2> {
+    let last: Vec<_> = inputs.sources.iter().filter_map(|blocks| blocks.last().cloned()).collect();
+    let x = match trainable {
+        Trainable::All => at_head(column, inputs),
+        Trainable::Head => inputs.features,
+    };
+    column.head(standard.map_or_else(|| x.clone(), |standard| standard.apply(x.clone())), &last)
+}
+
+/// What a column's head reads: its last block's output.
+fn at_head<B: NetworkBackend>(column: &Column<B>, inputs: Inputs<B>) -> Tensor<B, 4> {
+    inputs.at_head(column).features
 }
 
 /// Inputs of the held-back faces, computed once.
 struct HeldBack<B: NetworkBackend> {
     batches: Vec<Inputs<B>>,
     trainable: Trainable,
+    standard: Option<Standard<B>>,
 }
 
 impl<B: NetworkBackend> HeldBack<B> {
     fn logits(&self, column: &Column<B>) -> Vec<Vec<f32>> {
-        self.batches.iter().flat_map(|inputs| rows(answer(column, inputs.clone(), self.trainable))).collect()
-    }
-
-    fn standardise(&mut self, standard: &Standard<B>) {
-        for inputs in &mut self.batches {
-            inputs.features = standard.apply(inputs.features.clone());
-        }
+        self.batches.iter().flat_map(|inputs| rows(answer(column, inputs.clone(), self.trainable, self.standard.as_ref()))).collect()
     }
 
     fn stop_at_head(&mut self, column: &Column<B>) {
@@ -388,21 +393,51 @@ impl<B: NetworkBackend> HeldBack<B> {
 }
 
 /// Mean and deviation of each value that the head reads, `[values]`.
-struct Standard<B: NetworkBackend> {
+#[derive(Debug, Clone)]
+struct Standard<B: Backend> {
     mean: Tensor<B, 1>,
     deviation: Tensor<B, 1>,
 }
 
 impl<B: NetworkBackend> Standard<B> {
-    /// `[N, H, W, C]` → the same, standardised over N.
+    /// Of each value of `[N, H, W, C]`, over many faces.
+    fn of_values(x: Tensor<B, 4>) -> Self {
+        let x: Tensor<B, 2> = x.flatten(1, 3);
+        let mean = x.clone().mean_dim(0);
+        let variance = (x - mean.clone()).square().mean_dim(0);
+        let [_, values] = mean.dims();
+        Self::new(mean.reshape([values]), variance.reshape([values]))
+    }
+
+    /// Of each channel, over few faces.
+    fn of_channels(x: Tensor<B, 4>) -> Self {
+        let [_, h, w, c] = x.dims();
+        let mean = x.clone().mean_dims(&[0, 1, 2]);
+        let variance = (x - mean.clone()).square().mean_dims(&[0, 1, 2]);
+        let each = |values: Tensor<B, 4>| values.expand([1, h, w, c]).reshape([h * w * c]);
+        Self::new(each(mean), each(variance))
+    }
+
+    fn new(mean: Tensor<B, 1>, variance: Tensor<B, 1>) -> Self {
+        let deviation = variance.sqrt();
+        let floor = deviation.clone().mean() * DEVIATION_FLOOR + f32::MIN_POSITIVE;
+        Self { mean, deviation: deviation + floor }
+    }
+
+    /// `[N, H, W, C]` → the same, standardised.
     fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let [_, h, w, c] = x.dims();
         let shape = [1, h, w, c];
         (x - self.mean.clone().reshape(shape)) / self.deviation.clone().reshape(shape)
     }
+
+    /// For training; no gradient goes through it.
+    fn train(self) -> Standard<Train<B>> {
+        Standard { mean: Tensor::from_inner(self.mean), deviation: Tensor::from_inner(self.deviation) }
+    }
 }
 
-/// Share of the values' mean deviation that each has at least: one that hardly changes is not blown up.
+/// Share of the values' mean deviation that is added to each: one that hardly changes is not blown up.
 const DEVIATION_FLOOR: f32 = 0.1;
 
 /// Seed of copy `copy` of face `index`.
@@ -470,21 +505,10 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
         Some(())
     }
 
-    /// Standardises what is kept for the head; nothing when it is not the head alone that learns from kept inputs.
-    fn standardise(&mut self) -> Option<Standard<B>> {
-        if self.config.trainable != Trainable::Head {
-            return None;
-        }
-        let kept = self.kept.as_mut()?;
-        let x: Tensor<B, 2> = kept.features.clone().flatten(1, 3);
-        let mean = x.clone().mean_dim(0);
-        let deviation = (x - mean.clone()).square().mean_dim(0).sqrt();
-        let [_, values] = deviation.dims();
-        let floor = deviation.clone().mean() * DEVIATION_FLOOR + f32::MIN_POSITIVE;
-        let deviation = (deviation + floor.reshape([1, 1])).reshape([values]);
-        let standard = Standard { mean: mean.reshape([values]), deviation };
-        kept.features = standard.apply(kept.features.clone());
-        Some(standard)
+    /// What is kept for the head of all faces; nothing when more than the head learns, or faces are changed anew each time.
+    fn kept_at_head(&self) -> Option<Tensor<B, 4>> {
+        let kept = self.kept.as_ref().filter(|_| self.config.trainable == Trainable::Head)?;
+        Some(kept.features.clone())
     }
 
     fn held_back(&self, validation: &LabelledFaces, keep_going: &mut dyn FnMut() -> bool) -> Option<HeldBack<B>> {
@@ -496,7 +520,7 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
                 return None;
             }
         }
-        Some(HeldBack { batches, trainable: Trainable::All })
+        Some(HeldBack { batches, trainable: Trainable::All, standard: None })
     }
 
     /// The batches of an epoch; the same for the same seed and epoch.

@@ -39,7 +39,7 @@ impl<B: Backend> Inputs<B> {
     where
         B: NetworkBackend,
     {
-        let mut blocks = column.forward(self.features.clone(), &self.sources).blocks;
+        let mut blocks = column.blocks(self.features.clone(), &self.sources);
         let features = blocks.pop().unwrap_or_else(|| self.features.clone());
         Self { features, sources: self.sources.clone() }
     }

@@ -357,16 +357,26 @@ impl<B: NetworkBackend> Column<B> {
         self.output.forward(self.dropout.forward(elu(hidden)))
     }
 
-    /// Features `[N,16,16,256]` and, for each source column, its four block outputs.
-    pub fn forward(&self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> ColumnOutput<B> {
-        let at = |depth: Depth| -> Vec<Tensor<B, 4>> { sources.iter().map(|blocks| blocks[depth].clone()).collect() };
+    /// Outputs of the four blocks from features `[N,16,16,256]` and, for each source column, its four block outputs.
+    pub fn blocks(&self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> Vec<Tensor<B, 4>> {
         let mut blocks: Vec<Tensor<B, 4>> = Vec::with_capacity(BLOCKS);
         for depth in 0..BLOCKS {
             let x = blocks.last().cloned().unwrap_or_else(|| features.clone());
-            let lateral = if depth > 0 { at(depth - 1) } else { Vec::new() };
+            let lateral = if depth > 0 { outputs_at(sources, depth - 1) } else { Vec::new() };
             blocks.push(self.block(depth, x, &lateral));
         }
-        let logits = self.head(blocks[BLOCKS - 1].clone(), &at(BLOCKS - 1));
+        blocks
+    }
+
+    /// Features `[N,16,16,256]` and, for each source column, its four block outputs.
+    pub fn forward(&self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> ColumnOutput<B> {
+        let blocks = self.blocks(features, sources);
+        let logits = self.head(blocks[BLOCKS - 1].clone(), &outputs_at(sources, BLOCKS - 1));
         ColumnOutput { logits, blocks }
     }
+}
+
+/// The source columns' outputs of one block.
+fn outputs_at<B: Backend>(sources: &[Vec<Tensor<B, 4>>], depth: Depth) -> Vec<Tensor<B, 4>> {
+    sources.iter().map(|blocks| blocks[depth].clone()).collect()
 }
