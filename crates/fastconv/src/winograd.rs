@@ -98,7 +98,9 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Patches<'_
                 }
                 let place = (self.at + i) * channels + c;
                 // SAFETY: this task alone writes the places of its tiles.
-                unsafe { store_points::<S, T>(&tiles::input::<S, W, T, O>(simd, &patch), self.v.at(place), self.plane) };
+                unsafe {
+                    store_points::<S, T>(&tiles::input::<S, W, T, O>(simd, &patch), self.v.at(place), self.plane)
+                };
             }
         }
     }
@@ -119,7 +121,11 @@ pub(crate) unsafe fn store_points<S: Simd, const T: usize>(values: &[[S::f32s; T
 /// # Safety
 /// `from` is readable for a vector at every multiple of `plane` below `T · T`.
 #[inline(always)]
-pub(crate) unsafe fn load_points<S: Simd, const T: usize>(simd: S, from: *const f32, plane: usize) -> [[S::f32s; T]; T] {
+pub(crate) unsafe fn load_points<S: Simd, const T: usize>(
+    simd: S,
+    from: *const f32,
+    plane: usize,
+) -> [[S::f32s; T]; T] {
     let mut values = [[simd.splat_f32s(0.0); T]; T];
     for (i, row) in values.iter_mut().enumerate() {
         for (j, value) in row.iter_mut().enumerate() {

@@ -3,19 +3,17 @@
 use crate::calibration::Calibration;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::column_config::{ColumnTrainingConfig, Trainable};
-use crate::data::{Face, LabelledFaces, holdout};
-use crate::features::{Frozen, Inputs};
+use crate::data::{LabelledFaces, holdout};
+use crate::features::Frozen;
 use crate::fit::Schedule;
 use crate::loss::{class_weights, cross_entropy, matrix};
 use crate::metrics::{Accuracy, Confusion};
+use crate::standard::Standard;
+use crate::supply::{Supply, answer, at_head};
 use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
 use burn::tensor::Tensor;
-use burn::tensor::backend::Backend;
-use network::{Column, ColumnConfig, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, rows};
-use rand::seq::SliceRandom;
-use rand::{SeedableRng, rngs::StdRng};
-use rayon::prelude::*;
+use network::{Column, ColumnConfig, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -157,31 +155,27 @@ pub fn train_column<B: NetworkBackend>(
         cancelled |= observer(progress).is_break();
         !cancelled
     };
-    let mut supply =
-        Supply::new(&frozen, &train, config, device, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
-    let mut held_back = supply.held_back(&validation, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
-
+    let mut supply = Supply::new(&frozen, &train, config, device);
     let untrained = column_config.init::<B>(device, config.seed);
     let first = supply.first(INITIALISATION_FACES);
     let mut begun = untrained.normalised_on(first.features.clone(), &first.sources);
     if let Some(name) = &config.start_from {
         begun = begun.starting_from(&network.get(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?.column);
     }
-    if config.trainable == Trainable::Head {
-        let blocks = Column::<Train<B>>::from_inner(begun.clone()).no_grad();
-        supply.stop_at_head(blocks, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
-        held_back.stop_at_head(&begun);
-    }
+    supply.prepare(&begun, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
     // The head learns on standardised inputs: as they are, thousands of values with a common mean make any step but a tiny
     // one overshoot.
     let standard = match supply.kept_at_head() {
         Some(x) => Standard::of_values(x),
         None => Standard::of_channels(at_head(&begun, first)),
     };
-    begun = begun.reading_standardised(standard.mean.clone(), standard.deviation.clone());
-    held_back.standard = Some(standard.clone());
+    let held_back = supply.held_back(&validation, standard.clone(), &mut || keep_going(&progress));
+    let held_back = held_back.ok_or(TrainError::Cancelled)?;
     let train_standard = standard.clone().train();
-    let mut model = tracked(Column::from_inner(begun));
+    begun = begun.reading_standardised(standard.mean.clone(), standard.deviation.clone());
+    let head_only = config.trainable == Trainable::Head;
+    let learns = if head_only { begun.clone().without_blocks() } else { begun.clone() };
+    let mut model = tracked(Column::from_inner(learns));
     let mut best = model.valid();
     let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init::<Train<B>, Column<Train<B>>>();
     let mut state = State { epoch: 0, schedule: Schedule::new(config.learning_rate), curve: Vec::new() };
@@ -202,7 +196,7 @@ pub fn train_column<B: NetworkBackend>(
             let row_weights: Vec<Vec<f32>> =
                 targets.iter().map(|target| vec![target.iter().zip(&weights).map(|(t, w)| t * w).sum()]).collect();
             let smoothed = smooth(&targets, config.label_smoothing);
-            let logits = answer(&model, inputs, config.trainable, Some(&train_standard));
+            let logits = answer(&model, inputs, config.trainable, &train_standard);
             let loss = cross_entropy(logits, matrix(&smoothed, device), matrix(&row_weights, device));
             let value = loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN);
             if !value.is_finite() {
@@ -258,10 +252,10 @@ pub fn train_column<B: NetworkBackend>(
     }
 
     let answers = held_back.logits(&best);
-    best = best.reading_raw(standard.mean, standard.deviation);
+    let column = if head_only { begun.with_head_of(best) } else { best };
     let confusion = Confusion::new(train.labels.len(), &answers, &validation.classes());
     Ok(TrainedColumn {
-        column: best,
+        column: column.reading_raw(standard.mean, standard.deviation),
         config: column_config,
         calibration: Calibration::fit(&answers, &validation.targets),
         accuracy: confusion.accuracy(),
@@ -315,7 +309,7 @@ fn steps_per_epoch(train: &LabelledFaces, config: &ColumnTrainingConfig) -> u32 
     epoch_faces(train, config).div_ceil(config.batch.max(1)) as u32
 }
 
-fn epoch_faces(train: &LabelledFaces, config: &ColumnTrainingConfig) -> usize {
+pub(crate) fn epoch_faces(train: &LabelledFaces, config: &ColumnTrainingConfig) -> usize {
     let all = train.len() * config.cached_copies.max(1);
     if config.epoch_faces == 0 { all } else { config.epoch_faces.min(all) }
 }
@@ -338,213 +332,4 @@ fn mean_loss<B: NetworkBackend>(logits: &[Vec<f32>], targets: &[Vec<f32>], devic
     let ones = vec![vec![1.0]; targets.len()];
     let loss: Tensor<B, 1> = cross_entropy(matrix(logits, device), matrix(targets, device), matrix(&ones, device));
     loss.into_data().iter::<f32>().next().unwrap_or(f32::NAN)
-}
-
-/// Gives the training batches of each epoch: from kept features, or computed anew from changed faces.
-struct Supply<'a, B: NetworkBackend> {
-    frozen: &'a Frozen<B>,
-    train: &'a LabelledFaces,
-    config: &'a ColumnTrainingConfig,
-    device: &'a B::Device,
-    /// Features of all copies of all faces: copy `c` of face `i` is row `c · faces + i`.
-    kept: Option<Inputs<B>>,
-    /// Frozen blocks, when only the head learns.
-    blocks: Option<Column<Train<B>>>,
-}
-
-/// Logits from what [`Supply`] and [`HeldBack`] give, for a column whose head reads standardised values.
-fn answer<B: NetworkBackend>(
-    column: &Column<B>,
-    inputs: Inputs<B>,
-    trainable: Trainable,
-    standard: Option<&Standard<B>>,
-) -> Tensor<B, 2> {
-    let last: Vec<_> = inputs.sources.iter().filter_map(|blocks| blocks.last().cloned()).collect();
-    let x = match trainable {
-        Trainable::All => at_head(column, inputs),
-        Trainable::Head => inputs.features,
-    };
-    column.head(standard.map_or_else(|| x.clone(), |standard| standard.apply(x.clone())), &last)
-}
-
-/// What a column's head reads: its last block's output.
-fn at_head<B: NetworkBackend>(column: &Column<B>, inputs: Inputs<B>) -> Tensor<B, 4> {
-    inputs.at_head(column).features
-}
-
-/// Inputs of the held-back faces, computed once.
-struct HeldBack<B: NetworkBackend> {
-    batches: Vec<Inputs<B>>,
-    trainable: Trainable,
-    standard: Option<Standard<B>>,
-}
-
-impl<B: NetworkBackend> HeldBack<B> {
-    fn logits(&self, column: &Column<B>) -> Vec<Vec<f32>> {
-        self.batches.iter().flat_map(|inputs| rows(answer(column, inputs.clone(), self.trainable, self.standard.as_ref()))).collect()
-    }
-
-    fn stop_at_head(&mut self, column: &Column<B>) {
-        for inputs in &mut self.batches {
-            *inputs = inputs.at_head(column);
-        }
-        self.trainable = Trainable::Head;
-    }
-}
-
-/// Mean and deviation of each value that the head reads, `[values]`.
-#[derive(Debug, Clone)]
-struct Standard<B: Backend> {
-    mean: Tensor<B, 1>,
-    deviation: Tensor<B, 1>,
-}
-
-impl<B: NetworkBackend> Standard<B> {
-    /// Of each value of `[N, H, W, C]`, over many faces.
-    fn of_values(x: Tensor<B, 4>) -> Self {
-        let x: Tensor<B, 2> = x.flatten(1, 3);
-        let mean = x.clone().mean_dim(0);
-        let variance = (x - mean.clone()).square().mean_dim(0);
-        let [_, values] = mean.dims();
-        Self::new(mean.reshape([values]), variance.reshape([values]))
-    }
-
-    /// Of each channel, over few faces.
-    fn of_channels(x: Tensor<B, 4>) -> Self {
-        let [_, h, w, c] = x.dims();
-        let mean = x.clone().mean_dims(&[0, 1, 2]);
-        let variance = (x - mean.clone()).square().mean_dims(&[0, 1, 2]);
-        let each = |values: Tensor<B, 4>| values.expand([1, h, w, c]).reshape([h * w * c]);
-        Self::new(each(mean), each(variance))
-    }
-
-    fn new(mean: Tensor<B, 1>, variance: Tensor<B, 1>) -> Self {
-        let deviation = variance.sqrt();
-        let floor = deviation.clone().mean() * DEVIATION_FLOOR + f32::MIN_POSITIVE;
-        Self { mean, deviation: deviation + floor }
-    }
-
-    /// `[N, H, W, C]` → the same, standardised.
-    fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let [_, h, w, c] = x.dims();
-        let shape = [1, h, w, c];
-        (x - self.mean.clone().reshape(shape)) / self.deviation.clone().reshape(shape)
-    }
-
-    /// For training; no gradient goes through it.
-    fn train(self) -> Standard<Train<B>> {
-        Standard { mean: Tensor::from_inner(self.mean), deviation: Tensor::from_inner(self.deviation) }
-    }
-}
-
-/// Share of the values' mean deviation that is added to each: one that hardly changes is not blown up.
-const DEVIATION_FLOOR: f32 = 0.1;
-
-/// Seed of copy `copy` of face `index`.
-fn face_seed(seed: u64, copy: u64, index: usize) -> u64 {
-    seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (copy << 40) ^ index as u64
-}
-
-impl<'a, B: NetworkBackend> Supply<'a, B> {
-    fn new(
-        frozen: &'a Frozen<B>,
-        train: &'a LabelledFaces,
-        config: &'a ColumnTrainingConfig,
-        device: &'a B::Device,
-        keep_going: &mut dyn FnMut() -> bool,
-    ) -> Option<Self> {
-        let mut supply = Self { frozen, train, config, device, kept: None, blocks: None };
-        if config.cached_copies > 0 {
-            let mut faces = train.faces.clone();
-            for copy in 1..config.cached_copies {
-                faces.extend(supply.changed(&(0..train.len()).collect::<Vec<_>>(), copy as u64));
-            }
-            supply.kept = Some(frozen.all_inputs(&faces, device, &mut |_| keep_going())?);
-        }
-        Some(supply)
-    }
-
-    /// Inputs of the first faces in the first epoch's order, as they are.
-    fn first(&self, count: usize) -> Inputs<B> {
-        let mut order: Vec<usize> = (0..self.train.len()).collect();
-        order.shuffle(&mut StdRng::seed_from_u64(self.config.seed));
-        order.truncate(count);
-        match &self.kept {
-            // Copy 0 of a face is the face as it is.
-            Some(kept) => kept.select(&order, self.device),
-            None => {
-                let faces: Vec<&[u8]> = order.iter().map(|&index| self.train.faces[index].as_ref()).collect();
-                self.frozen.inputs(&faces, self.device)
-            }
-        }
-    }
-
-    fn changed(&self, indices: &[usize], copy: u64) -> Vec<Face> {
-        let augment = &self.config.augment;
-        indices
-            .par_iter()
-            .map(|&index| augment.apply(&self.train.faces[index], face_seed(self.config.seed, copy, index)))
-            .collect()
-    }
-
-    /// From now on gives what the head reads. Kept features become kept block outputs.
-    fn stop_at_head(&mut self, blocks: Column<Train<B>>, keep_going: &mut dyn FnMut() -> bool) -> Option<()> {
-        if let Some(kept) = self.kept.take() {
-            let all: Vec<usize> = (0..kept.features.dims()[0]).collect();
-            let mut parts = Vec::new();
-            for batch in all.chunks(self.config.batch.max(1)) {
-                parts.push(kept.select(batch, self.device).train().at_head(&blocks).inner());
-                if !keep_going() {
-                    return None;
-                }
-            }
-            self.kept = Inputs::join(parts);
-        } else {
-            self.blocks = Some(blocks);
-        }
-        Some(())
-    }
-
-    /// What is kept for the head of all faces; nothing when more than the head learns, or faces are changed anew each time.
-    fn kept_at_head(&self) -> Option<Tensor<B, 4>> {
-        let kept = self.kept.as_ref().filter(|_| self.config.trainable == Trainable::Head)?;
-        Some(kept.features.clone())
-    }
-
-    fn held_back(&self, validation: &LabelledFaces, keep_going: &mut dyn FnMut() -> bool) -> Option<HeldBack<B>> {
-        let mut batches = Vec::new();
-        for faces in validation.faces.chunks(self.config.batch.max(1)) {
-            let faces: Vec<&[u8]> = faces.iter().map(AsRef::as_ref).collect();
-            batches.push(self.frozen.inputs(&faces, self.device));
-            if !keep_going() {
-                return None;
-            }
-        }
-        Some(HeldBack { batches, trainable: Trainable::All, standard: None })
-    }
-
-    /// The batches of an epoch; the same for the same seed and epoch.
-    fn epoch(&self, epoch: u32) -> impl Iterator<Item = (Inputs<Train<B>>, Vec<Vec<f32>>)> {
-        let faces = self.train.len();
-        let mut order: Vec<usize> = (0..faces * self.config.cached_copies.max(1)).collect();
-        order.shuffle(&mut StdRng::seed_from_u64(self.config.seed ^ (u64::from(epoch) << 32)));
-        order.truncate(epoch_faces(self.train, self.config));
-        let batches: Vec<Vec<usize>> = order.chunks(self.config.batch.max(1)).map(<[usize]>::to_vec).collect();
-        batches.into_iter().map(move |rows| {
-            let targets = rows.iter().map(|&row| self.train.targets[row % faces].clone()).collect();
-            let inputs = match &self.kept {
-                Some(kept) => kept.select(&rows, self.device),
-                None => {
-                    let changed = self.changed(&rows, u64::from(epoch) + 1);
-                    let changed: Vec<&[u8]> = changed.iter().map(AsRef::as_ref).collect();
-                    let inputs = self.frozen.inputs(&changed, self.device);
-                    match &self.blocks {
-                        Some(blocks) => inputs.train().at_head(blocks).inner(),
-                        None => inputs,
-                    }
-                }
-            };
-            (inputs.train(), targets)
-        })
-    }
 }

@@ -1,6 +1,6 @@
 //! What a column reads: the frozen encoder's features and its source columns' block outputs.
 
-use crate::data::{Face, LabelledFaces};
+use crate::data::LabelledFaces;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use network::{
@@ -34,14 +34,15 @@ impl<B: Backend> Inputs<B> {
         }
     }
 
-    /// What the column's head reads, in place of what its blocks read.
+    /// What the column's head reads, in place of what its blocks read: the last outputs alone.
     pub fn at_head(&self, column: &Column<B>) -> Self
     where
         B: NetworkBackend,
     {
         let mut blocks = column.blocks(self.features.clone(), &self.sources);
         let features = blocks.pop().unwrap_or_else(|| self.features.clone());
-        Self { features, sources: self.sources.clone() }
+        let last = |blocks: &Vec<Tensor<B, 4>>| blocks.last().cloned().into_iter().collect();
+        Self { features, sources: self.sources.iter().map(last).collect() }
     }
 
     /// One behind the other.
@@ -103,24 +104,6 @@ impl<B: NetworkBackend> Frozen<B> {
         let outputs =
             if self.positions.is_empty() { Vec::new() } else { self.network.columns_forward(features.clone()) };
         Inputs { features, sources: self.positions.iter().map(|&at| outputs[at].blocks.clone()).collect() }
-    }
-
-    /// Inputs for any number of faces, computed batch by batch; `None` without faces. `keep_going` is asked in between.
-    pub fn all_inputs(
-        &self,
-        faces: &[Face],
-        device: &B::Device,
-        keep_going: &mut dyn FnMut(usize) -> bool,
-    ) -> Option<Inputs<B>> {
-        let mut parts = Vec::new();
-        for batch in faces.chunks(EVALUATION_BATCH) {
-            let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
-            parts.push(self.inputs(&batch, device));
-            if !keep_going(batch.len()) {
-                return None;
-            }
-        }
-        Inputs::join(parts)
     }
 }
 

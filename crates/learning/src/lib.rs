@@ -14,6 +14,8 @@ mod features;
 mod fit;
 mod loss;
 mod metrics;
+mod standard;
+mod supply;
 
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, CheckpointError};

@@ -84,11 +84,7 @@ pub trait NetworkBackend: Backend {
     fn max_pool(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// Gradient to the input `x` from that of the output `y`.
-    fn max_pool_gradient(
-        x: FloatTensor<Self>,
-        y: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    fn max_pool_gradient(x: FloatTensor<Self>, y: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 fn dims(tensor: &impl TensorMetadata) -> [usize; 4] {

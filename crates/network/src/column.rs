@@ -271,11 +271,14 @@ impl<B: NetworkBackend> Column<B> {
         self
     }
 
-    /// With the blocks and the hidden layer of a column of the same sizes in place of its own; lateral connections and
-    /// output stay.
+    /// With the blocks and the hidden layer of a column of the same sizes in place of its own, and the output layer too
+    /// where both have as many classes; lateral connections stay.
     pub fn starting_from(mut self, other: &Self) -> Self {
         self.blocks.clone_from(&other.blocks);
         self.hidden.clone_from(&other.hidden);
+        if self.output.weight.dims() == other.output.weight.dims() {
+            self.output.clone_from(&other.output);
+        }
         self
     }
 
@@ -317,6 +320,16 @@ impl<B: NetworkBackend> Column<B> {
         let scale = deviation.recip();
         self.hidden = self.hidden.after_affine(scale.clone(), -mean * scale);
         self
+    }
+
+    /// The fully connected layers and their lateral connection alone; only [`Self::head`] can be asked.
+    pub fn without_blocks(self) -> Self {
+        Self { blocks: Vec::new(), laterals: Vec::new(), ..self }
+    }
+
+    /// These blocks under another column's fully connected layers.
+    pub fn with_head_of(self, other: Self) -> Self {
+        Self { blocks: self.blocks, laterals: self.laterals, ..other }
     }
 
     /// Number of blocks; [`Self::head`] comes at this depth.

@@ -83,14 +83,8 @@ pub(crate) fn convolution_gradients<B: Backend>(
 /// See [`NetworkBackend::max_pool`](crate::NetworkBackend::max_pool).
 #[cfg(any(feature = "cuda", test))]
 pub(crate) fn max_pool<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
-    let y = burn::tensor::module::max_pool2d(
-        wrap::<B, 4>(x).permute([0, 3, 1, 2]),
-        [3, 3],
-        [2, 2],
-        [1, 1],
-        [1, 1],
-        false,
-    );
+    let y =
+        burn::tensor::module::max_pool2d(wrap::<B, 4>(x).permute([0, 3, 1, 2]), [3, 3], [2, 2], [1, 1], [1, 1], false);
     unwrap(y.permute([0, 2, 3, 1]))
 }
 
@@ -98,16 +92,7 @@ pub(crate) fn max_pool<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 pub(crate) fn max_pool_gradient<B: Backend>(x: FloatTensor<B>, gradient: FloatTensor<B>) -> FloatTensor<B> {
     let (x, gradient) = (nchw::<B>(x), nchw::<B>(gradient));
     let pooled = B::max_pool2d_with_indices(x.clone(), [3, 3], [2, 2], [1, 1], [1, 1], false);
-    let dx = B::max_pool2d_with_indices_backward(
-        x,
-        [3, 3],
-        [2, 2],
-        [1, 1],
-        [1, 1],
-        false,
-        gradient,
-        pooled.indices,
-    );
+    let dx = B::max_pool2d_with_indices_backward(x, [3, 3], [2, 2], [1, 1], [1, 1], false, gradient, pooled.indices);
     unwrap(nhwc::<B>(dx.x_grad))
 }
 

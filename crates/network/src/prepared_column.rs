@@ -139,6 +139,8 @@ impl PreparedColumn {
 pub(crate) type AdapterValues = (Vec<f32>, Vec<f32>, Option<Vec<f32>>);
 
 /// The values of a parameter.
-pub(crate) fn parameter<B: Backend, const D: usize>(param: &burn::module::Param<burn::tensor::Tensor<B, D>>) -> Vec<f32> {
+pub(crate) fn parameter<B: Backend, const D: usize>(
+    param: &burn::module::Param<burn::tensor::Tensor<B, D>>,
+) -> Vec<f32> {
     param.val().into_data().iter::<f32>().collect()
 }

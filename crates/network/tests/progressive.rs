@@ -96,3 +96,47 @@ fn a_restricted_network_keeps_the_sources_of_sources() {
         network.restricted_to(&[name("smile")]).unwrap().columns().iter().map(|c| c.name.to_string()).collect();
     assert_eq!(names, ["gender", "age", "smile"]);
 }
+
+/// Largest difference, as a share of the largest value.
+fn error(found: Tensor<B, 2>, expected: Tensor<B, 2>) -> f32 {
+    let scale = expected.clone().abs().max().into_scalar();
+    (found - expected).abs().max().into_scalar() / scale
+}
+
+#[test]
+fn prepared_answers_agree_with_those_of_the_modules() {
+    let mut network = network();
+    network.insert(entry("smile", &["gender", "age"], 4)).unwrap();
+    let modules = network.modules_forward(network.encoder().forward(faces(2)));
+    let prepared = network.forward(faces(2));
+    assert_eq!(prepared.len(), 3);
+    for ((task, logits), module) in prepared.into_iter().zip(modules) {
+        assert!(error(logits, module.logits) < 1e-4, "{task}");
+    }
+}
+
+#[test]
+fn prepared_weights_of_full_size_agree_too_and_are_counted() {
+    let mut network = ProgressiveNetwork::<B>::new(EncoderConfig::default().init(&Default::default(), 1));
+    let column = ColumnConfig::new(2, 0).init(&Default::default(), 2);
+    network.insert(ColumnEntry::new(name("gender"), vec![], column, false)).unwrap();
+    let modules = network.modules_forward(network.encoder().forward(faces(1)));
+    let (_, logits) = network.forward(faces(1)).remove(0);
+    assert!(error(logits, modules[0].logits.clone()) < 1e-4);
+    let (encoder, columns) = network.prepared_bytes();
+    assert!((20 << 20..60 << 20).contains(&encoder), "{encoder} bytes");
+    assert!((50 << 20..80 << 20).contains(&columns[0]), "{} bytes", columns[0]);
+}
+
+#[test]
+fn a_column_moved_to_standardised_inputs_and_back_answers_the_same() {
+    let column = entry("x", &[], 7).column;
+    let x: Tensor<B, 4> =
+        Tensor::random([3, 4, 4, 16], burn::tensor::Distribution::Uniform(0.0, 2.0), &Default::default());
+    let (mean, deviation) =
+        (Tensor::full([256], 1.0, &Default::default()), Tensor::full([256], 0.6, &Default::default()));
+    let raw = column.head(x.clone(), &[]);
+    let standardised = column.clone().reading_standardised(mean.clone(), deviation.clone());
+    assert!(error(standardised.head((x.clone() - 1.0) / 0.6, &[]), raw.clone()) < 1e-4);
+    assert!(error(standardised.reading_raw(mean, deviation).head(x, &[]), raw) < 1e-4);
+}
