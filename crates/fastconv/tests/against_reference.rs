@@ -43,9 +43,11 @@ fn reference(s: &ConvShape, x: &[f32], w: &[f32]) -> Vec<f64> {
     y
 }
 
+/// Infinite where a value was never written: those are no numbers, which `max` would pass over.
 fn relative_error(found: &[f32], expected: &[f64]) -> f64 {
     let scale = expected.iter().fold(1e-6f64, |m, v| m.max(v.abs()));
-    found.iter().zip(expected).fold(0.0f64, |m, (f, e)| m.max((f64::from(*f) - e).abs())) / scale
+    let distance = |(f, e): (&f32, &f64)| if f.is_nan() { f64::INFINITY } else { (f64::from(*f) - e).abs() };
+    found.iter().zip(expected).map(distance).fold(0.0f64, f64::max) / scale
 }
 
 /// The algorithms that fit a shape.
@@ -100,8 +102,7 @@ proptest! {
             for (activation, expected) in [(Activation::None, &expected), (Activation::Elu, &elu)] {
                 let epilogue = Epilogue { bias: Some(&b), residual: Some(&r), activation };
                 let error = relative_error(&convolve(&s, algorithm, &x, &w, epilogue), expected);
-                // `!(a <= b)` also catches values that were never written.
-                if !(error <= 1e-4) { wrong.push((isa, algorithm, activation, error)); }
+                if error > 1e-4 { wrong.push((isa, algorithm, activation, error)); }
             }
         });
         prop_assert!(wrong.is_empty(), "{wrong:?}");
@@ -127,7 +128,7 @@ proptest! {
             backward_input(&s, &g, &w, &mut found_dx).unwrap();
             backward_weight(&s, &x, &g, &mut found_dw).unwrap();
             let errors = (relative_error(&found_dx, &dx), relative_error(&found_dw, &dw));
-            if !(errors.0 <= 1e-3 && errors.1 <= 1e-3) { wrong.push((isa, errors)); }
+            if errors.0.max(errors.1) > 1e-3 { wrong.push((isa, errors)); }
         });
         prop_assert!(wrong.is_empty(), "{wrong:?}");
         let mut db = vec![0.0; s.co];
