@@ -13,6 +13,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Buffers that nobody uses at the moment, of all networks of the process.
 static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+/// Pixels from which a layer is evaluated face by face.
+const LARGE: usize = 32 * 32;
 /// Buffers kept at most; a frame needs fewer.
 const KEPT: usize = 64;
 
@@ -113,6 +115,11 @@ impl PreparedConv {
         y
     }
 
+    /// Whether one face has work enough for all threads.
+    fn is_large(&self) -> bool {
+        self.shape.h * self.shape.w >= LARGE
+    }
+
     /// Memory of the weights, bytes.
     pub fn bytes(&self) -> usize {
         self.weights.bytes()
@@ -146,12 +153,20 @@ impl PreparedEncoder {
         self.side
     }
 
-    /// `n` faces → features `[n, side/8, side/8, 256]`.
+    /// `n` faces → features `[n, side/8, side/8, 256]`. Large layers are evaluated face by face: one face has work enough
+    /// for all threads there, and its activations stay in the cache.
     pub fn forward(&self, n: usize, faces: &[f32]) -> Activations {
-        let mut layers = self.convs.iter();
-        let Some(first) = layers.next() else { return Activations(faces.to_vec()) };
-        let mut x = first.forward(n, faces, None, Activation::Elu);
-        for conv in layers {
+        let (large, small) = self.convs.split_at(self.convs.iter().take_while(|conv| conv.is_large()).count());
+        let len = large.last().map_or(self.side * self.side, |conv| conv.shape.output_len());
+        let mut x = Activations::new(n * len);
+        for (face, out) in faces.chunks_exact(self.side * self.side).zip(x.chunks_exact_mut(len)) {
+            let mut y: Option<Activations> = None;
+            for conv in large {
+                y = Some(conv.forward(1, y.as_deref().unwrap_or(face), None, Activation::Elu));
+            }
+            out.copy_from_slice(y.as_deref().unwrap_or(face));
+        }
+        for conv in small {
             x = conv.forward(n, &x, None, Activation::Elu);
         }
         x
