@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_largest_of_nine_goes_on_and_gets_the_gradient() {
-        let x: Vec<f32> = (0..16).map(|i| [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0][i % 8] - i as f32 * 0.01).collect();
+        let x: Vec<f32> = (0..16).map(|i| [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0][i % 8] + i as f32 * 0.01).collect();
         let mut y = vec![0.0; 4];
         max_pool(1, 4, 1, &x, &mut y);
         assert_eq!(y, [x[5], x[5], x[13], x[13]]);

@@ -12,7 +12,7 @@ fn every_step_is_measured_at_both_batches() {
     let timings = report["timings"].as_array().unwrap();
     let steps: Vec<(&str, u64)> =
         timings.iter().map(|t| (t["step"].as_str().unwrap(), t["batch"].as_u64().unwrap())).collect();
-    let network = ["encoder", "column side", "column age", "encoder + all columns"];
+    let network = ["encoder", "column side", "column age and 1 that it draws from", "encoder + all columns"];
     let expected: Vec<(&str, u64)> = [("align", 1)]
         .into_iter()
         .chain([1, 4].into_iter().flat_map(|batch| network.map(|step| (step, batch))))
