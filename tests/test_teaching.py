@@ -252,6 +252,7 @@ def test_a_training_that_a_crash_cut_off_goes_on_after_the_next_start(node, peer
 
 def test_without_retain_samples_no_crop_stays(node, peer, tasks):
     node.restart(retain_samples=False)
+    peer.reach(ListTasks, "list_tasks")
     reply = peer.call(AddTask, "add_task", **teaching.quick("brief", wait=True))
     assert reply.success and list(reply.samples) == [6, 6], reply.message
     assert crops_of(node, "brief") == []

@@ -10,6 +10,8 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 
 from .process import PATIENCE_S
 
+# A request that may be asked again is asked again after so long.
+ONE_TRY_S = 2.0
 RELIABLE = QoSProfile(depth=50)
 SENSOR = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=10, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
@@ -51,6 +53,16 @@ class Peer:
         future.add_done_callback(lambda _: done.set())
         assert done.wait(timeout), f"{name} has not replied in {timeout:.0f} s"
         return future.result()
+
+    def reach(self, service, name):
+        """Waits until the node answers. The services of a node that was killed are seen for a while after its end, and a
+        request is lost when only they are seen: ask something that may be asked again first."""
+        for _ in range(int(PATIENCE_S / ONE_TRY_S)):
+            done = threading.Event()
+            self.ask(service, name).add_done_callback(lambda _, done=done: done.set())
+            if done.wait(ONE_TRY_S):
+                return
+        raise AssertionError(f"{name} has not replied in {PATIENCE_S:.0f} s")
 
     def ask(self, service, name, /, **fields):
         """Calls a service; the reply comes later."""

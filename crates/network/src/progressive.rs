@@ -250,6 +250,11 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
 
     /// All columns, depth by depth; the columns of one depth side by side.
     fn prepared_columns(&self, n: usize, features: Activations) -> Vec<PreparedOutput> {
+        // One after the other: preparing works in parallel itself, and a thread that waits there would take up the next
+        // column's preparation in the middle of this one's.
+        for entry in &self.columns {
+            entry.prepared();
+        }
         let sources = self.source_positions();
         let mut blocks: Vec<Vec<Activations>> = self.columns.iter().map(|_| Vec::new()).collect();
         let last = Column::<B>::BLOCKS - 1;
