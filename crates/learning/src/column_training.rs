@@ -163,8 +163,7 @@ pub fn train_column<B: NetworkBackend>(
         begun = begun.starting_from(&network.get(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?.column);
     }
     supply.prepare(&begun, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
-    // The head learns on standardised inputs: as they are, thousands of values with a common mean make any step but a tiny
-    // one overshoot.
+    // The head learns on standardised inputs: thousands of values with a common mean are badly conditioned for Adam.
     let standard = match supply.kept_at_head() {
         Some(x) => Standard::of_values(x),
         None => Standard::of_channels(at_head(&begun, first)),
