@@ -117,10 +117,13 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
         (desk.network.clone(), desk.device.clone(), progress_folder(desk.state.dir()), desk.column_config(), samples)
     };
     let faces = labelled(spec, &samples);
+    let few_shot = ColumnTrainingConfig::few_shot();
     let config = ColumnTrainingConfig {
         epochs: spec.epochs,
+        // Who asks for many epochs wants more than the few that usually do.
+        patience: few_shot.patience.max(spec.epochs / 4),
         time_budget_s: workshop.training.time_budget_s,
-        ..ColumnTrainingConfig::few_shot()
+        ..few_shot
     };
     let mut told = (u32::MAX, Instant::now());
     let mut observer = |progress: &Progress| {

@@ -94,28 +94,28 @@ pub fn gradient_before_activation(activation: Activation, y: &[f32], gradient: &
         .for_each(|((out, gradient), y)| isa::run(MultiplyDerivative { activation, y, gradient, out }));
 }
 
-/// Applies an activation to values in place; for layers that are no convolution, and tests.
-pub fn activate(activation: Activation, values: &mut [f32]) {
-    struct Apply<'a>(Activation, &'a mut [f32]);
-    impl WithSimd for Apply<'_> {
-        type Output = ();
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, s: S) {
-            let (values, tail) = S::as_mut_simd_f32s(self.1);
-            for value in values {
-                *value = self.0.vector(s, *value);
-            }
-            let last = self.0.vector(s, s.partial_load_f32s(tail));
-            s.partial_store_f32s(tail, last);
-        }
-    }
-    isa::run(Apply(activation, values));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Applies an activation to values in place.
+    fn activate(activation: Activation, values: &mut [f32]) {
+        struct Apply<'a>(Activation, &'a mut [f32]);
+        impl WithSimd for Apply<'_> {
+            type Output = ();
+
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, s: S) {
+                let (values, tail) = S::as_mut_simd_f32s(self.1);
+                for value in values {
+                    *value = self.0.vector(s, *value);
+                }
+                let last = self.0.vector(s, s.partial_load_f32s(tail));
+                s.partial_store_f32s(tail, last);
+            }
+        }
+        isa::run(Apply(activation, values));
+    }
 
     fn apply(activation: Activation, x: f32) -> f32 {
         let mut values = [x];

@@ -25,7 +25,7 @@ mod tiles;
 mod winograd;
 mod winograd_gradient;
 
-pub use activation::{Activation, activate, gradient_before_activation};
+pub use activation::{Activation, gradient_before_activation};
 pub use epilogue::Epilogue;
 pub use isa::{Isa, use_isa};
 pub use pool::{max_pool, max_pool_backward};
@@ -49,8 +49,7 @@ impl Weights {
     /// From `weight [k, k, ci, co]`. Of `shape`, channels, kernel and stride count.
     ///
     /// # Errors
-    /// `weight` is not as long as `shape` says, or the algorithm is none for `shape` (the other sides' multiples of
-    /// [`ConvShape::algorithm`] are not checked again).
+    /// `weight` is not as long as `shape` says, or the algorithm is none for its kernel, stride and channels.
     pub fn new(shape: &ConvShape, algorithm: Algorithm, weight: &[f32]) -> Result<Self, ShapeError> {
         shape.check_kernel(algorithm)?;
         ShapeError::expect("weight", shape.weight_len(), weight.len())?;
@@ -66,16 +65,6 @@ impl Weights {
     /// Memory taken, bytes.
     pub fn bytes(&self) -> usize {
         size_of_val(self.panels.data.as_slice())
-    }
-
-    /// The algorithm that they were made for.
-    pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
-    }
-
-    /// Input and output channels.
-    pub fn channels(&self) -> [usize; 2] {
-        self.channels
     }
 }
 

@@ -20,7 +20,11 @@ const KEPT: usize = 64;
 
 /// Activations, in a buffer that goes back when they are dropped.
 #[derive(Debug)]
-pub(crate) struct Activations(Vec<f32>);
+pub(crate) struct Activations {
+    values: Vec<f32>,
+    /// A tensor's values do not go among the buffers: one more each frame would crowd out those that are used again.
+    returns: bool,
+}
 
 impl Activations {
     /// So many values of any content, in the smallest free buffer that holds them.
@@ -30,12 +34,12 @@ impl Activations {
         let mut buffer = best.map(|at| free.swap_remove(at)).unwrap_or_default();
         drop(free);
         buffer.resize(len, 0.0);
-        Self(buffer)
+        Self { values: buffer, returns: true }
     }
 
     /// The values of a tensor.
     pub fn of<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Self {
-        Self(values(tensor))
+        Self { values: values(tensor), returns: false }
     }
 }
 
@@ -43,21 +47,24 @@ impl Deref for Activations {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.values
     }
 }
 
 impl DerefMut for Activations {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.values
     }
 }
 
 impl Drop for Activations {
     fn drop(&mut self) {
+        if !self.returns {
+            return;
+        }
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < KEPT {
-            free.push(std::mem::take(&mut self.0));
+            free.push(std::mem::take(&mut self.values));
         }
     }
 }

@@ -170,7 +170,10 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     let validation = limited(&data.val, args.validation_faces);
     let training = limited(&data.train, args.training_faces);
     let config = args.config();
-    let checkpoint = Checkpoint::open(&args.work, &(&args.task, &config, &sources, &store.manifest().encoder.sha256))?;
+    // Other settings or other faces are another training.
+    let faces = (training.counts(), validation.counts());
+    let key = (&args.task, &config, &sources, &store.manifest().encoder.sha256, faces);
+    let checkpoint = Checkpoint::open(&args.work, &key)?;
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
     let bar = progress::bar(common, args.task.as_str(), 1);
     let mut failure = None;
