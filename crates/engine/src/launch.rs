@@ -26,7 +26,7 @@ pub(crate) fn load<B: NetworkBackend>(
     state: &StateStore,
     device: &B::Device,
 ) -> Result<NetworkUpdate<B>, StoreError> {
-    let network = state.load(model.load::<B>(device)?, device)?;
+    let network = state.load(model.load_answering::<B>(device)?, device)?;
     let heads = heads(model.manifest().columns.iter().chain(&state.manifest().columns));
     Ok(NetworkUpdate { network, heads })
 }

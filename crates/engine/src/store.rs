@@ -69,16 +69,34 @@ impl ModelStore {
         &self.manifest
     }
 
-    /// Reads the encoder and all columns, part by part.
+    /// Reads the encoder and all columns, part by part, with all that a training may begin from.
     ///
     /// # Errors
     /// A missing or unknown key, a wrong shape, a digest that does not match: names file, key, expected and found.
     pub fn load<B: NetworkBackend>(&self, device: &B::Device) -> Result<ProgressiveNetwork<B>, StoreError> {
+        self.fill(ProgressiveNetwork::new(self.load_encoder(device)?), device)
+    }
+
+    /// As [`Self::load`], for a network that only answers; see [`ProgressiveNetwork::answering_only`].
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_answering<B: NetworkBackend>(&self, device: &B::Device) -> Result<ProgressiveNetwork<B>, StoreError> {
+        self.fill(ProgressiveNetwork::new(self.load_encoder(device)?).answering_only(), device)
+    }
+
+    fn load_encoder<B: NetworkBackend>(&self, device: &B::Device) -> Result<Encoder<B>, StoreError> {
         let record = &self.manifest.encoder;
         // The seed does not matter: every weight is read, or the load fails.
         let encoder = record.config.init::<B>(device, 0);
-        let encoder = weights::load::<B, _>(encoder, &self.dir.join(&record.file), Some(&record.sha256), device)?;
-        let mut network = ProgressiveNetwork::new(encoder);
+        Ok(weights::load::<B, _>(encoder, &self.dir.join(&record.file), Some(&record.sha256), device)?)
+    }
+
+    fn fill<B: NetworkBackend>(
+        &self,
+        mut network: ProgressiveNetwork<B>,
+        device: &B::Device,
+    ) -> Result<ProgressiveNetwork<B>, StoreError> {
         insert_columns(&mut network, &self.dir, &self.manifest.columns, device)?;
         Ok(network)
     }

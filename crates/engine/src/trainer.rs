@@ -243,6 +243,8 @@ fn store<B: NetworkBackend>(
     record.provenance = vec!["taught here".to_owned()];
     desk.fill_sources(&mut record)?;
     desk.state.stage(&mut record, &trained.column)?;
+    // It is read back from the disk: twice at once would be the most memory that the node ever takes.
+    drop(trained.column);
     let task_id = record.id();
     let promise = match desk.put(record) {
         Ok(promise) => promise,

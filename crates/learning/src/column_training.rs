@@ -160,7 +160,8 @@ pub fn train_column<B: NetworkBackend>(
     let first = supply.first(INITIALISATION_FACES);
     let mut begun = untrained.normalised_on(first.features.clone(), &first.sources);
     if let Some(name) = &config.start_from {
-        begun = begun.starting_from(&network.get(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?.column);
+        let entry = network.get(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?;
+        begun = begun.starting_from(entry.column()?);
     }
     supply.prepare(&begun, &mut || keep_going(&progress)).ok_or(TrainError::Cancelled)?;
     // The head learns on standardised inputs: thousands of values with a common mean are badly conditioned for Adam.
@@ -265,7 +266,7 @@ pub fn train_column<B: NetworkBackend>(
 }
 
 /// Faces that a column's scales are set on before training.
-const INITIALISATION_FACES: usize = 32;
+const INITIALISATION_FACES: usize = 16;
 
 /// A module that comes from the answering backend is not tracked; training needs it to be.
 fn tracked<B: NetworkBackend>(column: Column<Train<B>>) -> Column<Train<B>> {

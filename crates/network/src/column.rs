@@ -224,6 +224,13 @@ const LATERAL_DEVIATION: f32 = 0.2;
 /// linear, so that two dozen layers begin as a short chain. Not compared with other values yet (ARCHITECTURE.md).
 const LINEAR_DEVIATION: f32 = 0.3;
 
+impl<B: Backend> Column<B> {
+    /// Whether the column takes lateral input.
+    pub fn has_sources(&self) -> bool {
+        self.head_lateral.is_some()
+    }
+}
+
 impl<B: NetworkBackend> Lateral<B> {
     fn normalised_on(mut self, sources: &[Tensor<B, 4>]) -> Self {
         self.adapter = self.adapter.normalised_on(sources);
@@ -333,11 +340,6 @@ impl<B: NetworkBackend> Column<B> {
 
     /// Number of blocks; [`Self::head`] comes at this depth.
     pub const BLOCKS: Depth = BLOCKS;
-
-    /// Whether the column takes lateral input.
-    pub fn has_sources(&self) -> bool {
-        self.head_lateral.is_some()
-    }
 
     /// Block `depth` (0 to 3). `sources` are the source columns' outputs of the block before (empty at depth 0 and
     /// for a column without sources).

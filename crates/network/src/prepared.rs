@@ -27,12 +27,19 @@ pub(crate) struct Activations {
 }
 
 impl Activations {
-    /// So many values of any content, in the smallest free buffer that holds them.
+    /// So many values of any content, in the smallest free buffer that holds them. Where none does, the largest grows:
+    /// there are never more buffers than were in use at once, however the number of faces changes.
     pub fn new(len: usize) -> Self {
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        let best = (0..free.len()).filter(|&at| free[at].capacity() >= len).min_by_key(|&at| free[at].capacity());
+        let capacity = |at: &usize| free[*at].capacity();
+        let best = (0..free.len()).filter(|at| capacity(at) >= len).min_by_key(capacity);
+        let best = best.or_else(|| (0..free.len()).max_by_key(capacity));
         let mut buffer = best.map(|at| free.swap_remove(at)).unwrap_or_default();
         drop(free);
+        if buffer.capacity() < len {
+            // Nothing of it is worth copying.
+            buffer = Vec::new();
+        }
         buffer.resize(len, 0.0);
         Self { values: buffer, returns: true }
     }

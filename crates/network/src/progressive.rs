@@ -39,6 +39,9 @@ pub enum NetworkError {
         /// Who draws from it.
         dependants: Vec<TaskName>,
     },
+    /// Its weights were given up; see [`ProgressiveNetwork::answering_only`].
+    #[error("the weights of column '{0}' are kept for answering only; load the model again to begin from them")]
+    AnswersOnly(TaskName),
 }
 
 /// A column and its place in the network.
@@ -48,10 +51,11 @@ pub struct ColumnEntry<B: Backend> {
     pub name: TaskName,
     /// Columns it draws from, in the order of its adapters' inputs.
     pub sources: Vec<TaskName>,
-    /// The weights.
-    pub column: Column<B>,
     /// Evaluated only because others draw from it; gives no answer.
     pub silent: bool,
+    /// The weights as they are trained and stored; none once only the prepared ones are kept.
+    column: Option<Column<B>>,
+    has_laterals: bool,
     /// The weights as CPUs read them, made when the column first answers; clones share them.
     prepared: Arc<OnceLock<PreparedColumn>>,
 }
@@ -59,18 +63,39 @@ pub struct ColumnEntry<B: Backend> {
 impl<B: Backend> ColumnEntry<B> {
     /// A column under a name.
     pub fn new(name: TaskName, sources: Vec<TaskName>, column: Column<B>, silent: bool) -> Self {
-        Self { name, sources, column, silent, prepared: Arc::default() }
+        let has_laterals = column.has_sources();
+        Self { name, sources, silent, column: Some(column), has_laterals, prepared: Arc::default() }
     }
 
     /// The same weights in another place.
     pub fn placed(&self, name: TaskName, sources: Vec<TaskName>, silent: bool) -> Self {
-        Self { name, sources, column: self.column.clone(), silent, prepared: Arc::clone(&self.prepared) }
+        Self { name, sources, silent, ..self.clone() }
+    }
+
+    /// The weights as they are trained and stored.
+    ///
+    /// # Errors
+    /// They were given up; see [`ProgressiveNetwork::answering_only`].
+    pub fn column(&self) -> Result<&Column<B>, NetworkError> {
+        self.column.as_ref().ok_or_else(|| NetworkError::AnswersOnly(self.name.clone()))
     }
 }
 
 impl<B: NetworkBackend> ColumnEntry<B> {
     fn prepared(&self) -> &PreparedColumn {
-        self.prepared.get_or_init(|| PreparedColumn::new(&self.column))
+        self.prepared.get_or_init(|| match &self.column {
+            Some(column) => PreparedColumn::new(column),
+            None => unreachable!("weights are given up only when the prepared ones are there"),
+        })
+    }
+
+    /// See [`ProgressiveNetwork::answering_only`].
+    fn answering_only(mut self) -> Self {
+        if B::ANSWERS_PREPARED {
+            self.prepared();
+            self.column = None;
+        }
+        self
     }
 }
 
@@ -80,17 +105,30 @@ pub struct ProgressiveNetwork<B: Backend> {
     encoder: Encoder<B>,
     columns: Vec<ColumnEntry<B>>,
     prepared: Arc<OnceLock<PreparedEncoder>>,
+    answering_only: bool,
 }
 
 impl<B: NetworkBackend> ProgressiveNetwork<B> {
     /// An encoder without columns.
     pub fn new(encoder: Encoder<B>) -> Self {
-        Self { encoder, columns: Vec::new(), prepared: Arc::default() }
+        Self { encoder, columns: Vec::new(), prepared: Arc::default(), answering_only: false }
     }
 
-    /// The same encoder without columns.
+    /// The same encoder without columns; columns that are added are kept as this network keeps them.
     pub fn without_columns(&self) -> Self {
-        Self { encoder: self.encoder.clone(), columns: Vec::new(), prepared: Arc::clone(&self.prepared) }
+        Self { columns: Vec::new(), ..self.clone() }
+    }
+
+    /// From here on only what the network answers with is kept of its columns: on CPUs that is a third less memory. No
+    /// training can begin from one of them any more.
+    pub fn answering_only(mut self) -> Self {
+        self.answering_only = true;
+        self.columns = self.columns.into_iter().map(ColumnEntry::answering_only).collect();
+        self
+    }
+
+    fn kept(&self, entry: ColumnEntry<B>) -> ColumnEntry<B> {
+        if self.answering_only { entry.answering_only() } else { entry }
     }
 
     /// The shared encoder.
@@ -113,7 +151,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     }
 
     fn check(&self, entry: &ColumnEntry<B>, before: usize) -> Result<(), NetworkError> {
-        if entry.column.has_sources() == entry.sources.is_empty() {
+        if entry.has_laterals == entry.sources.is_empty() {
             return Err(NetworkError::Laterals(entry.name.clone()));
         }
         for source in &entry.sources {
@@ -133,7 +171,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
             return Err(NetworkError::Exists(entry.name));
         }
         self.check(&entry, self.columns.len())?;
-        self.columns.push(entry);
+        self.columns.push(self.kept(entry));
         Ok(())
     }
 
@@ -145,7 +183,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         let at = self.position(&entry.name).ok_or_else(|| NetworkError::Unknown(entry.name.clone()))?;
         self.check_unused(&entry.name)?;
         self.check(&entry, at)?;
-        self.columns[at] = entry;
+        self.columns[at] = self.kept(entry);
         Ok(())
     }
 
@@ -188,7 +226,8 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
             let outputs = self.prepared_columns(n, features);
             outputs.into_iter().map(|output| tensor(&output.logits, [n, output.logits.len() / n], &device)).collect()
         } else {
-            self.modules_forward(self.encoder.forward(faces)).into_iter().map(|output| output.logits).collect()
+            let outputs = self.through_modules(&self.card_columns(), self.encoder.forward(faces));
+            outputs.into_iter().map(|output| output.logits).collect()
         };
         self.columns
             .iter()
@@ -212,7 +251,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     /// Features `[N,16,16,256]` → the output of every column, silent ones too, depth by depth.
     pub fn columns_forward(&self, features: Tensor<B, 4>) -> Vec<ColumnOutput<B>> {
         if !B::ANSWERS_PREPARED {
-            return self.modules_forward(features);
+            return self.through_modules(&self.card_columns(), features);
         }
         let (device, [n, side, _, _]) = (features.device(), features.dims());
         let outputs = self.prepared_columns(n, Activations::of(features));
@@ -293,27 +332,39 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     }
 
     /// [`Self::columns_forward`] through burn's modules: on cards, and as the reference on CPUs.
-    pub fn modules_forward(&self, features: Tensor<B, 4>) -> Vec<ColumnOutput<B>> {
+    ///
+    /// # Errors
+    /// The network is [answering only](Self::answering_only) on a CPU.
+    pub fn modules_forward(&self, features: Tensor<B, 4>) -> Result<Vec<ColumnOutput<B>>, NetworkError> {
+        let columns = self.columns.iter().map(ColumnEntry::column).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.through_modules(&columns, features))
+    }
+
+    /// The weights of all columns on a card, where they are never given up.
+    fn card_columns(&self) -> Vec<&Column<B>> {
+        self.columns.iter().filter_map(|entry| entry.column.as_ref()).collect()
+    }
+
+    fn through_modules(&self, columns: &[&Column<B>], features: Tensor<B, 4>) -> Vec<ColumnOutput<B>> {
         let sources = self.source_positions();
         let mut blocks: Vec<Vec<Tensor<B, 4>>> = vec![Vec::new(); self.columns.len()];
         let lateral = |blocks: &[Vec<Tensor<B, 4>>], column: usize, depth: usize| -> Vec<Tensor<B, 4>> {
             sources[column].iter().map(|&source| blocks[source][depth].clone()).collect()
         };
         for depth in 0..Column::<B>::BLOCKS {
-            for (at, entry) in self.columns.iter().enumerate() {
+            for (at, column) in columns.iter().enumerate() {
                 let x = blocks[at].last().cloned().unwrap_or_else(|| features.clone());
                 let from = if depth > 0 { lateral(&blocks, at, depth - 1) } else { Vec::new() };
-                let y = entry.column.block(depth, x, &from);
+                let y = column.block(depth, x, &from);
                 blocks[at].push(y);
             }
         }
-        let logits: Vec<Tensor<B, 2>> = self
-            .columns
+        let logits: Vec<Tensor<B, 2>> = columns
             .iter()
             .enumerate()
-            .map(|(at, entry)| {
+            .map(|(at, column)| {
                 let last = Column::<B>::BLOCKS - 1;
-                entry.column.head(blocks[at][last].clone(), &lateral(&blocks, at, last))
+                column.head(blocks[at][last].clone(), &lateral(&blocks, at, last))
             })
             .collect();
         logits.into_iter().zip(blocks).map(|(logits, blocks)| ColumnOutput { logits, blocks }).collect()

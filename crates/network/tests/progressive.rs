@@ -107,7 +107,7 @@ fn error(found: Tensor<B, 2>, expected: Tensor<B, 2>) -> f32 {
 fn prepared_answers_agree_with_those_of_the_modules() {
     let mut network = network();
     network.insert(entry("smile", &["gender", "age"], 4)).unwrap();
-    let modules = network.modules_forward(network.encoder().forward(faces(2)));
+    let modules = network.modules_forward(network.encoder().forward(faces(2))).unwrap();
     let prepared = network.forward(faces(2));
     assert_eq!(prepared.len(), 3);
     for ((task, logits), module) in prepared.into_iter().zip(modules) {
@@ -120,7 +120,7 @@ fn prepared_weights_of_full_size_agree_too_and_are_counted() {
     let mut network = ProgressiveNetwork::<B>::new(EncoderConfig::default().init(&Default::default(), 1));
     let column = ColumnConfig::new(2, 0).init(&Default::default(), 2);
     network.insert(ColumnEntry::new(name("gender"), vec![], column, false)).unwrap();
-    let modules = network.modules_forward(network.encoder().forward(faces(1)));
+    let modules = network.modules_forward(network.encoder().forward(faces(1))).unwrap();
     let (_, logits) = network.forward(faces(1)).remove(0);
     assert!(error(logits, modules[0].logits.clone()) < 1e-4);
     let (encoder, columns) = network.prepared_bytes();
@@ -129,8 +129,22 @@ fn prepared_weights_of_full_size_agree_too_and_are_counted() {
 }
 
 #[test]
+fn a_network_that_only_answers_gives_the_same_bits_and_refuses_what_needs_its_weights() {
+    let whole = network();
+    let mut answering = network().answering_only();
+    for ((task, logits), (_, expected)) in answering.forward(faces(2)).into_iter().zip(whole.forward(faces(2))) {
+        assert_eq!(logits.into_data(), expected.into_data(), "{task}");
+    }
+    answering.insert(entry("smile", &["gender", "age"], 4)).unwrap();
+    assert_eq!(answering.forward(faces(1)).len(), 3);
+    let error = answering.get(&name("smile")).unwrap().column().unwrap_err();
+    assert_eq!(error, NetworkError::AnswersOnly(name("smile")));
+    assert!(answering.modules_forward(answering.encoder().forward(faces(1))).is_err());
+}
+
+#[test]
 fn a_column_moved_to_standardised_inputs_and_back_answers_the_same() {
-    let column = entry("x", &[], 7).column;
+    let column = entry("x", &[], 7).column().unwrap().clone();
     let x: Tensor<B, 4> =
         Tensor::random([3, 4, 4, 16], burn::tensor::Distribution::Uniform(0.0, 2.0), &Default::default());
     let (mean, deviation) =

@@ -112,7 +112,7 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
     };
     let start = Instant::now();
     let store = ModelStore::open(&dir)?;
-    let network = store.load::<B>(&device)?;
+    let network = store.load_answering::<B>(&device)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     for batch in BATCHES {
         networks(&network, batch, runs, &device, &bar, &mut timings)?;

@@ -125,7 +125,7 @@ fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String
         bail!("{} has no faces in '{}'", args.data.display(), args.split.name());
     }
     let device = B::Device::default();
-    let network = store.load::<B>(&device)?;
+    let network = store.load_answering::<B>(&device)?;
     let bar = progress::bar(common, args.task.as_str(), faces.len() as u64);
     let start = Instant::now();
     let evaluation = evaluate_column(&network, &args.task, &faces, &device, &mut |done| bar.set_position(done as u64))?;
