@@ -43,6 +43,8 @@ pub struct ColumnTrainingConfig {
     pub dropout: f64,
     /// Which weights change.
     pub trainable: Trainable,
+    /// Whether blocks that learn normalise each batch before their activations; folded away afterwards.
+    pub normalise: bool,
     /// Random changes of training faces.
     pub augment: AugmentConfig,
     /// Features of so many changed copies of each face are computed once and kept; 0: changed and computed anew in
@@ -72,6 +74,7 @@ impl Default for ColumnTrainingConfig {
             label_smoothing: 0.0,
             dropout: 0.5,
             trainable: Trainable::All,
+            normalise: true,
             augment: AugmentConfig::default(),
             cached_copies: 0,
             time_budget_s: 0.0,

@@ -175,8 +175,19 @@ pub fn train_column<B: NetworkBackend>(
     begun = begun.reading_standardised(standard.mean.clone(), standard.deviation.clone());
     let head_only = config.trainable == Trainable::Head;
     let learns = if head_only { begun.clone().without_blocks() } else { begun.clone() };
+    let mut best = learns.clone();
+    let normalises = config.normalise && !head_only;
+    let population = normalises.then(|| supply.first(POPULATION_FACES));
+    let learns = match &population {
+        Some(inputs) => learns.normalising_on(inputs.features.clone(), &inputs.sources),
+        None => learns,
+    };
+    // What answers: batch moments become those of many faces.
+    let answering = |model: &Column<Train<B>>| match &population {
+        Some(inputs) => model.valid().folded_on(inputs.features.clone(), &inputs.sources),
+        None => model.valid(),
+    };
     let mut model = tracked(Column::from_inner(learns));
-    let mut best = model.valid();
     let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init::<Train<B>, Column<Train<B>>>();
     let mut state = State { epoch: 0, schedule: Schedule::new(config.learning_rate), curve: Vec::new() };
     if let Some((found, slot)) = checkpoint.map(Checkpoint::read::<State>).transpose()?.flatten() {
@@ -215,14 +226,15 @@ pub fn train_column<B: NetworkBackend>(
             }
         }
         state.epoch += 1;
-        let answers = held_back.logits(&model.valid());
+        let candidate = answering(&model);
+        let answers = held_back.logits(&candidate);
         let mean = (loss_sum / f64::from(done.max(1))) as f32;
         // Without held-back faces the training loss has to tell which epoch is best.
         let validation_loss =
             if answers.is_empty() { mean } else { mean_loss::<B>(&answers, &validation.targets, device) };
         let accuracy = Confusion::new(train.labels.len(), &answers, &validation.classes()).accuracy().value;
         if state.schedule.epoch(mean, validation_loss, config.decay, config.stagnation) {
-            best = model.valid();
+            best = candidate;
         }
         state.curve.push(EpochRecord {
             epoch: state.epoch,
@@ -267,6 +279,9 @@ pub fn train_column<B: NetworkBackend>(
 
 /// Faces that a column's scales are set on before training.
 const INITIALISATION_FACES: usize = 16;
+
+/// Faces that stand for all when a batch's moments are replaced.
+const POPULATION_FACES: usize = 128;
 
 /// A module that comes from the answering backend is not tracked; training needs it to be.
 fn tracked<B: NetworkBackend>(column: Column<Train<B>>) -> Column<Train<B>> {

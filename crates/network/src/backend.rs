@@ -1,16 +1,14 @@
-//! The fused convolution that the network is made of, for each backend.
+//! The operations that the network is made of, for each backend that answers; [`crate::autodiff`] has their gradients.
 
+#[cfg(feature = "cuda")]
 use crate::composed;
 use burn::backend::Autodiff;
-use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::tensor::TensorData;
 use burn::tensor::TensorMetadata;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn_flex::{Flex, FlexTensor};
-use fastconv::{ConvShape, Epilogue, Purpose, Weights};
+use fastconv::{ConvShape, Epilogue, Moments, Purpose, Weights};
 
 pub use fastconv::Activation;
 
@@ -57,6 +55,26 @@ pub struct ConvGradients<T> {
     pub residual: T,
 }
 
+/// A batch normalisation's result, and what its gradient needs again.
+#[derive(Debug, Clone)]
+pub struct Normalised<T> {
+    /// Output, as large as the input.
+    pub y: T,
+    /// Mean and 1/deviation of each channel of the input, `[2, C]`.
+    pub moments: T,
+}
+
+/// Gradients of a batch normalisation.
+#[derive(Debug)]
+pub struct NormalisedGradients<T> {
+    /// With respect to the input.
+    pub x: T,
+    /// With respect to the gain.
+    pub gain: T,
+    /// With respect to the bias.
+    pub bias: T,
+}
+
 /// A burn backend with the network's fused convolution,
 /// `activation(conv(x, weight) + bias + residual)`, kernel 3 (padding 1) or 1 (padding 0), NHWC.
 pub trait NetworkBackend: Backend {
@@ -85,6 +103,24 @@ pub trait NetworkBackend: Backend {
 
     /// Gradient to the input `x` from that of the output `y`.
     fn max_pool_gradient(x: FloatTensor<Self>, y: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `activation((x − mean) / deviation · gain + bias)` with the moments of each channel of the batch `x [N, H, W, C]`
+    /// itself; `gain`, `bias` `[C]`.
+    fn normalise(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> Normalised<FloatTensor<Self>>;
+
+    /// Gradients from `gradient`, that of the output in `saved`.
+    fn normalise_gradients(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        saved: Normalised<FloatTensor<Self>>,
+        gradient: FloatTensor<Self>,
+        activation: Activation,
+    ) -> NormalisedGradients<FloatTensor<Self>>;
 }
 
 fn dims(tensor: &impl TensorMetadata) -> [usize; 4] {
@@ -178,6 +214,37 @@ impl NetworkBackend for Flex {
         fastconv::max_pool_backward(n, side, c, floats(&x), floats(&y), floats(&gradient), &mut dx);
         tensor(dx, shape)
     }
+
+    fn normalise(x: FlexTensor, gain: FlexTensor, bias: FlexTensor, activation: Activation) -> Normalised<FlexTensor> {
+        let shape = dims(&x);
+        let (x, gain, bias) = (x.to_contiguous(), gain.to_contiguous(), bias.to_contiguous());
+        let mut y = vec![0.0; floats(&x).len()];
+        let moments = fastconv::normalise(floats(&x), floats(&gain), floats(&bias), activation, &mut y);
+        let moments = [moments.mean, moments.inverse_deviation].concat();
+        Normalised { y: tensor(y, shape), moments: tensor(moments, [2, shape[3]]) }
+    }
+
+    fn normalise_gradients(
+        x: FlexTensor,
+        gain: FlexTensor,
+        saved: Normalised<FlexTensor>,
+        gradient: FlexTensor,
+        activation: Activation,
+    ) -> NormalisedGradients<FlexTensor> {
+        let shape @ [_, _, _, channels] = dims(&x);
+        let (x, gain, gradient) = (x.to_contiguous(), gain.to_contiguous(), gradient.to_contiguous());
+        let (y, moments) = (saved.y.to_contiguous(), saved.moments.to_contiguous());
+        let (mean, inverse_deviation) = floats(&moments).split_at(channels);
+        let moments = Moments { mean: mean.to_vec(), inverse_deviation: inverse_deviation.to_vec() };
+        let mut dx = vec![0.0; floats(&x).len()];
+        fastconv::gradient_before_activation(activation, floats(&y), floats(&gradient), &mut dx);
+        let [to_gain, to_bias] = fastconv::normalise_backward(floats(&x), floats(&gain), &moments, &mut dx);
+        NormalisedGradients {
+            x: tensor(dx, shape),
+            gain: tensor(to_gain, [channels]),
+            bias: tensor(to_bias, [channels]),
+        }
+    }
 }
 
 #[cfg(feature = "cuda")]
@@ -212,109 +279,23 @@ impl NetworkBackend for CudaBackend {
     ) -> FloatTensor<Self> {
         composed::max_pool_gradient::<Self>(x, gradient)
     }
-}
 
-/// The step that carries gradients through one pooling.
-#[derive(Debug)]
-struct MaxPoolBackward;
-
-impl<B: NetworkBackend> Backward<B, 1> for MaxPoolBackward {
-    /// Input and output.
-    type State = (FloatTensor<B>, FloatTensor<B>);
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let (x, y) = ops.state;
-        let gradient = grads.consume::<B>(&ops.node);
-        let [parent] = ops.parents;
-        if let Some(node) = parent {
-            grads.register::<B>(node.id, B::max_pool_gradient(x, y, gradient));
-        }
-    }
-}
-
-/// The step that carries gradients through one convolution. Parents: x, weight, bias, residual.
-#[derive(Debug)]
-struct ConvolutionBackward;
-
-impl<B: NetworkBackend> Backward<B, 4> for ConvolutionBackward {
-    type State = (Saved<FloatTensor<B>>, ConvSettings);
-
-    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let (saved, settings) = ops.state;
-        let gradient = grads.consume::<B>(&ops.node);
-        let [x, weight, bias, residual] = ops.parents;
-        let found = B::convolution_gradients(saved, gradient, settings, x.is_some());
-        if let (Some(node), Some(dx)) = (x, found.x) {
-            grads.register::<B>(node.id, dx);
-        }
-        if let Some(node) = weight {
-            grads.register::<B>(node.id, found.weight);
-        }
-        if let Some(node) = bias {
-            grads.register::<B>(node.id, found.bias);
-        }
-        if let Some(node) = residual {
-            grads.register::<B>(node.id, found.residual);
-        }
-    }
-}
-
-impl<B: NetworkBackend, C: CheckpointStrategy> NetworkBackend for Autodiff<B, C> {
-    fn convolution(
+    fn normalise(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
-        residual: Option<FloatTensor<Self>>,
-        settings: ConvSettings,
-    ) -> FloatTensor<Self> {
-        let settings = ConvSettings { training: true, ..settings };
-        // A missing bias or residual takes its place among the parents as an untracked leaf.
-        let leaf = || <Self as AutodiffBackend>::from_inner(x.primitive.clone());
-        let bias_node = bias.as_ref().map_or_else(|| leaf().node, |b| b.node.clone());
-        let residual_node = residual.as_ref().map_or_else(|| leaf().node, |r| r.node.clone());
-        let prepared = ConvolutionBackward
-            .prepare::<C>([x.node.clone(), weight.node.clone(), bias_node, residual_node])
-            .compute_bound()
-            .stateful();
-        let y = B::convolution(
-            x.primitive.clone(),
-            weight.primitive.clone(),
-            bias.map(|b| b.primitive),
-            residual.map(|r| r.primitive),
-            settings,
-        );
-        match prepared {
-            OpsKind::Tracked(prep) => {
-                let saved = Saved { x: x.primitive, weight: weight.primitive, y: y.clone() };
-                prep.finish((saved, settings), y)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        gain: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> Normalised<FloatTensor<Self>> {
+        composed::normalise::<Self>(x, gain, bias, activation)
     }
 
-    fn convolution_gradients(
-        saved: Saved<FloatTensor<Self>>,
-        gradient: FloatTensor<Self>,
-        settings: ConvSettings,
-        wants_x: bool,
-    ) -> ConvGradients<FloatTensor<Self>> {
-        // Second derivatives go through burn's own operations.
-        composed::convolution_gradients::<Self>(saved, gradient, settings, wants_x)
-    }
-
-    fn max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let y = B::max_pool(x.primitive.clone());
-        match MaxPoolBackward.prepare::<C>([x.node.clone()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x.primitive, y.clone()), y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
-    }
-
-    fn max_pool_gradient(
+    fn normalise_gradients(
         x: FloatTensor<Self>,
-        _y: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        saved: Normalised<FloatTensor<Self>>,
         gradient: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        composed::max_pool_gradient::<Self>(x, gradient)
+        activation: Activation,
+    ) -> NormalisedGradients<FloatTensor<Self>> {
+        composed::normalise_gradients::<Self>(x, gain, saved, gradient, activation)
     }
 }

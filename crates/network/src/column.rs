@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
 /// Blocks of a column.
-const BLOCKS: usize = 4;
+pub(crate) const BLOCKS: usize = 4;
 /// Side of the features that a column reads, pixels.
 pub(crate) const FEATURE_SIDE: usize = 16;
 
@@ -120,8 +120,8 @@ impl ColumnConfig {
 
 /// Three narrow and three wide convolutions.
 #[derive(Module, Debug)]
-struct Block<B: Backend> {
-    convs: Vec<Conv<B>>,
+pub(crate) struct Block<B: Backend> {
+    pub convs: Vec<Conv<B>>,
 }
 
 /// Scales the sources' outputs, concatenates them and reduces their channels (`a` in Fig. 3).
@@ -129,7 +129,7 @@ struct Block<B: Backend> {
 pub(crate) struct Adapter<B: Backend> {
     /// One learned scalar a source, `[sources]`.
     scale: Param<Tensor<B, 1>>,
-    reduce: Conv<B>,
+    pub reduce: Conv<B>,
 }
 
 impl<B: Backend> Adapter<B> {
@@ -144,12 +144,6 @@ impl<B: Backend> Adapter<B> {
 }
 
 impl<B: NetworkBackend> Adapter<B> {
-    fn normalised_on(mut self, sources: &[Tensor<B, 4>]) -> Self {
-        let joined = self.joined(sources);
-        self.reduce = self.reduce.normalised_on(joined, 1.0);
-        self
-    }
-
     /// Channels of all sources together, and after the reduction.
     pub(crate) fn sizes(&self) -> [usize; 2] {
         let [_, _, inputs, outputs] = self.reduce.weight.dims();
@@ -161,7 +155,7 @@ impl<B: NetworkBackend> Adapter<B> {
     }
 
     /// The scaled sources, one behind the other.
-    fn joined(&self, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
+    pub fn joined(&self, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
         let scale = self.scale.val();
         let scaled = sources
             .iter()
@@ -171,32 +165,32 @@ impl<B: NetworkBackend> Adapter<B> {
         Tensor::cat(scaled, 3)
     }
 
-    fn forward(&self, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
+    pub fn forward(&self, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
         self.reduce.elu(self.joined(sources))
     }
 }
 
 /// Lateral connection into a block: adapter, then the lateral weights `U`.
 #[derive(Module, Debug)]
-struct Lateral<B: Backend> {
-    adapter: Adapter<B>,
-    lateral: Conv<B>,
+pub(crate) struct Lateral<B: Backend> {
+    pub adapter: Adapter<B>,
+    pub lateral: Conv<B>,
 }
 
 /// Lateral connection into the head.
 #[derive(Module, Debug)]
-struct HeadLateral<B: Backend> {
-    adapter: Adapter<B>,
-    lateral: Dense<B>,
+pub(crate) struct HeadLateral<B: Backend> {
+    pub adapter: Adapter<B>,
+    pub lateral: Dense<B>,
 }
 
 /// One task's column.
 #[derive(Module, Debug)]
 pub struct Column<B: Backend> {
-    blocks: Vec<Block<B>>,
-    laterals: Vec<Lateral<B>>,
-    head_lateral: Option<HeadLateral<B>>,
-    hidden: Dense<B>,
+    pub(crate) blocks: Vec<Block<B>>,
+    pub(crate) laterals: Vec<Lateral<B>>,
+    pub(crate) head_lateral: Option<HeadLateral<B>>,
+    pub(crate) hidden: Dense<B>,
     dropout: Dropout,
     output: Dense<B>,
 }
@@ -213,16 +207,13 @@ pub struct ColumnOutput<B: Backend> {
 /// Depths at which a column takes lateral input: blocks 1 to 3 (counted from 0), then the head.
 pub type Depth = usize;
 
-fn pool<B: NetworkBackend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+/// Max-pooling, which follows the last two blocks.
+pub(crate) fn pooled<B: NetworkBackend>(depth: Depth, x: Tensor<B, 4>) -> Tensor<B, 4> {
+    if depth < 2 {
+        return x;
+    }
     Tensor::from_primitive(TensorPrimitive::Float(B::max_pool(x.into_primitive().tensor())))
 }
-
-/// Standard deviation that lateral input begins with beside a block's own of 1.
-const LATERAL_DEVIATION: f32 = 0.2;
-
-/// Deviation that all layers but the widening ones have before ELU when they begin: their values lie where ELU is almost
-/// linear, so that two dozen layers begin as a short chain. Not compared with other values yet (ARCHITECTURE.md).
-const LINEAR_DEVIATION: f32 = 0.3;
 
 impl<B: Backend> Column<B> {
     /// Whether the column takes lateral input.
@@ -231,52 +222,7 @@ impl<B: Backend> Column<B> {
     }
 }
 
-impl<B: NetworkBackend> Lateral<B> {
-    fn normalised_on(mut self, sources: &[Tensor<B, 4>]) -> Self {
-        self.adapter = self.adapter.normalised_on(sources);
-        let adapted = self.adapter.forward(sources);
-        self.lateral = self.lateral.normalised_on(adapted, LATERAL_DEVIATION);
-        self
-    }
-}
-
 impl<B: NetworkBackend> Column<B> {
-    /// Weights and biases of an untrained column rescaled layer by layer, so that on these inputs every channel has mean
-    /// 0 and a set deviation before its activation. Two dozen plain layers otherwise map all faces to nearly the same point,
-    /// and the first hundreds of steps go into leaving it. Arguments as in [`Self::forward`].
-    pub fn normalised_on(mut self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> Self {
-        let mut x = features;
-        for depth in 0..BLOCKS {
-            let lateral: Vec<Tensor<B, 4>> = match depth.checked_sub(1) {
-                Some(before) => sources.iter().map(|blocks| blocks[before].clone()).collect(),
-                None => Vec::new(),
-            };
-            if depth > 0 && !self.laterals.is_empty() {
-                let at = self.laterals.remove(depth - 1);
-                self.laterals.insert(depth - 1, at.normalised_on(&lateral));
-            }
-            let mut y = x.clone();
-            let mut convs = Vec::with_capacity(self.blocks[depth].convs.len());
-            for conv in self.blocks[depth].convs.drain(..) {
-                let [ci, co] = conv.channels();
-                let conv = conv.normalised_on(y.clone(), if co > ci { 1.0 } else { LINEAR_DEVIATION });
-                y = conv.elu(y);
-                convs.push(conv);
-            }
-            self.blocks[depth].convs = convs;
-            x = self.block(depth, x, &lateral);
-        }
-        if let Some(mut head) = self.head_lateral.take() {
-            let lateral: Vec<Tensor<B, 4>> = sources.iter().map(|blocks| blocks[BLOCKS - 1].clone()).collect();
-            head.adapter = head.adapter.normalised_on(&lateral);
-            let adapted = head.adapter.forward(&lateral).flatten(1, 3);
-            head.lateral = head.lateral.normalised_on(adapted, LATERAL_DEVIATION);
-            self.head_lateral = Some(head);
-        }
-        self.hidden = self.hidden.normalised_on(x.flatten(1, 3), 1.0);
-        self
-    }
-
     /// With the blocks and the hidden layer of a column of the same sizes in place of its own, and the output layer too
     /// where both have as many classes; lateral connections stay.
     pub fn starting_from(mut self, other: &Self) -> Self {
@@ -314,20 +260,6 @@ impl<B: NetworkBackend> Column<B> {
         self.blocks.last().and_then(|b| b.convs.last()).map_or(0, |conv| conv.weight.dims()[3])
     }
 
-    /// The column that reads `(x − mean) / deviation` where this one reads `x` (element by element of the last block's
-    /// output, `[4096]`) and answers the same; [`Self::reading_raw`] turns it back.
-    pub fn reading_standardised(mut self, mean: Tensor<B, 1>, deviation: Tensor<B, 1>) -> Self {
-        self.hidden = self.hidden.after_affine(deviation, mean);
-        self
-    }
-
-    /// See [`Self::reading_standardised`].
-    pub fn reading_raw(mut self, mean: Tensor<B, 1>, deviation: Tensor<B, 1>) -> Self {
-        let scale = deviation.recip();
-        self.hidden = self.hidden.after_affine(scale.clone(), -mean * scale);
-        self
-    }
-
     /// The fully connected layers and their lateral connection alone; only [`Self::head`] can be asked.
     pub fn without_blocks(self) -> Self {
         Self { blocks: Vec::new(), laterals: Vec::new(), ..self }
@@ -344,13 +276,7 @@ impl<B: NetworkBackend> Column<B> {
     /// Block `depth` (0 to 3). `sources` are the source columns' outputs of the block before (empty at depth 0 and
     /// for a column without sources).
     pub fn block(&self, depth: Depth, x: Tensor<B, 4>, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
-        let residual = match depth.checked_sub(1).and_then(|at| self.laterals.get(at)) {
-            Some(lateral) => {
-                let adapted = lateral.adapter.forward(sources);
-                Some(lateral.lateral.forward(adapted, None, 1, Activation::None))
-            }
-            None => None,
-        };
+        let residual = self.residual(depth, sources);
         let mut convs = self.blocks[depth].convs.iter();
         let mut x = x;
         if let Some(first) = convs.next() {
@@ -359,7 +285,14 @@ impl<B: NetworkBackend> Column<B> {
         for conv in convs {
             x = conv.elu(x);
         }
-        if depth >= 2 { pool(x) } else { x }
+        pooled(depth, x)
+    }
+
+    /// What the source columns add before the first nonlinearity of a block.
+    pub(crate) fn residual(&self, depth: Depth, sources: &[Tensor<B, 4>]) -> Option<Tensor<B, 4>> {
+        let lateral = self.laterals.get(depth.checked_sub(1)?)?;
+        let adapted = lateral.adapter.forward(sources);
+        Some(lateral.lateral.forward(adapted, None, 1, Activation::None))
     }
 
     /// The fully connected layers, from the last block's output and the sources' at the same depth: `[N, classes]`.
@@ -391,6 +324,6 @@ impl<B: NetworkBackend> Column<B> {
 }
 
 /// The source columns' outputs of one block.
-fn outputs_at<B: Backend>(sources: &[Vec<Tensor<B, 4>>], depth: Depth) -> Vec<Tensor<B, 4>> {
+pub(crate) fn outputs_at<B: Backend>(sources: &[Vec<Tensor<B, 4>>], depth: Depth) -> Vec<Tensor<B, 4>> {
     sources.iter().map(|blocks| blocks[depth].clone()).collect()
 }

@@ -1,6 +1,6 @@
 //! The fused convolution composed of burn's own operations: what cards run, and the reference in tests.
 
-use crate::backend::{Activation, ConvGradients, ConvSettings, Saved};
+use crate::backend::{Activation, ConvGradients, ConvSettings, Normalised, NormalisedGradients, Saved};
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{ConvOptions, FloatTensor};
 use burn::tensor::{Tensor, TensorPrimitive};
@@ -45,11 +45,26 @@ pub(crate) fn convolution<B: Backend>(
     if let Some(residual) = residual {
         y = y + wrap(residual);
     }
-    unwrap(match settings.activation {
-        Activation::None => y,
-        Activation::Elu => burn::tensor::activation::elu(y, 1.0),
-        Activation::Relu => burn::tensor::activation::relu(y),
-    })
+    unwrap(activate(y, settings.activation))
+}
+
+#[cfg(any(feature = "cuda", test))]
+fn activate<B: Backend>(x: Tensor<B, 4>, activation: Activation) -> Tensor<B, 4> {
+    match activation {
+        Activation::None => x,
+        Activation::Elu => burn::tensor::activation::elu(x, 1.0),
+        Activation::Relu => burn::tensor::activation::relu(x),
+    }
+}
+
+/// The gradient before the activation, from the output `y` and its gradient.
+fn before_activation<B: Backend>(y: Tensor<B, 4>, gradient: Tensor<B, 4>, activation: Activation) -> Tensor<B, 4> {
+    match activation {
+        Activation::None => gradient,
+        // f' from the output: y + 1 below zero, 1 above.
+        Activation::Elu => gradient * (y.clamp_max(0.0) + 1.0),
+        Activation::Relu => gradient * y.greater_elem(0.0).float(),
+    }
 }
 
 /// See [`NetworkBackend::convolution_gradients`](crate::NetworkBackend::convolution_gradients).
@@ -59,14 +74,7 @@ pub(crate) fn convolution_gradients<B: Backend>(
     settings: ConvSettings,
     wants_x: bool,
 ) -> ConvGradients<FloatTensor<B>> {
-    let y = wrap::<B, 4>(saved.y);
-    let gradient = wrap::<B, 4>(gradient);
-    let before = match settings.activation {
-        Activation::None => gradient,
-        // f' from the output: y + 1 below zero, 1 above.
-        Activation::Elu => gradient * (y.clamp_max(0.0) + 1.0),
-        Activation::Relu => gradient * y.greater_elem(0.0).float(),
-    };
+    let before = before_activation::<B>(wrap(saved.y), wrap(gradient), settings.activation);
     let kernel = wrap::<B, 4>(saved.weight.clone()).dims()[0];
     let options = options(kernel, settings.stride);
     let (x, weight, g) = (nchw::<B>(saved.x), oihw::<B>(saved.weight), nchw::<B>(unwrap(before.clone())));
@@ -96,6 +104,55 @@ pub(crate) fn max_pool_gradient<B: Backend>(x: FloatTensor<B>, gradient: FloatTe
     unwrap(nhwc::<B>(dx.x_grad))
 }
 
+/// Added to each variance.
+#[cfg(any(feature = "cuda", test))]
+const EPSILON: f64 = 1e-5;
+
+/// `[C]` to what can be multiplied with NHWC.
+fn channels<B: Backend>(values: Tensor<B, 1>) -> Tensor<B, 4> {
+    let [c] = values.dims();
+    values.reshape([1, 1, 1, c])
+}
+
+/// See [`NetworkBackend::normalise`](crate::NetworkBackend::normalise).
+#[cfg(any(feature = "cuda", test))]
+pub(crate) fn normalise<B: Backend>(
+    x: FloatTensor<B>,
+    gain: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    activation: Activation,
+) -> Normalised<FloatTensor<B>> {
+    let x = wrap::<B, 4>(x);
+    let [_, _, _, c] = x.dims();
+    let mean = x.clone().mean_dims(&[0, 1, 2]);
+    let centred = x - mean.clone();
+    let inverse = (centred.clone().square().mean_dims(&[0, 1, 2]) + EPSILON).sqrt().recip();
+    let y = centred * (inverse.clone() * channels::<B>(wrap(gain))) + channels::<B>(wrap(bias));
+    let moments = Tensor::cat(vec![mean.reshape([1, c]), inverse.reshape([1, c])], 0);
+    Normalised { y: unwrap(activate(y, activation)), moments: unwrap(moments) }
+}
+
+/// See [`NetworkBackend::normalise_gradients`](crate::NetworkBackend::normalise_gradients).
+pub(crate) fn normalise_gradients<B: Backend>(
+    x: FloatTensor<B>,
+    gain: FloatTensor<B>,
+    saved: Normalised<FloatTensor<B>>,
+    gradient: FloatTensor<B>,
+    activation: Activation,
+) -> NormalisedGradients<FloatTensor<B>> {
+    let x = wrap::<B, 4>(x);
+    let [_, _, _, c] = x.dims();
+    let moments = wrap::<B, 2>(saved.moments);
+    let row = |at: usize| moments.clone().narrow(0, at, 1).reshape([1, 1, 1, c]);
+    let normalised = (x - row(0)) * row(1);
+    let g = before_activation::<B>(wrap(saved.y), wrap(gradient), activation);
+    let (mean_g, mean_product) =
+        (g.clone().mean_dims(&[0, 1, 2]), (g.clone() * normalised.clone()).mean_dims(&[0, 1, 2]));
+    let (to_bias, to_gain) = (g.clone().sum_dims(&[0, 1, 2]), (g.clone() * normalised.clone()).sum_dims(&[0, 1, 2]));
+    let dx = (g - mean_g - normalised * mean_product) * (row(1) * channels::<B>(wrap(gain)));
+    NormalisedGradients { x: unwrap(dx), gain: unwrap(to_gain.reshape([c])), bias: unwrap(to_bias.reshape([c])) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +177,23 @@ mod tests {
         assert_eq!(error::<4>(max_pool::<Flex>(x.clone()), y.clone()), 0.0);
         let composed = max_pool_gradient::<Flex>(x.clone(), gradient.clone());
         assert!(error::<4>(Flex::max_pool_gradient(x, y, gradient), composed) < 1e-6);
+    }
+
+    #[test]
+    fn cards_and_cpus_normalise_alike() {
+        let (x, gain, bias, gradient) = (random([2, 8, 8, 21]), random([21]), random([21]), random([2, 8, 8, 21]));
+        for activation in [Activation::Elu, Activation::Relu, Activation::None] {
+            let composed = normalise::<Flex>(x.clone(), gain.clone(), bias.clone(), activation);
+            let fused = Flex::normalise(x.clone(), gain.clone(), bias.clone(), activation);
+            assert!(error::<4>(composed.y.clone(), fused.y) < 1e-4);
+            assert!(error::<2>(composed.moments.clone(), fused.moments) < 1e-4);
+            let ours =
+                normalise_gradients::<Flex>(x.clone(), gain.clone(), composed.clone(), gradient.clone(), activation);
+            let theirs = Flex::normalise_gradients(x.clone(), gain.clone(), composed, gradient.clone(), activation);
+            assert!(error::<4>(ours.x, theirs.x) < 1e-3);
+            assert!(error::<1>(ours.gain, theirs.gain) < 1e-3);
+            assert!(error::<1>(ours.bias, theirs.bias) < 1e-3);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::backend::{Activation, ConvSettings, NetworkBackend};
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, Normal};
@@ -16,10 +17,21 @@ const POINTWISE_NOISE: f32 = 0.1;
 /// Share of the channels' mean variance that is added to each: a channel that is constant on the batch is not blown up.
 const VARIANCE_FLOOR: f32 = 0.05;
 
+/// Added to the variance by a layer that normalises, as [`fastconv::normalise`] does.
+const NORMALISING_FLOOR: f64 = 1e-5;
+
 /// What brings channels of this variance (any shape) to a standard deviation of about `deviation`.
 fn scale_of<B: Backend, const D: usize>(variance: Tensor<B, D>, deviation: f32) -> Tensor<B, D> {
     let floor = variance.clone().mean() * VARIANCE_FLOOR + f32::MIN_POSITIVE;
     (variance + floor.reshape([1; D])).sqrt().recip() * deviation
+}
+
+/// Mean and variance of each channel of NHWC, `[C]`.
+fn moments<B: Backend>(y: Tensor<B, 4>) -> (Tensor<B, 1>, Tensor<B, 1>) {
+    let [_, _, _, c] = y.dims();
+    let mean = y.clone().mean_dims(&[0, 1, 2]);
+    let variance = (y - mean.clone()).square().mean_dims(&[0, 1, 2]);
+    (mean.reshape([c]), variance.reshape([c]))
 }
 
 pub(crate) fn normal<B: Backend, const D: usize>(
@@ -43,6 +55,9 @@ pub struct Conv<B: Backend> {
     pub weight: Param<Tensor<B, 4>>,
     /// `[Co]`.
     pub bias: Option<Param<Tensor<B, 1>>>,
+    /// `[Co]`, of a layer that normalises each batch before it adds its bias: in training only, see
+    /// [`Self::folded_on`].
+    pub gain: Option<Param<Tensor<B, 1>>>,
 }
 
 impl<B: Backend> Conv<B> {
@@ -52,6 +67,7 @@ impl<B: Backend> Conv<B> {
         Self {
             weight: normal([kernel, kernel, ci, co], ELU_GAIN / (kernel * kernel * ci) as f32, rng, device),
             bias: bias.then(|| Param::from_tensor(Tensor::zeros([co], device))),
+            gain: None,
         }
     }
 }
@@ -73,12 +89,14 @@ impl<B: Backend> Conv<B> {
         Self {
             weight: Param::from_tensor(noise.into_value().detach() + kernel),
             bias: Some(Param::from_tensor(Tensor::zeros([co], device))),
+            gain: None,
         }
     }
 }
 
 impl<B: NetworkBackend> Conv<B> {
-    /// `x [N, H, W, Ci]`, `residual [N, OH, OW, Co]` → `[N, OH, OW, Co]`, with OH = ⌈H / stride⌉.
+    /// `x [N, H, W, Ci]`, `residual [N, OH, OW, Co]` → `[N, OH, OW, Co]`, with OH = ⌈H / stride⌉. A layer with a gain
+    /// normalises the sum of convolution and residual over the batch, and takes gain, bias and activation then.
     pub fn forward(
         &self,
         x: Tensor<B, 4>,
@@ -86,10 +104,27 @@ impl<B: NetworkBackend> Conv<B> {
         stride: usize,
         activation: Activation,
     ) -> Tensor<B, 4> {
+        let primitive = |param: &Param<Tensor<B, 1>>| param.val().into_primitive().tensor();
+        let Some((gain, bias)) = self.gain.as_ref().zip(self.bias.as_ref()) else {
+            return self.convolution(x, self.bias.as_ref().map(primitive), residual, stride, activation);
+        };
+        let sum = self.convolution(x, None, residual, stride, Activation::None);
+        let y = B::normalise(sum.into_primitive().tensor(), primitive(gain), primitive(bias), activation).y;
+        Tensor::from_primitive(TensorPrimitive::Float(y))
+    }
+
+    fn convolution(
+        &self,
+        x: Tensor<B, 4>,
+        bias: Option<FloatTensor<B>>,
+        residual: Option<Tensor<B, 4>>,
+        stride: usize,
+        activation: Activation,
+    ) -> Tensor<B, 4> {
         let y = B::convolution(
             x.into_primitive().tensor(),
             self.weight.val().into_primitive().tensor(),
-            self.bias.as_ref().map(|b| b.val().into_primitive().tensor()),
+            bias,
             residual.map(|r| r.into_primitive().tensor()),
             ConvSettings { stride, activation, training: false },
         );
@@ -99,15 +134,37 @@ impl<B: NetworkBackend> Conv<B> {
     /// Weights and bias rescaled so that on `x` every output channel has mean 0 and standard deviation `deviation`
     /// before the activation (Krähenbühl et al. 2016). Without a bias the mean stays.
     pub fn normalised_on(mut self, x: Tensor<B, 4>, deviation: f32) -> Self {
-        let y = self.forward(x, None, 1, Activation::None);
-        let channels = y.dims()[3];
-        let mean = y.clone().mean_dims(&[0, 1, 2]);
-        let variance = (y - mean.clone()).square().mean_dims(&[0, 1, 2]);
+        let (mean, variance) = moments(self.forward(x, None, 1, Activation::None));
         let scale = scale_of(variance, deviation);
-        self.weight = self.weight.map(|weight| weight * scale.clone());
-        let (mean, scale) = (mean.reshape([channels]), scale.reshape([channels]));
+        self.scale(scale.clone());
         self.bias = self.bias.map(|bias| bias.map(|bias| (bias - mean) * scale));
         self
+    }
+
+    /// The layer that gives the same on the batch `x`, but normalises each batch that it gets: for training.
+    pub fn normalising_on(mut self, x: Tensor<B, 4>, residual: Option<Tensor<B, 4>>) -> Self {
+        let (mean, variance) = moments(self.forward(x, residual, 1, Activation::None));
+        self.gain = Some(Param::from_tensor((variance + NORMALISING_FLOOR).sqrt()));
+        self.bias = Some(Param::from_tensor(mean));
+        self
+    }
+
+    /// The layer without a gain that gives the same on the batch `x`, and what a residual has to be multiplied with
+    /// from now on, `[Co]`. A layer without a gain stays as it is.
+    pub fn folded_on(mut self, x: Tensor<B, 4>, residual: Option<Tensor<B, 4>>) -> (Self, Option<Tensor<B, 1>>) {
+        let Some(gain) = self.gain.take() else { return (self, None) };
+        let (mean, variance) = moments(self.convolution(x, None, residual, 1, Activation::None));
+        let scale = gain.val() / (variance + NORMALISING_FLOOR).sqrt();
+        self.scale(scale.clone());
+        let shift = mean * scale.clone();
+        self.bias = self.bias.map(|bias| bias.map(|bias| bias - shift));
+        (self, Some(scale))
+    }
+
+    /// Multiplies the weights to each output channel with a factor, `[Co]`.
+    pub(crate) fn scale(&mut self, factor: Tensor<B, 1>) {
+        let [co] = factor.dims();
+        self.weight = self.weight.clone().map(|weight| weight * factor.reshape([1, 1, 1, co]));
     }
 
     /// Input and output channels.

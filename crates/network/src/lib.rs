@@ -7,8 +7,10 @@
 //! on CPUs and on burn's own convolutions elsewhere.
 #![warn(missing_docs)]
 
+mod autodiff;
 mod backend;
 mod column;
+mod column_scales;
 mod composed;
 mod decoder;
 mod device;

@@ -36,6 +36,7 @@ proptest! {
         let conv = Conv::<B> {
             weight: Param::from_tensor(weight),
             bias: with_bias.then(|| Param::from_tensor(bias)),
+            gain: None,
         };
         let fused = conv.forward(x.clone(), Some(residual.clone()), stride, Activation::Elu);
         let options = ConvOptions::new([stride; 2], [kernel / 2; 2], [1; 2], 1);

@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 use network::{
-    ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, NetworkError, ProgressiveNetwork, TaskName, faces_to_tensor,
+    Column, ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, NetworkError, ProgressiveNetwork, TaskName,
+    faces_to_tensor,
 };
 
 type B = CpuBackend;
@@ -140,6 +141,26 @@ fn a_network_that_only_answers_gives_the_same_bits_and_refuses_what_needs_its_we
     let error = answering.get(&name("smile")).unwrap().column().unwrap_err();
     assert_eq!(error, NetworkError::AnswersOnly(name("smile")));
     assert!(answering.modules_forward(answering.encoder().forward(faces(1))).is_err());
+}
+
+#[test]
+fn a_column_that_normalises_batches_is_folded_into_a_plain_one() {
+    let mut network = network();
+    network.insert(entry("smile", &["gender", "age"], 4)).unwrap();
+    let features = network.encoder().forward(faces(4));
+    let outputs = network.modules_forward(features.clone()).unwrap();
+    let sources: Vec<Vec<Tensor<B, 4>>> = outputs[..2].iter().map(|output| output.blocks.clone()).collect();
+    let plain = network.get(&name("smile")).unwrap().column().unwrap().clone();
+    let answer = |column: &Column<B>, features| column.forward(features, &sources).logits;
+
+    let normalising = plain.clone().normalising_on(features.clone(), &sources);
+    assert!(error(answer(&normalising, features.clone()), answer(&plain, features.clone())) < 1e-3);
+    // On other faces it has other moments; folding keeps those of the faces it is given.
+    let others = network.encoder().forward(faces(4)) * 1.7 + 0.2;
+    let folded = normalising.clone().folded_on(others.clone(), &sources);
+    let expected = answer(&normalising, others.clone());
+    assert!(error(answer(&folded, others.clone()), expected.clone()) < 1e-3);
+    assert!(error(answer(&plain, others), expected) > 1e-2);
 }
 
 #[test]

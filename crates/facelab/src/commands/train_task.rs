@@ -83,6 +83,9 @@ pub struct Args {
     /// Train on faces as they are
     #[arg(long)]
     no_augment: bool,
+    /// Train blocks without batch normalisation, as the paper's Table III stands
+    #[arg(long)]
+    no_normalise: bool,
     /// Validate on so many faces at most; 0: all
     #[arg(long, default_value_t = 0)]
     validation_faces: usize,
@@ -122,6 +125,7 @@ impl Args {
                 Part::All => Trainable::All,
                 Part::Head => Trainable::Head,
             },
+            normalise: !self.no_normalise,
             seed: self.seed,
             ..ColumnTrainingConfig::default()
         }

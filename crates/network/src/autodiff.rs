@@ -1,0 +1,172 @@
+//! Gradients of the network's own operations under burn's autodiff.
+
+use crate::backend::{Activation, ConvGradients, ConvSettings, NetworkBackend, Normalised, NormalisedGradients, Saved};
+use crate::composed;
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::ops::FloatTensor;
+
+/// The step that carries gradients through one pooling.
+#[derive(Debug)]
+struct MaxPoolBackward;
+
+impl<B: NetworkBackend> Backward<B, 1> for MaxPoolBackward {
+    /// Input and output.
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let (x, y) = ops.state;
+        let gradient = grads.consume::<B>(&ops.node);
+        let [parent] = ops.parents;
+        if let Some(node) = parent {
+            grads.register::<B>(node.id, B::max_pool_gradient(x, y, gradient));
+        }
+    }
+}
+
+/// The step that carries gradients through one convolution. Parents: x, weight, bias, residual.
+#[derive(Debug)]
+struct ConvolutionBackward;
+
+impl<B: NetworkBackend> Backward<B, 4> for ConvolutionBackward {
+    type State = (Saved<FloatTensor<B>>, ConvSettings);
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let (saved, settings) = ops.state;
+        let gradient = grads.consume::<B>(&ops.node);
+        let [x, weight, bias, residual] = ops.parents;
+        let found = B::convolution_gradients(saved, gradient, settings, x.is_some());
+        if let (Some(node), Some(dx)) = (x, found.x) {
+            grads.register::<B>(node.id, dx);
+        }
+        if let Some(node) = weight {
+            grads.register::<B>(node.id, found.weight);
+        }
+        if let Some(node) = bias {
+            grads.register::<B>(node.id, found.bias);
+        }
+        if let Some(node) = residual {
+            grads.register::<B>(node.id, found.residual);
+        }
+    }
+}
+
+/// The step that carries gradients through one normalisation. Parents: x, gain, bias.
+#[derive(Debug)]
+struct NormaliseBackward;
+
+/// What a normalisation keeps for its gradients.
+#[derive(Debug, Clone)]
+struct NormaliseState<T> {
+    x: T,
+    gain: T,
+    saved: Normalised<T>,
+    activation: Activation,
+}
+
+impl<B: NetworkBackend> Backward<B, 3> for NormaliseBackward {
+    type State = NormaliseState<FloatTensor<B>>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let NormaliseState { x, gain, saved, activation } = ops.state;
+        let gradient = grads.consume::<B>(&ops.node);
+        let found = B::normalise_gradients(x, gain, saved, gradient, activation);
+        for (parent, gradient) in ops.parents.into_iter().zip([found.x, found.gain, found.bias]) {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: NetworkBackend, C: CheckpointStrategy> NetworkBackend for Autodiff<B, C> {
+    fn convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        residual: Option<FloatTensor<Self>>,
+        settings: ConvSettings,
+    ) -> FloatTensor<Self> {
+        let settings = ConvSettings { training: true, ..settings };
+        // A missing bias or residual takes its place among the parents as an untracked leaf.
+        let leaf = || <Self as AutodiffBackend>::from_inner(x.primitive.clone());
+        let bias_node = bias.as_ref().map_or_else(|| leaf().node, |b| b.node.clone());
+        let residual_node = residual.as_ref().map_or_else(|| leaf().node, |r| r.node.clone());
+        let prepared = ConvolutionBackward
+            .prepare::<C>([x.node.clone(), weight.node.clone(), bias_node, residual_node])
+            .compute_bound()
+            .stateful();
+        let y = B::convolution(
+            x.primitive.clone(),
+            weight.primitive.clone(),
+            bias.map(|b| b.primitive),
+            residual.map(|r| r.primitive),
+            settings,
+        );
+        match prepared {
+            OpsKind::Tracked(prep) => {
+                let saved = Saved { x: x.primitive, weight: weight.primitive, y: y.clone() };
+                prep.finish((saved, settings), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn convolution_gradients(
+        saved: Saved<FloatTensor<Self>>,
+        gradient: FloatTensor<Self>,
+        settings: ConvSettings,
+        wants_x: bool,
+    ) -> ConvGradients<FloatTensor<Self>> {
+        // Second derivatives go through burn's own operations.
+        composed::convolution_gradients::<Self>(saved, gradient, settings, wants_x)
+    }
+
+    fn max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let y = B::max_pool(x.primitive.clone());
+        match MaxPoolBackward.prepare::<C>([x.node.clone()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x.primitive, y.clone()), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn max_pool_gradient(
+        x: FloatTensor<Self>,
+        _y: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        composed::max_pool_gradient::<Self>(x, gradient)
+    }
+
+    fn normalise(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        activation: Activation,
+    ) -> Normalised<FloatTensor<Self>> {
+        let saved = B::normalise(x.primitive.clone(), gain.primitive.clone(), bias.primitive.clone(), activation);
+        let moments = <Self as AutodiffBackend>::from_inner(saved.moments.clone());
+        let nodes = [x.node.clone(), gain.node.clone(), bias.node.clone()];
+        let y = match NormaliseBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let y = saved.y.clone();
+                prep.finish(NormaliseState { x: x.primitive, gain: gain.primitive, saved, activation }, y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(saved.y),
+        };
+        Normalised { y, moments }
+    }
+
+    fn normalise_gradients(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        saved: Normalised<FloatTensor<Self>>,
+        gradient: FloatTensor<Self>,
+        activation: Activation,
+    ) -> NormalisedGradients<FloatTensor<Self>> {
+        composed::normalise_gradients::<Self>(x, gain, saved, gradient, activation)
+    }
+}
