@@ -54,13 +54,15 @@ impl<B: NetworkBackend> Desk<B> {
             .collect()
     }
 
-    /// Sizes of a new column: those of the model's columns, so that they can draw from each other.
+    /// Sizes of a taught column: those of the model's columns, so that they can draw from each other, but without blocks,
+    /// which a few samples cannot train.
     pub(crate) fn column_config(&self) -> ColumnConfig {
         let model = self.base.manifest();
-        match model.columns.first() {
+        let like = match model.columns.first() {
             Some(column) => column.config.clone(),
             None => ColumnConfig { features: model.encoder.config.features(), ..ColumnConfig::new(2, 0) },
-        }
+        };
+        ColumnConfig { own_blocks: false, ..like }
     }
 
     /// Puts the digests of the columns in service into a record's sources.

@@ -251,7 +251,7 @@ pub(crate) fn validate_columns(
                 });
             }
             // The adapter concatenates the sources' outputs.
-            let (expected, found) = (column.config.channels[1], origin.config.channels[1]);
+            let (expected, found) = (column.config.channels[1], origin.config.width());
             if expected != found {
                 return Err(StoreError::Record {
                     path: path.to_path_buf(),

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) const BLOCKS: usize = 4;
 /// Side of the features that a column reads, pixels.
 pub(crate) const FEATURE_SIDE: usize = 16;
+/// Pixels of what the head reads.
+const HEAD_PIXELS: usize = (FEATURE_SIDE / 4) * (FEATURE_SIDE / 4);
 
 /// Sizes of a column; the default is Table III.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,10 @@ pub struct ColumnConfig {
     /// Channels after the adapter's 1×1 convolution.
     #[serde(default = "ColumnConfig::default_adapter_channels")]
     pub adapter_channels: usize,
+    /// Whether the column has the four blocks of Table III. Without, its head reads the encoder's features, pooled as
+    /// blocks would pool them, beside what its sources give it.
+    #[serde(default = "ColumnConfig::default_own_blocks")]
+    pub own_blocks: bool,
     /// Units of the hidden fully connected layer.
     #[serde(default = "ColumnConfig::default_hidden")]
     pub hidden: usize,
@@ -52,6 +58,9 @@ impl ColumnConfig {
     fn default_adapter_channels() -> usize {
         256
     }
+    fn default_own_blocks() -> bool {
+        true
+    }
     fn default_hidden() -> usize {
         200
     }
@@ -67,9 +76,15 @@ impl ColumnConfig {
             features: Self::default_features(),
             channels: Self::default_channels(),
             adapter_channels: Self::default_adapter_channels(),
+            own_blocks: Self::default_own_blocks(),
             hidden: Self::default_hidden(),
             dropout: Self::default_dropout(),
         }
+    }
+
+    /// Channels of what the column gives to its head, and to those that draw from it.
+    pub fn width(&self) -> usize {
+        if self.own_blocks { self.channels[1] } else { self.features }
     }
 
     /// Untrained weights; the same seed gives the same weights. Convolutions begin near
@@ -77,7 +92,7 @@ impl ColumnConfig {
     pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Column<B> {
         let mut rng = StdRng::seed_from_u64(seed);
         let [narrow, wide] = self.channels;
-        let blocks = (0..BLOCKS)
+        let blocks = (0..if self.own_blocks { BLOCKS } else { 0 })
             .map(|at| {
                 let input = if at == 0 { self.features } else { wide };
                 let sizes =
@@ -86,8 +101,8 @@ impl ColumnConfig {
                 Block { convs: sizes.map(&mut conv).into() }
             })
             .collect();
-        let flat = wide * (FEATURE_SIDE / 4) * (FEATURE_SIDE / 4);
-        let laterals = if self.sources == 0 {
+        let flat = self.width() * HEAD_PIXELS;
+        let laterals = if self.sources == 0 || !self.own_blocks {
             Vec::new()
         } else {
             (1..BLOCKS)
@@ -99,12 +114,7 @@ impl ColumnConfig {
         };
         let head_lateral = (self.sources > 0).then(|| HeadLateral {
             adapter: Adapter::init(self, &mut rng, device),
-            lateral: Dense::init_elu(
-                [self.adapter_channels * (FEATURE_SIDE / 4) * (FEATURE_SIDE / 4), self.hidden],
-                false,
-                &mut rng,
-                device,
-            ),
+            lateral: Dense::init_elu([self.adapter_channels * HEAD_PIXELS, self.hidden], false, &mut rng, device),
         });
         Column {
             blocks,
@@ -223,9 +233,12 @@ impl<B: Backend> Column<B> {
 }
 
 impl<B: NetworkBackend> Column<B> {
-    /// With the blocks and the hidden layer of a column of the same sizes in place of its own, and the output layer too
+    /// With the blocks and the hidden layer of a column of the same sizes (else nothing) in place of its own, and the output layer too
     /// where both have as many classes; lateral connections stay.
     pub fn starting_from(mut self, other: &Self) -> Self {
+        if self.blocks.len() != other.blocks.len() {
+            return self;
+        }
         self.blocks.clone_from(&other.blocks);
         self.hidden.clone_from(&other.hidden);
         if self.output.weight.dims() == other.output.weight.dims() {
@@ -257,7 +270,7 @@ impl<B: NetworkBackend> Column<B> {
 
     /// Channels of a block's output.
     pub(crate) fn width(&self) -> usize {
-        self.blocks.last().and_then(|b| b.convs.last()).map_or(0, |conv| conv.weight.dims()[3])
+        self.hidden.weight.dims()[0] / HEAD_PIXELS
     }
 
     /// The fully connected layers and their lateral connection alone; only [`Self::head`] can be asked.
@@ -277,7 +290,7 @@ impl<B: NetworkBackend> Column<B> {
     /// for a column without sources).
     pub fn block(&self, depth: Depth, x: Tensor<B, 4>, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
         let residual = self.residual(depth, sources);
-        let mut convs = self.blocks[depth].convs.iter();
+        let mut convs = self.blocks.get(depth).into_iter().flat_map(|block| &block.convs);
         let mut x = x;
         if let Some(first) = convs.next() {
             x = first.forward(x, residual, 1, Activation::Elu);

@@ -74,20 +74,23 @@ impl<B: NetworkBackend> Column<B> {
         change: Change<'_, B>,
     ) -> (Self, Tensor<B, 4>) {
         let mut x = features;
-        for depth in 0..self.blocks.len() {
+        for depth in 0..BLOCKS {
             let lateral = depth.checked_sub(1).map_or_else(Vec::new, |at| outputs_at(sources, at));
             let mut residual = self.residual(depth, &lateral);
-            let mut convs = Vec::with_capacity(self.blocks[depth].convs.len());
-            for conv in std::mem::take(&mut self.blocks[depth].convs) {
+            let convs = self.blocks.get_mut(depth).map(|block| std::mem::take(&mut block.convs)).unwrap_or_default();
+            let mut changed = Vec::with_capacity(convs.len());
+            for conv in convs {
                 let (conv, factor) = change(conv, x.clone(), residual.clone());
                 if let (Some(factor), Some(_)) = (factor, residual.as_ref()) {
                     self.laterals[depth - 1].lateral.scale(factor);
                     residual = self.residual(depth, &lateral);
                 }
                 x = conv.forward(x, residual.take(), 1, Activation::Elu);
-                convs.push(conv);
+                changed.push(conv);
             }
-            self.blocks[depth].convs = convs;
+            if let Some(block) = self.blocks.get_mut(depth) {
+                block.convs = changed;
+            }
             x = pooled(depth, x);
         }
         (self, x)

@@ -44,6 +44,13 @@ impl Activations {
         Self { values: buffer, returns: true }
     }
 
+    /// The same values in a buffer of their own.
+    pub fn copied(values: &[f32]) -> Self {
+        let mut copy = Self::new(values.len());
+        copy.copy_from_slice(values);
+        copy
+    }
+
     /// The values of a tensor.
     pub fn of<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Self {
         Self { values: values(tensor), returns: false }

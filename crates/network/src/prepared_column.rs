@@ -58,10 +58,12 @@ impl PreparedLateral {
 /// Table III, ready to answer.
 #[derive(Debug)]
 pub(crate) struct PreparedColumn {
-    /// Convolutions and side of each block.
-    blocks: Vec<(Vec<PreparedConv>, usize)>,
-    /// Into the blocks from the second on, then into the head; none without sources.
+    /// Convolutions of each block; none in a column without blocks.
+    blocks: Vec<Vec<PreparedConv>>,
+    /// Into the blocks from the second on; none without sources.
     laterals: Vec<PreparedLateral>,
+    /// Into the head.
+    head_lateral: Option<PreparedLateral>,
     hidden: PreparedConv,
     output: PreparedConv,
     channels: usize,
@@ -75,11 +77,11 @@ fn side(depth: usize) -> usize {
 impl PreparedColumn {
     pub fn new<B: NetworkBackend>(column: &Column<B>) -> Self {
         let (blocks, laterals, head) = column.parts();
-        let blocks: Vec<(Vec<PreparedConv>, usize)> = blocks
+        let blocks = blocks
             .enumerate()
-            .map(|(depth, convs)| (convs.iter().map(|c| PreparedConv::new(c, side(depth), 1)).collect(), side(depth)))
+            .map(|(depth, convs)| convs.iter().map(|conv| PreparedConv::new(conv, side(depth), 1)).collect())
             .collect();
-        let mut prepared: Vec<PreparedLateral> = laterals
+        let laterals = laterals
             .enumerate()
             .map(|(at, (adapter, lateral))| PreparedLateral {
                 // What goes into block `at + 1` has the size of that block's input.
@@ -87,15 +89,16 @@ impl PreparedColumn {
                 lateral: PreparedConv::new(lateral, side(at + 1), 1),
             })
             .collect();
-        prepared.extend(head.map(|(adapter, lateral)| PreparedLateral {
+        let head_lateral = head.map(|(adapter, lateral)| PreparedLateral {
             adapter: PreparedAdapter::new(adapter, FEATURE_SIDE / 4),
             lateral: PreparedConv::dense(lateral),
-        }));
+        });
         let (hidden, output) = column.dense();
         Self {
             channels: column.width(),
             blocks,
-            laterals: prepared,
+            laterals,
+            head_lateral,
             hidden: PreparedConv::dense(hidden),
             output: PreparedConv::dense(output),
         }
@@ -104,33 +107,33 @@ impl PreparedColumn {
     /// Block `depth` of `n` faces; `sources` are the source columns' outputs of the block before.
     pub fn block(&self, depth: usize, n: usize, x: &[f32], sources: &[&[f32]]) -> Activations {
         let lateral = depth.checked_sub(1).and_then(|at| self.laterals.get(at)).and_then(|l| l.forward(n, sources));
-        let (convs, side) = &self.blocks[depth];
-        let mut layers = convs.iter();
-        let Some(first) = layers.next() else { unreachable!("a block has convolutions") };
-        let mut x = first.forward(n, x, lateral.as_deref(), Activation::Elu);
+        let mut layers = self.blocks.get(depth).into_iter().flatten();
+        let mut y = layers.next().map(|first| first.forward(n, x, lateral.as_deref(), Activation::Elu));
         drop(lateral);
         for conv in layers {
-            x = conv.forward(n, &x, None, Activation::Elu);
+            y = y.map(|x| conv.forward(n, &x, None, Activation::Elu));
         }
         if depth < 2 {
-            return x;
+            return y.unwrap_or_else(|| Activations::copied(x));
         }
+        let side = side(depth);
         let mut pooled = Activations::new(n * (side / 2) * (side / 2) * self.channels);
-        fastconv::max_pool(n, *side, self.channels, &x, &mut pooled);
+        fastconv::max_pool(n, side, self.channels, y.as_deref().unwrap_or(x), &mut pooled);
         pooled
     }
 
     /// Logits `[n, classes]` from the last block's output and the sources' at the same depth.
     pub fn head(&self, n: usize, x: &[f32], sources: &[&[f32]]) -> Activations {
-        let lateral = self.laterals.last().and_then(|lateral| lateral.forward(n, sources));
+        let lateral = self.head_lateral.as_ref().and_then(|lateral| lateral.forward(n, sources));
         let hidden = self.hidden.forward(n, x, lateral.as_deref(), Activation::Elu);
         self.output.forward(n, &hidden, None, Activation::None)
     }
 
     /// Memory of the weights, bytes.
     pub fn bytes(&self) -> usize {
-        let laterals = self.laterals.iter().flat_map(|l| l.adapter.reduce.iter().chain([&l.lateral]));
-        let convs = self.blocks.iter().flat_map(|(convs, _)| convs).chain(laterals).chain([&self.hidden, &self.output]);
+        let laterals =
+            self.laterals.iter().chain(&self.head_lateral).flat_map(|l| l.adapter.reduce.iter().chain([&l.lateral]));
+        let convs = self.blocks.iter().flatten().chain(laterals).chain([&self.hidden, &self.output]);
         convs.map(PreparedConv::bytes).sum()
     }
 }

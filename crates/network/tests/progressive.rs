@@ -24,6 +24,20 @@ fn entry(task: &str, sources: &[&str], seed: u64) -> ColumnEntry<B> {
     ColumnEntry::new(name(task), sources, config.init(&Default::default(), seed), false)
 }
 
+/// A column whose head reads the encoder's features and its sources alone, as taught tasks have it.
+fn headed(task: &str, sources: &[&str], seed: u64) -> ColumnEntry<B> {
+    let config = ColumnConfig {
+        own_blocks: false,
+        channels: [16, 16],
+        features: 16,
+        adapter_channels: 16,
+        hidden: 20,
+        ..ColumnConfig::new(2, sources.len())
+    };
+    let sources = sources.iter().map(|s| name(s)).collect();
+    ColumnEntry::new(name(task), sources, config.init(&Default::default(), seed), false)
+}
+
 fn network() -> ProgressiveNetwork<B> {
     let encoder = EncoderConfig { channels: [16; 4], ..EncoderConfig::default() }.init(&Default::default(), 1);
     let mut network = ProgressiveNetwork::new(encoder);
@@ -108,9 +122,12 @@ fn error(found: Tensor<B, 2>, expected: Tensor<B, 2>) -> f32 {
 fn prepared_answers_agree_with_those_of_the_modules() {
     let mut network = network();
     network.insert(entry("smile", &["gender", "age"], 4)).unwrap();
+    network.insert(headed("who", &[], 5)).unwrap();
+    network.insert(headed("mood", &["gender", "smile"], 6)).unwrap();
+    network.insert(entry("late", &["mood"], 7)).unwrap();
     let modules = network.modules_forward(network.encoder().forward(faces(2))).unwrap();
     let prepared = network.forward(faces(2));
-    assert_eq!(prepared.len(), 3);
+    assert_eq!(prepared.len(), 6);
     for ((task, logits), module) in prepared.into_iter().zip(modules) {
         assert!(error(logits, module.logits) < 1e-4, "{task}");
     }

@@ -50,6 +50,10 @@ pub struct Args {
     /// Which weights change: all, or the fully connected layers on top of blocks that stay as they begin
     #[arg(long, value_enum, default_value_t = Part::All)]
     trainable: Part,
+    /// Give the column no blocks of its own: its head reads the encoder's features and the sources, as tasks that are
+    /// taught on the robot do
+    #[arg(long)]
+    no_blocks: bool,
     /// Train on so many faces at most; 0: all
     #[arg(long, default_value_t = 0)]
     training_faces: usize,
@@ -176,13 +180,14 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     let config = args.config();
     // Other settings or other faces are another training.
     let faces = (training.counts(), validation.counts());
-    let key = (&args.task, &config, &sources, &store.manifest().encoder.sha256, faces);
+    let key = (&args.task, &config, args.no_blocks, &sources, &store.manifest().encoder.sha256, faces);
     let checkpoint = Checkpoint::open(&args.work, &key)?;
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
     let bar = progress::bar(common, args.task.as_str(), 1);
     let mut failure = None;
     let sizes = ColumnConfig {
         features: store.manifest().encoder.config.features(),
+        own_blocks: !args.no_blocks,
         ..ColumnConfig::new(data.labels.len(), sources.len())
     };
     let parts = Parts { train: &training, validation: &validation };
