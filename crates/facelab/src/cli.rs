@@ -1,6 +1,6 @@
 //! Arguments: what every command shares, and the commands.
 
-use crate::commands::{annotate, bench, evaluate, models, train_encoder, train_task};
+use crate::commands::{annotate, bench, bench_step, evaluate, models, train_encoder, train_task};
 pub use crate::common::Common;
 use clap::{Parser, Subcommand};
 use network::DeviceChoice;
@@ -39,6 +39,7 @@ enum Command {
     Annotate(annotate::Args),
     Models(models::Args),
     Bench(bench::Args),
+    BenchStep(bench_step::Args),
 }
 
 impl Cli {
@@ -56,6 +57,7 @@ impl Cli {
             Command::Annotate(args) => annotate::run(args, &common),
             Command::Models(args) => models::run(args, &common),
             Command::Bench(args) => bench::run(args, &common),
+            Command::BenchStep(args) => bench_step::run(args, &common),
         }
     }
 }

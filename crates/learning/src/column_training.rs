@@ -5,13 +5,12 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::column_config::{ColumnTrainingConfig, Trainable};
 use crate::data::{LabelledFaces, holdout};
 use crate::features::Frozen;
-use crate::fit::Schedule;
+use crate::fit::{ColumnFit, Schedule};
 use crate::loss::{class_weights, cross_entropy, matrix};
 use crate::metrics::{Accuracy, Confusion};
 use crate::standard::Standard;
 use crate::supply::{Supply, answer, at_head};
-use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
-use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
 use network::{Column, ColumnConfig, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend};
 use serde::{Deserialize, Serialize};
@@ -187,14 +186,12 @@ pub fn train_column<B: NetworkBackend>(
         Some(inputs) => model.valid().folded_on(inputs.features.clone(), &inputs.sources),
         None => model.valid(),
     };
-    let mut model = tracked(Column::from_inner(learns));
-    let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init::<Train<B>, Column<Train<B>>>();
+    let mut fit = ColumnFit::new(learns);
     let mut state = State { epoch: 0, schedule: Schedule::new(config.learning_rate), curve: Vec::new() };
     if let Some((found, slot)) = checkpoint.map(Checkpoint::read::<State>).transpose()?.flatten() {
         state = found;
-        model = model.load_record(slot.get::<Train<B>, _>("column", device)?);
+        fit = fit.resumed(&slot, device)?;
         best = best.load_record(slot.get::<B, _>("best", device)?);
-        optimiser = optimiser.load_record(slot.get::<Train<B>, _>("optimiser", device)?);
         progress.epoch = state.epoch;
         tracing::info!(epoch = state.epoch, "training continues from its checkpoint");
     }
@@ -207,15 +204,13 @@ pub fn train_column<B: NetworkBackend>(
             let row_weights: Vec<Vec<f32>> =
                 targets.iter().map(|target| vec![target.iter().zip(&weights).map(|(t, w)| t * w).sum()]).collect();
             let smoothed = smooth(&targets, config.label_smoothing);
-            let logits = answer(&model, inputs, config.trainable, &train_standard);
+            let logits = answer(&fit.column, inputs, config.trainable, &train_standard);
             let loss = cross_entropy(logits, matrix(&smoothed, device), matrix(&row_weights, device));
             let value = loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN);
             if !value.is_finite() {
                 return Err(TrainError::Diverged { epoch: state.epoch + 1, loss: value, learning_rate: rate });
             }
-            let mut gradients = loss.backward();
-            let gradients = GradientsParams::from_module::<Train<B>, _>(&mut gradients, &model);
-            model = optimiser.step(rate, model, gradients);
+            fit = fit.step(loss, rate);
             loss_sum += f64::from(value);
             done += 1;
             progress.step = done;
@@ -226,7 +221,7 @@ pub fn train_column<B: NetworkBackend>(
             }
         }
         state.epoch += 1;
-        let candidate = answering(&model);
+        let candidate = answering(&fit.column);
         let answers = held_back.logits(&candidate);
         let mean = (loss_sum / f64::from(done.max(1))) as f32;
         // Without held-back faces the training loss has to tell which epoch is best.
@@ -246,9 +241,8 @@ pub fn train_column<B: NetworkBackend>(
         });
         if let Some(checkpoint) = checkpoint {
             checkpoint.write(&state, |slot| {
-                slot.put::<Train<B>, _>("column", model.clone().into_record())?;
-                slot.put::<B, _>("best", best.clone().into_record())?;
-                slot.put::<Train<B>, _>("optimiser", optimiser.to_record())
+                fit.save(slot)?;
+                slot.put::<B, _>("best", best.clone().into_record())
             })?;
         }
         (progress.epoch, progress.step) = (state.epoch, 0);
@@ -282,18 +276,6 @@ const INITIALISATION_FACES: usize = 16;
 
 /// Faces that stand for all when a batch's moments are replaced.
 const POPULATION_FACES: usize = 128;
-
-/// A module that comes from the answering backend is not tracked; training needs it to be.
-fn tracked<B: NetworkBackend>(column: Column<Train<B>>) -> Column<Train<B>> {
-    struct Track;
-    impl<B: NetworkBackend> ModuleMapper<Train<B>> for Track {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<Train<B>, D>>) -> Param<Tensor<Train<B>, D>> {
-            let (id, value, mapper) = param.consume();
-            Param::from_mapped_value(id, value.require_grad(), mapper)
-        }
-    }
-    column.map(&mut Track)
-}
 
 /// The faces to fit on and those to hold back.
 fn parts(data: &Parts<'_>, config: &ColumnTrainingConfig) -> Result<(LabelledFaces, LabelledFaces), TrainError> {

@@ -1,6 +1,61 @@
-//! The learning rate's schedule and when to stop.
+//! Steps of a column's training, the learning rate's schedule, and when to stop.
 
+use crate::checkpoint::{CheckpointError, Slot};
+use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
+use burn::optim::adaptor::OptimizerAdaptor;
+use burn::optim::{Adam, AdamConfig, GradientsParams, Optimizer};
+use burn::tensor::Tensor;
+use network::{Column, NetworkBackend, TrainBackend};
 use serde::{Deserialize, Serialize};
+
+type Train<B> = TrainBackend<B>;
+
+/// A column that learns, and its optimiser.
+pub struct ColumnFit<B: NetworkBackend> {
+    /// As far as it has learned.
+    pub column: Column<Train<B>>,
+    optimiser: OptimizerAdaptor<Adam, Column<Train<B>>, Train<B>>,
+}
+
+impl<B: NetworkBackend> ColumnFit<B> {
+    /// Begins from `column`.
+    pub fn new(column: Column<B>) -> Self {
+        let optimiser = AdamConfig::new().with_epsilon(1e-8).init::<Train<B>, Column<Train<B>>>();
+        Self { column: tracked(Column::from_inner(column)), optimiser }
+    }
+
+    /// One step of Adam on the gradients of `loss`, which came from [`Self::column`].
+    pub fn step(mut self, loss: Tensor<Train<B>, 1>, learning_rate: f64) -> Self {
+        let mut gradients = loss.backward();
+        let gradients = GradientsParams::from_module::<Train<B>, _>(&mut gradients, &self.column);
+        self.column = self.optimiser.step(learning_rate, self.column, gradients);
+        self
+    }
+
+    pub(crate) fn resumed(self, slot: &Slot, device: &B::Device) -> Result<Self, CheckpointError> {
+        Ok(Self {
+            column: self.column.load_record(slot.get::<Train<B>, _>("column", device)?),
+            optimiser: self.optimiser.load_record(slot.get::<Train<B>, _>("optimiser", device)?),
+        })
+    }
+
+    pub(crate) fn save(&self, slot: &Slot) -> Result<(), CheckpointError> {
+        slot.put::<Train<B>, _>("column", self.column.clone().into_record())?;
+        slot.put::<Train<B>, _>("optimiser", self.optimiser.to_record())
+    }
+}
+
+/// A module that comes from the answering backend is not tracked; training needs it to be.
+fn tracked<B: NetworkBackend>(column: Column<Train<B>>) -> Column<Train<B>> {
+    struct Track;
+    impl<B: NetworkBackend> ModuleMapper<Train<B>> for Track {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<Train<B>, D>>) -> Param<Tensor<Train<B>, D>> {
+            let (id, value, mapper) = param.consume();
+            Param::from_mapped_value(id, value.require_grad(), mapper)
+        }
+    }
+    column.map(&mut Track)
+}
 
 /// Lowers the rate when the training loss stagnates and remembers the best epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

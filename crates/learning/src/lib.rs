@@ -23,4 +23,5 @@ pub use column_config::{ColumnTrainingConfig, Trainable};
 pub use column_training::{EpochRecord, Parts, Progress, TrainError, TrainedColumn, train_column};
 pub use data::{Face, LabelledFaces};
 pub use features::{Evaluation, evaluate_column};
+pub use fit::ColumnFit;
 pub use metrics::{Accuracy, Confusion, expected_calibration_error};

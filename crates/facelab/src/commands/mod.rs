@@ -2,6 +2,7 @@
 
 pub mod annotate;
 pub mod bench;
+pub mod bench_step;
 pub mod evaluate;
 pub mod models;
 pub mod train_encoder;

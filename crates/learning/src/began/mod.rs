@@ -1,8 +1,10 @@
 //! Unsupervised training of the encoder as the discriminator of a BEGAN (eq. 1 and 2; Berthelot et al. 2017).
 
+mod game;
 mod sheet;
 mod trainer;
 
+pub use game::{Game, Losses};
 pub use sheet::Sheet;
 pub use trainer::{StepRecord, train};
 
