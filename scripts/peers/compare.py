@@ -8,11 +8,13 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 
 HERE = Path(__file__).parent
+PAUSE_S = 0.1
 TORCH = ["torch", "torch-channels-last"]
 # name, step, batch, threads, peers, share of the runs
 ROWS = [
@@ -21,8 +23,8 @@ ROWS = [
     ("encoder+4 columns", "columns", 8, 2, ["onnxruntime", *TORCH], 0.4),
     ("encoder", "encoder", 1, 2, ["onnxruntime", *TORCH], 1.0),
     ("encoder", "encoder", 1, 1, ["onnxruntime"], 1.0),
-    ("column step", "column-step", 32, 2, TORCH, 0.25),
-    ("began step", "began-step", 16, 2, TORCH, 0.2),
+    ("column step", "train-column", 32, 2, TORCH, 0.25),
+    ("began step", "train-began", 16, 2, TORCH, 0.2),
     ("yunet", "yunet", 1, 1, ["onnxruntime"], 1.0),
 ]
 
@@ -57,6 +59,8 @@ def measure(args, step, batch, threads, peers, runs):
     for _ in range(runs + 2):
         for name, server in servers.items():
             answers[name].append(server.run())
+            # Threads of some programs go on spinning for a while.
+            time.sleep(PAUSE_S)
     for server in servers.values():
         server.stop()
     return answers
@@ -84,7 +88,7 @@ def rows(args):
         median = {who: statistics.median(a["ms"] for a in found[2:]) for who, found in answers.items()}
         for peer in peers:
             # Losses of training steps drift apart with the steps; the first three tell whether both compute the same.
-            compared = 3 if step.endswith("-step") else len(answers["ours"])
+            compared = 3 if step.startswith("train-") else len(answers["ours"])
             yield {
                 "name": name,
                 "threads": threads,

@@ -80,7 +80,8 @@ def model(encoder, columns):
         answers.append(logits)
     results = answers or [x]
     faces = helper.make_tensor_value_info("faces", TensorProto.FLOAT, ["n", 1, 128, 128])
-    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in results]
+    shapes = [["n", len(tensors["output.bias"])] for _, tensors in columns] or [["n", 256, 16, 16]]
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in zip(results, shapes)]
     made = helper.make_graph(graph.nodes, "face_attributes", [faces], infos, graph.weights)
     whole = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(whole)

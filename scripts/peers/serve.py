@@ -44,7 +44,17 @@ def onnxruntime_network(args):
 
 
 def onnxruntime_yunet(args):
-    session = onnxruntime_session(args.yunet, args.threads)
+    import onnx
+
+    # The file is for 640×640 alone; its operations are not.
+    model = onnx.load(args.yunet)
+    for dimension, size in zip(model.graph.input[0].type.tensor_type.shape.dim, (1, 3, 480, 640)):
+        dimension.dim_value = size
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        for dimension in output.type.tensor_type.shape.dim:
+            dimension.Clear()
+    session = onnxruntime_session(model.SerializeToString(), args.threads)
     names = [output.name for output in session.get_outputs()]
     picture = np.fromfile(Path(args.work) / "picture.bgr", dtype=np.uint8).reshape(480, 640, 3)
 
@@ -95,7 +105,7 @@ def torch_step(args):
             return np.concatenate([logits.numpy().ravel() for logits in found])
 
         return run, values
-    if args.step == "column-step":
+    if args.step == "train-column":
         column = torch_net.Column([0], weights.model(args.work)[1][1][1]).to(memory_format=layout)
         optimiser = torch.optim.Adam(column.parameters(), LEARNING_RATE)
         features, source = weights.column_inputs(args.work, args.batch)
@@ -110,7 +120,7 @@ def torch_step(args):
             return loss
 
         return run, lambda loss: np.array([loss.item()], dtype=np.float32)
-    if args.step == "began-step":
+    if args.step == "train-began":
         work = Path(args.work)
         discriminator = torch_net.Discriminator(weights.safetensors(work / "discriminator.safetensors"))
         generator = torch_net.Decoder(weights.safetensors(work / "generator.safetensors"))
@@ -142,7 +152,7 @@ def torch_step(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("peer", choices=["onnxruntime", "torch", "torch-channels-last"])
-    parser.add_argument("step", choices=["encoder", "columns", "column-step", "began-step", "yunet"])
+    parser.add_argument("step", choices=["encoder", "columns", "train-column", "train-began", "yunet"])
     parser.add_argument("--work", required=True)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)

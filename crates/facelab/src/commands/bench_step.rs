@@ -76,9 +76,9 @@ enum Step {
     /// Faces to the logits of four columns
     Columns,
     /// A training step of a column with one source, on features
-    ColumnStep,
+    TrainColumn,
     /// A training step of a BEGAN on pictures of 128×128
-    BeganStep,
+    TrainBegan,
     /// YuNet on a picture of 640×480
     Yunet,
 }
@@ -106,7 +106,7 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
             let (network, faces) = (model(work)?.load_answering::<B>(&Default::default())?, faces(work, batch)?);
             serve(|| Ok(network.forward(faces.clone()).into_iter().flat_map(|(_, logits)| numbers(logits)).collect()))
         }
-        Step::ColumnStep => {
+        Step::TrainColumn => {
             let network = model(work)?.load::<B>(&Default::default())?;
             let mut fit = Some(ColumnFit::new(network.columns()[TRAINED].column()?.clone()));
             let (features, source) = column_inputs(work, batch)?;
@@ -124,7 +124,7 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
                 Ok(value)
             })
         }
-        Step::BeganStep => {
+        Step::TrainBegan => {
             let mut game = Some(Game::<B>::new(&BeganConfig::default(), FACE_SIZE, &Default::default()));
             let x = Tensor::<Train, 4>::from_inner(faces(work, batch)?);
             let latent = EncoderConfig::default().latent;

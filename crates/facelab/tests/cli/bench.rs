@@ -1,5 +1,5 @@
 use crate::args;
-use crate::support::{facelab, json, model};
+use crate::support::{facelab, facelab_told, json, model};
 
 #[test]
 fn every_step_is_measured_at_both_batches() {
@@ -26,4 +26,26 @@ fn every_step_is_measured_at_both_batches() {
     assert!(report["load_ms"].as_f64().unwrap() > 0.0 && report["memory"]["peak_rss_mb"].as_f64().unwrap() > 0.0);
     assert!(report["detector"].is_null() && run.stderr.contains("detection is left out"), "{run:?}");
     assert!(run.stdout.contains("encoder + all columns"), "{}", run.stdout);
+}
+
+#[test]
+fn a_step_is_run_for_each_line_and_gives_the_same_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let work = dir.path().join("peers");
+    let unprepared = facelab_told("run\n", args!["bench-step", "--work", work, "--step", "encoder"]);
+    assert_eq!(unprepared.code, Some(1), "{unprepared:?}");
+    assert!(unprepared.stderr.contains("--prepare"), "{unprepared:?}");
+
+    let prepared = facelab(args!["bench-step", "--work", work, "--prepare"]);
+    assert_eq!(prepared.code, Some(0), "{prepared:?}");
+    for (step, count) in [("encoder", 16 * 16 * 256), ("columns", 2 + 9 + 8 + 50)] {
+        let run = facelab_told("run\nrun\n", args!["bench-step", "--work", work, "--step", step, "--threads", "1"]);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let answers: Vec<serde_json::Value> =
+            run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(answers.len(), 2);
+        assert!(answers.iter().all(|answer| answer["ms"].as_f64().unwrap() > 0.0), "{step}");
+        assert_eq!(answers[0]["values"].as_array().unwrap().len(), count, "{step}");
+        assert_eq!(answers[0]["values"], answers[1]["values"], "{step}");
+    }
 }

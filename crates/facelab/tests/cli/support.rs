@@ -5,8 +5,9 @@ use learning::Calibration;
 use network::weights::Precision;
 use network::{ColumnConfig, CpuBackend, EncoderConfig, Label, TaskName};
 use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What a run of the program gave.
 #[derive(Debug)]
@@ -18,13 +19,24 @@ pub struct Run {
 
 /// Runs facelab on the CPU, without what the environment says about face detectors.
 pub fn facelab<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_facelab"))
+    facelab_told("", args)
+}
+
+/// The same with something on standard input.
+pub fn facelab_told<I: AsRef<OsStr>>(input: &str, args: impl IntoIterator<Item = I>) -> Run {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_facelab"))
         .args(args)
         .env_remove("FACE_ATTRIBUTES_YUNET")
         .env_remove("FACE_ATTRIBUTES_HAAR")
         .env_remove("FACELAB_LOG")
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    // A program that reads nothing may have ended already.
+    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+    let output = child.wait_with_output().unwrap();
     Run {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
