@@ -139,7 +139,7 @@ pub fn train_column<B: NetworkBackend>(
     let (train, validation) = parts(&data, config)?;
     let column_config =
         ColumnConfig { classes: train.labels.len(), sources: sources.len(), dropout: config.dropout, ..column };
-    let frozen = Frozen::new(network, sources)?;
+    let frozen = Frozen::new(network, sources, column_config.own_blocks)?;
     let mut progress = Progress {
         epoch: 0,
         epochs: config.epochs,

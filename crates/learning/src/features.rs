@@ -15,7 +15,7 @@ const EVALUATION_BATCH: usize = 16;
 pub(crate) struct Inputs<B: Backend> {
     /// `[N, 16, 16, 256]`.
     pub features: Tensor<B, 4>,
-    /// Block outputs of each source column.
+    /// Block outputs of each source column; for a column without blocks, the last alone.
     pub sources: Vec<Vec<Tensor<B, 4>>>,
 }
 
@@ -85,25 +85,32 @@ pub(crate) struct Frozen<B: Backend> {
     network: ProgressiveNetwork<B>,
     /// Positions of the sources among the network's columns.
     positions: Vec<usize>,
+    /// Whether the column draws from more than the sources' last blocks.
+    all_blocks: bool,
 }
 
 impl<B: NetworkBackend> Frozen<B> {
-    pub fn new(network: &ProgressiveNetwork<B>, sources: &[TaskName]) -> Result<Self, NetworkError> {
+    pub fn new(network: &ProgressiveNetwork<B>, sources: &[TaskName], all_blocks: bool) -> Result<Self, NetworkError> {
         let network = network.restricted_to(sources)?;
         let position = |name: &TaskName| network.columns().iter().position(|entry| &entry.name == name);
         let positions = sources
             .iter()
             .map(|name| position(name).ok_or_else(|| NetworkError::Unknown(name.clone())))
             .collect::<Result<_, _>>()?;
-        Ok(Self { network, positions })
+        Ok(Self { network, positions, all_blocks })
     }
 
     /// Inputs for faces, one batch.
     pub fn inputs(&self, faces: &[&[u8]], device: &B::Device) -> Inputs<B> {
         let features = self.network.features(faces_to_tensor(faces, device));
-        let outputs =
-            if self.positions.is_empty() { Vec::new() } else { self.network.columns_forward(features.clone()) };
-        Inputs { features, sources: self.positions.iter().map(|&at| outputs[at].blocks.clone()).collect() }
+        let blocks: Vec<Vec<Tensor<B, 4>>> = if self.positions.is_empty() {
+            Vec::new()
+        } else if self.all_blocks {
+            self.network.columns_forward(features.clone()).into_iter().map(|output| output.blocks).collect()
+        } else {
+            self.network.last_blocks(features.clone()).into_iter().map(|last| vec![last]).collect()
+        };
+        Inputs { features, sources: self.positions.iter().map(|&at| blocks[at].clone()).collect() }
     }
 }
 

@@ -322,21 +322,27 @@ impl<B: NetworkBackend> Column<B> {
         let mut blocks: Vec<Tensor<B, 4>> = Vec::with_capacity(BLOCKS);
         for depth in 0..BLOCKS {
             let x = blocks.last().cloned().unwrap_or_else(|| features.clone());
-            let lateral = if depth > 0 { outputs_at(sources, depth - 1) } else { Vec::new() };
-            blocks.push(self.block(depth, x, &lateral));
+            blocks.push(self.block(depth, x, &self.sources_at(sources, depth)));
         }
         blocks
     }
 
-    /// Features `[N,16,16,256]` and, for each source column, its four block outputs.
+    /// What block `depth` takes from the sources' block outputs; nothing where it has no lateral connection.
+    pub(crate) fn sources_at(&self, sources: &[Vec<Tensor<B, 4>>], depth: Depth) -> Vec<Tensor<B, 4>> {
+        let Some(before) = depth.checked_sub(1).filter(|&at| at < self.laterals.len()) else { return Vec::new() };
+        sources.iter().map(|blocks| blocks[before].clone()).collect()
+    }
+
+    /// Features `[N,16,16,256]` and, for each source column, its four block outputs; of a column without blocks, the last
+    /// outputs alone will do.
     pub fn forward(&self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> ColumnOutput<B> {
         let blocks = self.blocks(features, sources);
-        let logits = self.head(blocks[BLOCKS - 1].clone(), &outputs_at(sources, BLOCKS - 1));
+        let logits = self.head(blocks[BLOCKS - 1].clone(), &last_outputs(sources));
         ColumnOutput { logits, blocks }
     }
 }
 
-/// The source columns' outputs of one block.
-pub(crate) fn outputs_at<B: Backend>(sources: &[Vec<Tensor<B, 4>>], depth: Depth) -> Vec<Tensor<B, 4>> {
-    sources.iter().map(|blocks| blocks[depth].clone()).collect()
+/// The source columns' outputs of their last blocks.
+pub(crate) fn last_outputs<B: Backend>(sources: &[Vec<Tensor<B, 4>>]) -> Vec<Tensor<B, 4>> {
+    sources.iter().filter_map(|blocks| blocks.last().cloned()).collect()
 }

@@ -1,7 +1,7 @@
 //! Changes of a column's scales: before training, while it normalises batches, and back to a column that answers.
 
 use crate::backend::{Activation, NetworkBackend};
-use crate::column::{Adapter, BLOCKS, Column, Lateral, outputs_at, pooled};
+use crate::column::{Adapter, BLOCKS, Column, Lateral, last_outputs, pooled};
 use crate::layers::Conv;
 use burn::tensor::Tensor;
 
@@ -37,14 +37,15 @@ impl<B: NetworkBackend> Column<B> {
     /// 0 and a set deviation before its activation. Two dozen plain layers otherwise map all faces to nearly the same point,
     /// and the first hundreds of steps go into leaving it. Arguments as in [`Self::forward`].
     pub fn normalised_on(mut self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> Self {
-        let laterals = self.laterals.drain(..).enumerate();
-        self.laterals = laterals.map(|(at, lateral)| lateral.normalised_on(&outputs_at(sources, at))).collect();
+        let drawn: Vec<_> = (1..BLOCKS).map(|depth| self.sources_at(sources, depth)).collect();
+        let laterals = self.laterals.drain(..).zip(&drawn);
+        self.laterals = laterals.map(|(lateral, drawn)| lateral.normalised_on(drawn)).collect();
         let (mut column, x) = self.rebuilt(features, sources, &|conv, x, _| {
             let [ci, co] = conv.channels();
             (conv.normalised_on(x, if co > ci { 1.0 } else { LINEAR_DEVIATION }), None)
         });
         if let Some(mut head) = column.head_lateral.take() {
-            let lateral = outputs_at(sources, BLOCKS - 1);
+            let lateral = last_outputs(sources);
             head.adapter = head.adapter.normalised_on(&lateral);
             let adapted = head.adapter.forward(&lateral).flatten(1, 3);
             head.lateral = head.lateral.normalised_on(adapted, LATERAL_DEVIATION);
@@ -75,7 +76,7 @@ impl<B: NetworkBackend> Column<B> {
     ) -> (Self, Tensor<B, 4>) {
         let mut x = features;
         for depth in 0..BLOCKS {
-            let lateral = depth.checked_sub(1).map_or_else(Vec::new, |at| outputs_at(sources, at));
+            let lateral = self.sources_at(sources, depth);
             let mut residual = self.residual(depth, &lateral);
             let convs = self.blocks.get_mut(depth).map(|block| std::mem::take(&mut block.convs)).unwrap_or_default();
             let mut changed = Vec::with_capacity(convs.len());

@@ -223,7 +223,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         let outputs: Vec<Tensor<B, 2>> = if B::ANSWERS_PREPARED {
             let n = faces.dims()[0];
             let features = self.prepared_features(faces);
-            let outputs = self.prepared_columns(n, features);
+            let outputs = self.prepared_columns(n, &features, false);
             outputs.into_iter().map(|output| tensor(&output.logits, [n, output.logits.len() / n], &device)).collect()
         } else {
             let outputs = self.through_modules(&self.card_columns(), self.encoder.forward(faces));
@@ -254,7 +254,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
             return self.through_modules(&self.card_columns(), features);
         }
         let (device, [n, side, _, _]) = (features.device(), features.dims());
-        let outputs = self.prepared_columns(n, Activations::of(features));
+        let outputs = self.prepared_columns(n, &Activations::of(features), true);
         let sides = [side, side, side / 2, side / 4];
         outputs
             .into_iter()
@@ -269,6 +269,19 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
                     .collect(),
             })
             .collect()
+    }
+
+    /// Features `[N,16,16,256]` → what the last block of every column gives, `[N,4,4,C]`: what heads that draw from them
+    /// need.
+    pub fn last_blocks(&self, features: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
+        if !B::ANSWERS_PREPARED {
+            let outputs = self.through_modules(&self.card_columns(), features);
+            return outputs.into_iter().filter_map(|mut output| output.blocks.pop()).collect();
+        }
+        let (device, [n, side, _, _]) = (features.device(), features.dims());
+        let (outputs, side) = (self.prepared_columns(n, &Activations::of(features), false), side / 4);
+        let last = outputs.iter().filter_map(|output| output.blocks.last());
+        last.map(|block| tensor(block, [n, side, side, block.len() / (n * side * side).max(1)], &device)).collect()
     }
 
     /// Memory of the weights that CPUs answer with, bytes: encoder, then each column. Prepares what is not yet.
@@ -287,28 +300,34 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         encoder.forward(n, &Activations::of(faces))
     }
 
-    /// All columns, depth by depth; the columns of one depth side by side.
-    fn prepared_columns(&self, n: usize, features: Activations) -> Vec<PreparedOutput> {
+    /// All columns, depth by depth; the columns of one depth side by side. What no later depth needs is given up, unless
+    /// all blocks are asked for.
+    fn prepared_columns(&self, n: usize, features: &Activations, all_blocks: bool) -> Vec<PreparedOutput> {
         // One after the other: preparing works in parallel itself, and a thread that waits there would take up the next
         // column's preparation in the middle of this one's.
         for entry in &self.columns {
             entry.prepared();
         }
         let sources = self.source_positions();
-        let mut blocks: Vec<Vec<Activations>> = self.columns.iter().map(|_| Vec::new()).collect();
-        let last = Column::<B>::BLOCKS - 1;
+        let mut kept: Vec<Vec<Activations>> = self.columns.iter().map(|_| Vec::new()).collect();
+        let mut newest: Vec<Activations> = Vec::new();
         for depth in 0..Column::<B>::BLOCKS {
             let outputs: Vec<Activations> = self
                 .columns
                 .par_iter()
                 .enumerate()
                 .map(|(at, entry)| {
-                    let x = blocks[at].last().unwrap_or(&features);
-                    entry.prepared().block(depth, n, x, &outputs_at(&blocks, &sources[at], depth.checked_sub(1)))
+                    let x = newest.get(at).unwrap_or(features);
+                    let from: Vec<&[f32]> =
+                        sources[at].iter().filter_map(|&source| newest.get(source)).map(|s| &**s).collect();
+                    entry.prepared().block(depth, n, x, &from)
                 })
                 .collect();
-            for (blocks, output) in blocks.iter_mut().zip(outputs) {
-                blocks.push(output);
+            let before = std::mem::replace(&mut newest, outputs);
+            if all_blocks {
+                for (kept, before) in kept.iter_mut().zip(before) {
+                    kept.push(before);
+                }
             }
         }
         let logits: Vec<Vec<f32>> = self
@@ -316,11 +335,14 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
             .par_iter()
             .enumerate()
             .map(|(at, entry)| {
-                let from = outputs_at(&blocks, &sources[at], Some(last));
-                entry.prepared().head(n, &blocks[at][last], &from).to_vec()
+                let from: Vec<&[f32]> = sources[at].iter().map(|&source| &*newest[source]).collect();
+                entry.prepared().head(n, &newest[at], &from).to_vec()
             })
             .collect();
-        logits.into_iter().zip(blocks).map(|(logits, blocks)| PreparedOutput { logits, blocks }).collect()
+        for (kept, newest) in kept.iter_mut().zip(newest) {
+            kept.push(newest);
+        }
+        logits.into_iter().zip(kept).map(|(logits, blocks)| PreparedOutput { logits, blocks }).collect()
     }
 
     /// For each column the positions of its sources.
@@ -390,12 +412,8 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
 /// What a prepared column gives; see [`ColumnOutput`].
 struct PreparedOutput {
     logits: Vec<f32>,
+    /// Of all blocks, or of the last alone.
     blocks: Vec<Activations>,
-}
-
-/// The source columns' outputs at a depth; none before the first block.
-fn outputs_at<'a>(blocks: &'a [Vec<Activations>], sources: &[usize], depth: Option<usize>) -> Vec<&'a [f32]> {
-    depth.map_or_else(Vec::new, |depth| sources.iter().map(|&source| &*blocks[source][depth]).collect())
 }
 
 fn tensor<B: Backend, const D: usize>(values: &[f32], shape: [usize; D], device: &B::Device) -> Tensor<B, D> {
