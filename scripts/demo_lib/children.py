@@ -10,7 +10,9 @@ STOP_S = 6.0
 PR_SET_PDEATHSIG = 1
 
 
-def _end_with_parent():
+def _before_start():
+    # A shell's background jobs ignore Ctrl-C's signal, and so would whatever they start: then it could not be asked to stop.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # A demo that is killed leaves nobody behind.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -28,7 +30,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=_before_start,
             )
         self.started = time.monotonic()
         self.usage = (None, None)
