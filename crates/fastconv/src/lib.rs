@@ -29,7 +29,7 @@ mod winograd_gradient;
 pub use activation::{Activation, gradient_before_activation};
 pub use epilogue::Epilogue;
 pub use isa::{Isa, use_isa};
-pub use normalise::{Moments, normalise, normalise_backward};
+pub use normalise::{Moments, VARIANCE_FLOOR, normalise, normalise_backward};
 pub use pool::{max_pool, max_pool_backward};
 pub use shape::{Algorithm, ConvShape, Purpose, ShapeError};
 

@@ -10,14 +10,14 @@ use rayon::prelude::*;
 /// Rows of a chunk: a chunk of 256 channels stays in an L2 cache.
 const ROWS: usize = 128;
 /// Added to each variance.
-const EPSILON: f64 = 1e-5;
+pub const VARIANCE_FLOOR: f64 = 1e-5;
 
 /// Mean and 1/deviation of each channel over a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moments {
     /// `[channels]`.
     pub mean: Vec<f32>,
-    /// `1 / √(variance + 1e-5)`, `[channels]`.
+    /// `1 / √(variance +` [`VARIANCE_FLOOR`]`)`, `[channels]`.
     pub inverse_deviation: Vec<f32>,
 }
 
@@ -31,7 +31,7 @@ impl Moments {
         let [sum, squares] = sums(channels, x.par_chunks(ROWS * channels).map(|x| Sums::Squares { x }));
         let mean: Vec<f64> = sum.iter().map(|sum| sum / rows).collect();
         let variance = squares.iter().zip(&mean).map(|(squares, mean)| (squares / rows - mean * mean).max(0.0));
-        let inverse_deviation = variance.map(|variance| (1.0 / (variance + EPSILON).sqrt()) as f32).collect();
+        let inverse_deviation = variance.map(|variance| (1.0 / (variance + VARIANCE_FLOOR).sqrt()) as f32).collect();
         Self { mean: mean.into_iter().map(|mean| mean as f32).collect(), inverse_deviation }
     }
 }

@@ -85,8 +85,8 @@ impl Default for ColumnTrainingConfig {
 }
 
 impl ColumnTrainingConfig {
-    /// For a few samples on a robot: only the head learns, on kept block outputs of a few changed copies, so that a
-    /// training takes seconds of one core; classes are evened out.
+    /// For a few samples on a robot: only the head learns, on what it reads of a few changed copies, computed once, so that
+    /// a training takes seconds of one core; classes are evened out.
     pub fn few_shot() -> Self {
         Self {
             epochs: 30,

@@ -104,10 +104,6 @@ pub(crate) fn max_pool_gradient<B: Backend>(x: FloatTensor<B>, gradient: FloatTe
     unwrap(nhwc::<B>(dx.x_grad))
 }
 
-/// Added to each variance.
-#[cfg(any(feature = "cuda", test))]
-const EPSILON: f64 = 1e-5;
-
 /// `[C]` to what can be multiplied with NHWC.
 fn channels<B: Backend>(values: Tensor<B, 1>) -> Tensor<B, 4> {
     let [c] = values.dims();
@@ -126,7 +122,7 @@ pub(crate) fn normalise<B: Backend>(
     let [_, _, _, c] = x.dims();
     let mean = x.clone().mean_dims(&[0, 1, 2]);
     let centred = x - mean.clone();
-    let inverse = (centred.clone().square().mean_dims(&[0, 1, 2]) + EPSILON).sqrt().recip();
+    let inverse = (centred.clone().square().mean_dims(&[0, 1, 2]) + fastconv::VARIANCE_FLOOR).sqrt().recip();
     let y = centred * (inverse.clone() * channels::<B>(wrap(gain))) + channels::<B>(wrap(bias));
     let moments = Tensor::cat(vec![mean.reshape([1, c]), inverse.reshape([1, c])], 0);
     Normalised { y: unwrap(activate(y, activation)), moments: unwrap(moments) }
@@ -141,15 +137,16 @@ pub(crate) fn normalise_gradients<B: Backend>(
     activation: Activation,
 ) -> NormalisedGradients<FloatTensor<B>> {
     let x = wrap::<B, 4>(x);
-    let [_, _, _, c] = x.dims();
+    let [n, h, w, c] = x.dims();
     let moments = wrap::<B, 2>(saved.moments);
     let row = |at: usize| moments.clone().narrow(0, at, 1).reshape([1, 1, 1, c]);
     let normalised = (x - row(0)) * row(1);
     let g = before_activation::<B>(wrap(saved.y), wrap(gradient), activation);
-    let (mean_g, mean_product) =
-        (g.clone().mean_dims(&[0, 1, 2]), (g.clone() * normalised.clone()).mean_dims(&[0, 1, 2]));
-    let (to_bias, to_gain) = (g.clone().sum_dims(&[0, 1, 2]), (g.clone() * normalised.clone()).sum_dims(&[0, 1, 2]));
-    let dx = (g - mean_g - normalised * mean_product) * (row(1) * channels::<B>(wrap(gain)));
+    let to_bias = g.clone().sum_dims(&[0, 1, 2]);
+    let to_gain = (g.clone() * normalised.clone()).sum_dims(&[0, 1, 2]);
+    let rows = (n * h * w) as f64;
+    let dx =
+        (g - to_bias.clone() / rows - normalised * (to_gain.clone() / rows)) * (row(1) * channels::<B>(wrap(gain)));
     NormalisedGradients { x: unwrap(dx), gain: unwrap(to_gain.reshape([c])), bias: unwrap(to_bias.reshape([c])) }
 }
 

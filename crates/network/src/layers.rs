@@ -17,9 +17,6 @@ const POINTWISE_NOISE: f32 = 0.1;
 /// Share of the channels' mean variance that is added to each: a channel that is constant on the batch is not blown up.
 const VARIANCE_FLOOR: f32 = 0.05;
 
-/// Added to the variance by a layer that normalises, as [`fastconv::normalise`] does.
-const NORMALISING_FLOOR: f64 = 1e-5;
-
 /// What brings channels of this variance (any shape) to a standard deviation of about `deviation`.
 fn scale_of<B: Backend, const D: usize>(variance: Tensor<B, D>, deviation: f32) -> Tensor<B, D> {
     let floor = variance.clone().mean() * VARIANCE_FLOOR + f32::MIN_POSITIVE;
@@ -144,7 +141,7 @@ impl<B: NetworkBackend> Conv<B> {
     /// The layer that gives the same on the batch `x`, but normalises each batch that it gets: for training.
     pub fn normalising_on(mut self, x: Tensor<B, 4>, residual: Option<Tensor<B, 4>>) -> Self {
         let (mean, variance) = moments(self.forward(x, residual, 1, Activation::None));
-        self.gain = Some(Param::from_tensor((variance + NORMALISING_FLOOR).sqrt()));
+        self.gain = Some(Param::from_tensor((variance + fastconv::VARIANCE_FLOOR).sqrt()));
         self.bias = Some(Param::from_tensor(mean));
         self
     }
@@ -154,7 +151,7 @@ impl<B: NetworkBackend> Conv<B> {
     pub fn folded_on(mut self, x: Tensor<B, 4>, residual: Option<Tensor<B, 4>>) -> (Self, Option<Tensor<B, 1>>) {
         let Some(gain) = self.gain.take() else { return (self, None) };
         let (mean, variance) = moments(self.convolution(x, None, residual, 1, Activation::None));
-        let scale = gain.val() / (variance + NORMALISING_FLOOR).sqrt();
+        let scale = gain.val() / (variance + fastconv::VARIANCE_FLOOR).sqrt();
         self.scale(scale.clone());
         let shift = mean * scale.clone();
         self.bias = self.bias.map(|bias| bias.map(|bias| bias - shift));

@@ -12,8 +12,9 @@ fn name(text: &str) -> TaskName {
     text.parse().unwrap()
 }
 
-fn entry(task: &str, sources: &[&str], seed: u64) -> ColumnEntry<B> {
+fn small(task: &str, sources: &[&str], seed: u64, own_blocks: bool) -> ColumnEntry<B> {
     let config = ColumnConfig {
+        own_blocks,
         channels: [16, 16],
         features: 16,
         adapter_channels: 16,
@@ -24,18 +25,13 @@ fn entry(task: &str, sources: &[&str], seed: u64) -> ColumnEntry<B> {
     ColumnEntry::new(name(task), sources, config.init(&Default::default(), seed), false)
 }
 
+fn entry(task: &str, sources: &[&str], seed: u64) -> ColumnEntry<B> {
+    small(task, sources, seed, true)
+}
+
 /// A column whose head reads the encoder's features and its sources alone, as taught tasks have it.
 fn headed(task: &str, sources: &[&str], seed: u64) -> ColumnEntry<B> {
-    let config = ColumnConfig {
-        own_blocks: false,
-        channels: [16, 16],
-        features: 16,
-        adapter_channels: 16,
-        hidden: 20,
-        ..ColumnConfig::new(2, sources.len())
-    };
-    let sources = sources.iter().map(|s| name(s)).collect();
-    ColumnEntry::new(name(task), sources, config.init(&Default::default(), seed), false)
+    small(task, sources, seed, false)
 }
 
 fn network() -> ProgressiveNetwork<B> {

@@ -108,7 +108,7 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
     let made_up = tempfile::tempdir().context("making a folder for the untrained model")?;
     let dir = match &args.model {
         Some(dir) => dir.clone(),
-        None => untrained_model::<B>(&made_up.path().join("model"), &device)?,
+        None => untrained_model::<B>(&made_up.path().join("model"), &TASKS, Precision::F16, &device)?,
     };
     let start = Instant::now();
     let store = ModelStore::open(&dir)?;
@@ -174,19 +174,25 @@ fn alignment(picture: &BgrImage, runs: usize) -> anyhow::Result<Timing> {
     measure("align", 1, runs, || Ok(align(picture, &landmarks).map(drop)?))
 }
 
-/// Writes a model with the tables' sizes and random weights; its folder.
-fn untrained_model<B: NetworkBackend>(dir: &Path, device: &B::Device) -> anyhow::Result<PathBuf> {
+/// Writes a model with the tables' sizes and random weights, without dropout; each column draws from those before it.
+/// Its folder.
+pub(super) fn untrained_model<B: NetworkBackend>(
+    dir: &Path,
+    columns: &[(&str, usize)],
+    precision: Precision,
+    device: &B::Device,
+) -> anyhow::Result<PathBuf> {
     let config = EncoderConfig::default();
     let encoder = config.init::<B>(device, 0);
-    let mut store = ModelStore::create(dir, "untrained", "none", &encoder, config, Precision::F16)?;
+    let mut store = ModelStore::create(dir, "untrained", "none", &encoder, config, precision)?;
     let mut sources: Vec<TaskName> = Vec::new();
-    for (seed, (name, classes)) in (1..).zip(TASKS) {
-        let config = ColumnConfig::new(classes, sources.len());
+    for (seed, &(name, classes)) in (1..).zip(columns) {
+        let config = ColumnConfig { dropout: 0.0, ..ColumnConfig::new(classes, sources.len()) };
         let column = config.init::<B>(device, seed);
         let labels = (0..classes).map(|at| format!("label {at}").parse()).collect::<Result<Vec<Label>, _>>()?;
         let task: TaskName = name.parse()?;
         let record = ColumnRecord::new(task.clone(), labels, &sources, config, Calibration::default());
-        store.put_column(record, &column, Precision::F16)?;
+        store.put_column(record, &column, precision)?;
         sources.push(task);
     }
     Ok(dir.to_owned())

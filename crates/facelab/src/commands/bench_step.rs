@@ -1,16 +1,15 @@
 //! `facelab bench-step`: one step of the work, as often as it is asked for. `scripts/bench-peers` talks to it.
 
+use crate::commands::bench::untrained_model;
 use crate::common::{Common, DetectorFiles, print, write_file};
 use anyhow::{Context, ensure};
 use burn::tensor::{Tensor, TensorData};
 use clap::{Args as ClapArgs, ValueEnum};
-use engine::{ColumnRecord, Memory, ModelStore};
+use engine::{Memory, ModelStore};
+use learning::ColumnFit;
 use learning::began::{BeganConfig, Game};
-use learning::{Calibration, ColumnFit};
 use network::weights::{self, Precision};
-use network::{
-    ColumnConfig, CpuBackend, EncoderConfig, FACE_PIXELS, FACE_SIZE, Label, TaskName, TrainBackend, faces_to_tensor,
-};
+use network::{CpuBackend, EncoderConfig, FACE_PIXELS, FACE_SIZE, TrainBackend, faces_to_tensor};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
@@ -205,19 +204,7 @@ fn prepare(work: &Path, picture: Option<&Path>) -> anyhow::Result<()> {
     if dir.exists() {
         std::fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
     }
-    let config = EncoderConfig::default();
-    let mut store = ModelStore::create::<B>(&dir, "peers", "none", &config.init(&device, 0), config, Precision::F32)?;
-    let mut sources: Vec<TaskName> = Vec::new();
-    for (seed, (name, classes)) in (1..).zip(COLUMNS) {
-        // Without dropout all programs compute the same.
-        let config = ColumnConfig { dropout: 0.0, ..ColumnConfig::new(classes, sources.len()) };
-        let labels = (0..classes).map(|at| format!("label {at}").parse()).collect::<Result<Vec<Label>, _>>()?;
-        let column = config.init::<B>(&device, seed);
-        let task: TaskName = name.parse()?;
-        let record = ColumnRecord::new(task.clone(), labels, &sources, config, Calibration::default());
-        store.put_column(record, &column, Precision::F32)?;
-        sources.push(task);
-    }
+    untrained_model::<B>(&dir, &COLUMNS, Precision::F32, &device)?;
     let game = Game::<B>::new(&BeganConfig::default(), FACE_SIZE, &device);
     weights::save::<Train, _>(&game.discriminator, &work.join("discriminator.safetensors"), Precision::F32)?;
     weights::save::<Train, _>(&game.generator, &work.join("generator.safetensors"), Precision::F32)?;
