@@ -5,7 +5,7 @@
 
 use crate::epilogue::Epilogue;
 use crate::isa;
-use crate::kernel::{Panels, Shared, WIDE, accumulate, rows};
+use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows};
 use crate::shape::ConvShape;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -104,7 +104,7 @@ pub(crate) fn convolve(plan: &Plan, x: &[f32], weight: &Panels, epilogue: Epilog
         return;
     }
     let out = Shared::new(y);
-    let together = (TASK_VALUES / (columns * weight.width)).clamp(1, rows);
+    let together = (TASK_VALUES / (columns * weight.width_of(0))).clamp(1, rows);
     let pieces = rows.div_ceil(together);
     // Few rows: panels are tasks too, and every thread has work.
     let split = if plan.n * pieces < 4 * rayon::current_num_threads() { weight.count() } else { 1 };
@@ -144,54 +144,36 @@ impl WithSimd for Rows<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let zeros = vec![0.0f32; self.plan.input[2]];
         for panel in self.panels.clone() {
+            let vectors = self.weight.width_of(panel) / S::F32_LANES;
             for row in self.rows.clone() {
-                if self.weight.width == S::F32_LANES {
-                    self.row::<S, 1>(simd, &zeros, panel, row);
-                } else {
-                    self.row::<S, WIDE>(simd, &zeros, panel, row);
-                }
+                let mut line = Line { all: &self, zeros: &zeros, panel, row };
+                // SAFETY: the grid has so many pixels in a row, the panel so many vectors.
+                unsafe { over_rows(simd, &mut line, self.plan.grid[1], vectors) };
             }
         }
     }
 }
 
-impl Rows<'_> {
-    #[inline(always)]
-    fn row<S: Simd, const NV: usize>(&self, simd: S, zeros: &[f32], panel: usize, row: usize) {
-        let columns = self.plan.grid[1];
-        let mut at = 0;
-        while at < columns {
-            if rows::<S>() == 8 && columns - at >= 8 {
-                self.pixels::<S, 8, NV>(simd, zeros, panel, row, at);
-                at += 8;
-            } else if columns - at >= 4 {
-                self.pixels::<S, 4, NV>(simd, zeros, panel, row, at);
-                at += 4;
-            } else {
-                self.pixels::<S, 1, NV>(simd, zeros, panel, row, at);
-                at += 1;
-            }
-        }
-    }
+/// One row of output pixels, for one panel of channels.
+struct Line<'a> {
+    all: &'a Rows<'a>,
+    zeros: &'a [f32],
+    panel: usize,
+    row: usize,
+}
 
+impl RowWork for Line<'_> {
     #[inline(always)]
-    fn pixels<S: Simd, const MR: usize, const NV: usize>(
-        &self,
-        simd: S,
-        zeros: &[f32],
-        panel: usize,
-        row: usize,
-        at: usize,
-    ) {
-        let plan = self.plan;
+    unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, at: usize) {
+        let Rows { plan, x, weight, n, .. } = *self.all;
         let [h, w, ci] = plan.input;
-        let weights = self.weight.panel(panel);
+        let (weights, width) = (weight.panel(self.panel), NV * S::F32_LANES);
         let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
         for tap in &plan.taps {
-            let y = (row * plan.input_step) as isize + tap.dy;
-            let mut from = [zeros.as_ptr(); MR];
+            let y = (self.row * plan.input_step) as isize + tap.dy;
+            let mut from = [self.zeros.as_ptr(); MR];
             if y >= 0 && y < h as isize {
-                let line = &self.x[(self.n * h + y as usize) * w * ci..][..w * ci];
+                let line = &x[(n * h + y as usize) * w * ci..][..w * ci];
                 for (r, from) in from.iter_mut().enumerate() {
                     let x = ((at + r) * plan.input_step) as isize + tap.dx;
                     if x >= 0 && x < w as isize {
@@ -199,22 +181,18 @@ impl Rows<'_> {
                     }
                 }
             }
-            let b = weights[tap.index * ci * self.weight.width..][..ci * self.weight.width].as_ptr();
+            let b = weights[tap.index * ci * width..][..ci * width].as_ptr();
             // SAFETY: each `from` has a pixel's `ci` values left, or the zeros' `ci`; `b` has `ci` rows of a panel.
-            unsafe { accumulate::<S, MR, NV>(simd, &mut sums, &from, 1, b, self.weight.width, ci) };
+            unsafe { accumulate::<S, MR, NV>(simd, &mut sums, &from, b, Steps::panel::<S, NV>(), ci) };
         }
         let [oh, ow, co] = plan.output;
-        let y = row * plan.output_step + plan.output_first[0];
+        let first = weight.range(self.panel).start;
+        let y = self.row * plan.output_step + plan.output_first[0];
         for (r, sums) in sums.iter().enumerate() {
             let x = (at + r) * plan.output_step + plan.output_first[1];
-            let pixel = ((self.n * oh + y) * ow + x) * co;
-            for (v, sum) in sums.iter().enumerate() {
-                let c = panel * self.weight.width + v * S::F32_LANES;
-                if c < co {
-                    // SAFETY: the pixel lies inside the output, and no other task has these channels of it.
-                    unsafe { self.epilogue.store(simd, *sum, self.out.at(0), pixel, c, co) };
-                }
-            }
+            let pixel = ((n * oh + y) * ow + x) * co;
+            // SAFETY: the pixel lies inside the output, and no other task has these channels of it.
+            unsafe { self.all.epilogue.store_all(simd, sums, self.all.out.at(0), pixel, first, co) };
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Gradient of a convolution to its weights without transforms: any kernel and stride.
 
 use crate::isa;
-use crate::kernel::{Shared, WIDE, accumulate, rows};
+use crate::kernel::{RowWork, Shared, Steps, accumulate, over_rows, wide};
 use crate::shape::ConvShape;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ const STRIP: usize = 512;
 /// threads.
 pub(crate) fn backward_weight(shape: &ConvShape, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
     assert!(x.len() == shape.input_len() && gradient.len() == shape.output_len() && dw.len() == shape.weight_len());
-    let lanes = isa::lanes();
+    let (lanes, _) = isa::vectors();
     let stride = shape.co.next_multiple_of(lanes);
     let padded: Vec<f32>;
     let gradient = if stride == shape.co {
@@ -62,15 +62,11 @@ impl WithSimd for TapGradient<'_> {
             for first in (0..s.oh()).step_by(strip) {
                 let lines = first..(first + strip).min(s.oh());
                 let add = n > 0 || first > 0;
-                let mut c = 0;
-                while c < self.stride {
-                    if self.stride - c >= WIDE * S::F32_LANES {
-                        self.columns::<S, WIDE>(simd, n, lines.clone(), c, add);
-                        c += WIDE * S::F32_LANES;
-                    } else {
-                        self.columns::<S, 1>(simd, n, lines.clone(), c, add);
-                        c += S::F32_LANES;
-                    }
+                for c in (0..self.stride).step_by(wide::<S>() * S::F32_LANES) {
+                    let vectors = ((self.stride - c) / S::F32_LANES).min(wide::<S>());
+                    let mut part = Part { all: &self, n, lines: lines.clone(), c, add };
+                    // SAFETY: so many input channels and vectors of output channels are there.
+                    unsafe { over_rows(simd, &mut part, self.channels.len(), vectors) };
                 }
             }
         }
@@ -78,24 +74,6 @@ impl WithSimd for TapGradient<'_> {
 }
 
 impl TapGradient<'_> {
-    #[inline(always)]
-    fn columns<S: Simd, const NV: usize>(&self, simd: S, n: usize, lines: Range<usize>, c: usize, add: bool) {
-        let mut i = self.channels.start;
-        while i < self.channels.end {
-            let left = self.channels.end - i;
-            if rows::<S>() == 8 && left >= 8 {
-                self.sum::<S, 8, NV>(simd, n, lines.clone(), i, c, add);
-                i += 8;
-            } else if left >= 4 {
-                self.sum::<S, 4, NV>(simd, n, lines.clone(), i, c, add);
-                i += 4;
-            } else {
-                self.sum::<S, 1, NV>(simd, n, lines.clone(), i, c, add);
-                i += 1;
-            }
-        }
-    }
-
     /// Output columns whose tap reads inside the picture.
     #[inline(always)]
     fn inside(&self) -> Range<usize> {
@@ -105,37 +83,41 @@ impl TapGradient<'_> {
         let last = (s.w + s.padding()).saturating_sub(kx).div_ceil(s.stride).min(s.ow());
         first..last.max(first)
     }
+}
 
+/// Some lines of one picture, for the output channels from `c` on.
+struct Part<'a> {
+    all: &'a TapGradient<'a>,
+    n: usize,
+    lines: Range<usize>,
+    c: usize,
+    add: bool,
+}
+
+impl RowWork for Part<'_> {
     #[inline(always)]
-    fn sum<S: Simd, const MR: usize, const NV: usize>(
-        &self,
-        simd: S,
-        n: usize,
-        lines: Range<usize>,
-        i: usize,
-        c: usize,
-        add: bool,
-    ) {
-        let s = self.shape;
+    unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, first: usize) {
+        let TapGradient { shape: s, x: pixels, tap, stride, .. } = *self.all;
+        let (n, c, i) = (self.n, self.c, self.all.channels.start + first);
         let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
-        let columns = self.inside();
-        for oy in lines {
-            let y = (oy * s.stride + self.tap / s.kernel).wrapping_sub(s.padding());
+        let columns = self.all.inside();
+        for oy in self.lines.clone() {
+            let y = (oy * s.stride + tap / s.kernel).wrapping_sub(s.padding());
             if y >= s.h || columns.is_empty() {
                 continue;
             }
-            let x = columns.start * s.stride + self.tap % s.kernel - s.padding();
-            let pixel = &self.x[((n * s.h + y) * s.w + x) * s.ci..];
+            let x = columns.start * s.stride + tap % s.kernel - s.padding();
+            let pixel = &pixels[((n * s.h + y) * s.w + x) * s.ci..];
             let mut from = [pixel.as_ptr(); MR];
             for (r, from) in from.iter_mut().enumerate() {
                 *from = pixel[i + r..].as_ptr();
             }
-            let gradient = &self.gradient[((n * s.oh() + oy) * s.ow() + columns.start) * self.stride + c..];
+            let gradient = &self.all.gradient[((n * s.oh() + oy) * s.ow() + columns.start) * stride + c..];
             // SAFETY: `columns` are those whose input pixels lie inside the row; rows of the gradient are padded to
             // whole vectors.
             unsafe {
-                let step = s.stride * s.ci;
-                accumulate::<S, MR, NV>(simd, &mut sums, &from, step, gradient.as_ptr(), self.stride, columns.len());
+                let steps = Steps { a: s.stride * s.ci, b: stride, vector: S::F32_LANES };
+                accumulate::<S, MR, NV>(simd, &mut sums, &from, gradient.as_ptr(), steps, columns.len());
             }
         }
         for (r, sums) in sums.iter().enumerate() {
@@ -145,10 +127,10 @@ impl TapGradient<'_> {
                     break;
                 }
                 let count = S::F32_LANES.min(s.co - column);
-                let at = (self.tap * s.ci + i + r) * s.co + column;
+                let at = (tap * s.ci + i + r) * s.co + column;
                 // SAFETY: inside `dw`; no other task has these input channels at this tap.
-                let place = unsafe { std::slice::from_raw_parts_mut(self.out.at(at), count) };
-                let before = if add { simd.partial_load_f32s(place) } else { simd.splat_f32s(0.0) };
+                let place = unsafe { std::slice::from_raw_parts_mut(self.all.out.at(at), count) };
+                let before = if self.add { simd.partial_load_f32s(place) } else { simd.splat_f32s(0.0) };
                 simd.partial_store_f32s(place, simd.add_f32s(before, *sum));
             }
         }

@@ -18,6 +18,29 @@ impl Epilogue<'_> {
     /// Stores the sums as they are.
     pub const PLAIN: Self = Self { bias: None, residual: None, activation: Activation::None };
 
+    /// Finishes and stores a pixel's sums of some vectors of channels from `c` on.
+    ///
+    /// # Safety
+    /// That of [`Self::store`].
+    #[inline(always)]
+    pub(crate) unsafe fn store_all<S: Simd, const NV: usize>(
+        &self,
+        simd: S,
+        sums: &[S::f32s; NV],
+        out: *mut f32,
+        at: usize,
+        c: usize,
+        co: usize,
+    ) {
+        for (v, sum) in sums.iter().enumerate() {
+            let c = c + v * S::F32_LANES;
+            if c < co {
+                // SAFETY: vouched for by the caller.
+                unsafe { self.store(simd, *sum, out, at, c, co) };
+            }
+        }
+    }
+
     /// Finishes the sums of channels `c ..` of the pixel whose values begin at `at`, and stores those below `co`.
     ///
     /// # Safety

@@ -1,5 +1,6 @@
 //! The instruction set, chosen at run time.
 
+use crate::kernel::wide;
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -50,15 +51,15 @@ pub(crate) fn run<O: WithSimd>(op: O) -> O::Output {
     op.with_simd(pulp::Scalar::new())
 }
 
-/// Values of a vector register.
-pub(crate) fn lanes() -> usize {
-    struct Lanes;
-    impl WithSimd for Lanes {
-        type Output = usize;
+/// Values of a vector register, and those of a full panel of weights.
+pub(crate) fn vectors() -> (usize, usize) {
+    struct Vectors;
+    impl WithSimd for Vectors {
+        type Output = (usize, usize);
         #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
+        fn with_simd<S: Simd>(self, _: S) -> (usize, usize) {
+            (S::F32_LANES, wide::<S>() * S::F32_LANES)
         }
     }
-    run(Lanes)
+    run(Vectors)
 }

@@ -13,6 +13,7 @@
 #![warn(missing_docs)]
 
 mod activation;
+mod buffer;
 mod direct;
 mod direct_gradient;
 mod epilogue;
@@ -27,6 +28,7 @@ mod winograd;
 mod winograd_gradient;
 
 pub use activation::{Activation, gradient_before_activation};
+pub use buffer::{Buffer, zeros};
 pub use epilogue::Epilogue;
 pub use isa::{Isa, use_isa};
 pub use normalise::{Moments, VARIANCE_FLOOR, normalise, normalise_backward};
@@ -66,7 +68,7 @@ impl Weights {
 
     /// Memory taken, bytes.
     pub fn bytes(&self) -> usize {
-        size_of_val(self.panels.data.as_slice())
+        self.panels.bytes()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::epilogue::Epilogue;
 use crate::isa;
-use crate::kernel::{Panels, Shared, WIDE, accumulate, rows};
+use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows};
 use crate::scratch::scratch;
 use crate::shape::ConvShape;
 use crate::tiles::{self, Transform};
@@ -65,6 +65,8 @@ pub(crate) struct Patches<'a, W, const T: usize, const O: usize> {
     pub v: Shared,
     pub plane: usize,
     pub at: usize,
+    /// Distances between neighbouring tiles and between neighbouring vectors of a plane, values.
+    pub steps: [usize; 2],
     pub transform: PhantomData<W>,
 }
 
@@ -88,7 +90,7 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Patches<'_
                     }
                 }
             }
-            for c in (0..channels).step_by(S::F32_LANES) {
+            for (vector, c) in (0..channels).step_by(S::F32_LANES).enumerate() {
                 let mut patch = [[simd.splat_f32s(0.0); T]; T];
                 for (values, from) in patch.iter_mut().zip(&from) {
                     for (value, from) in values.iter_mut().zip(from) {
@@ -96,7 +98,7 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Patches<'_
                         *value = unsafe { from.add(c).cast::<S::f32s>().read_unaligned() };
                     }
                 }
-                let place = (self.at + i) * channels + c;
+                let place = (self.at + i) * self.steps[0] + vector * self.steps[1];
                 // SAFETY: this task alone writes the places of its tiles.
                 unsafe {
                     store_points::<S, T>(&tiles::input::<S, W, T, O>(simd, &patch), self.v.at(place), self.plane)
@@ -157,15 +159,10 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Products<'
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let width = self.weight.width;
-        let m_plane = plane(self.tiles.len(), width);
+        let m_plane = plane(self.tiles.len(), self.weight.width_of(0));
         let mut m = scratch(T * T * m_plane);
         for panel in self.panels.clone() {
-            if width == S::F32_LANES {
-                self.multiply::<S, 1>(simd, panel, &mut m, m_plane);
-            } else {
-                self.multiply::<S, WIDE>(simd, panel, &mut m, m_plane);
-            }
+            self.multiply(simd, panel, &mut m, m_plane);
             self.finish(simd, panel, &m, m_plane);
         }
     }
@@ -173,42 +170,31 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Products<'
 
 impl<W: Transform<T, O>, const T: usize, const O: usize> Products<'_, W, T, O> {
     #[inline(always)]
-    fn multiply<S: Simd, const NV: usize>(&self, simd: S, panel: usize, m: &mut [f32], m_plane: usize) {
-        let (count, width, channels) = (self.tiles.len(), self.weight.width, self.channels);
+    fn multiply<S: Simd>(&self, simd: S, panel: usize, m: &mut [f32], m_plane: usize) {
+        let (count, width, channels) = (self.tiles.len(), self.weight.width_of(panel), self.channels);
         let v_plane = plane(count, channels);
         let weights = self.weight.panel(panel);
         for point in 0..T * T {
-            let v = &self.v[point * v_plane..][..count * channels];
-            let u = &weights[point * channels * width..][..channels * width];
-            let m = &mut m[point * m_plane..][..count * width];
-            let mut tile = 0;
-            while tile < count {
-                // SAFETY: `rows` tiles are left in `v` and `m`, and `u` has `channels` rows of a panel.
-                tile += unsafe {
-                    if rows::<S>() == 8 && count - tile >= 8 {
-                        product::<S, 8, NV>(simd, v, u, m, tile, channels)
-                    } else if count - tile >= 4 {
-                        product::<S, 4, NV>(simd, v, u, m, tile, channels)
-                    } else {
-                        product::<S, 1, NV>(simd, v, u, m, tile, channels)
-                    }
-                };
-            }
+            let mut product = Product {
+                v: &self.v[point * v_plane..][..count * channels],
+                u: &weights[point * channels * width..][..channels * width],
+                m: &mut m[point * m_plane..][..count * width],
+                channels,
+            };
+            // SAFETY: `v` and `m` hold so many tiles, and a row of `u` so many vectors.
+            unsafe { over_rows(simd, &mut product, count, width / S::F32_LANES) };
         }
     }
 
     #[inline(always)]
     fn finish<S: Simd>(&self, simd: S, panel: usize, m: &[f32], m_plane: usize) {
-        let (width, co) = (self.weight.width, self.grid.picture[2]);
+        let (width, co) = (self.weight.width_of(panel), self.grid.picture[2]);
         for (i, tile) in self.tiles.clone().enumerate() {
             let (n, oy, ox) = self.grid.place(tile);
-            for v in (0..width).step_by(S::F32_LANES) {
-                let c = panel * width + v;
-                if c >= co {
-                    break;
-                }
+            for (v, c) in self.weight.range(panel).step_by(S::F32_LANES).enumerate() {
                 // SAFETY: every point has a panel's width of values for each tile.
-                let products = unsafe { load_points::<S, T>(simd, m[i * width + v..].as_ptr(), m_plane) };
+                let products =
+                    unsafe { load_points::<S, T>(simd, m[i * width + v * S::F32_LANES..].as_ptr(), m_plane) };
                 let outputs = tiles::output::<S, W, T, O>(simd, &products);
                 for (a, row) in outputs.iter().enumerate() {
                     for (b, value) in row.iter().enumerate() {
@@ -222,36 +208,37 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> Products<'_, W, T, O> {
     }
 }
 
-/// One kernel call: `MR` tiles at one point. Gives `MR`.
-///
-/// # Safety
-/// `MR` tiles are left from `tile` on, and `u` has `channels` rows.
-#[inline(always)]
-unsafe fn product<S: Simd, const MR: usize, const NV: usize>(
-    simd: S,
-    v: &[f32],
-    u: &[f32],
-    m: &mut [f32],
-    tile: usize,
+/// Tiles times weights at one point.
+struct Product<'a> {
+    /// `[tiles, channels]`.
+    v: &'a [f32],
+    /// `[channels, width]`.
+    u: &'a [f32],
+    /// `[tiles, width]`.
+    m: &'a mut [f32],
     channels: usize,
-) -> usize {
-    let width = NV * S::F32_LANES;
-    let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
-    let mut from = [v.as_ptr(); MR];
-    for (r, from) in from.iter_mut().enumerate() {
-        *from = v[(tile + r) * channels..].as_ptr();
-    }
-    // SAFETY: vouched for by the caller.
-    unsafe {
-        accumulate::<S, MR, NV>(simd, &mut sums, &from, 1, u.as_ptr(), width, channels);
-        let out = m[tile * width..].as_mut_ptr();
-        for (r, sums) in sums.iter().enumerate() {
-            for (at, sum) in sums.iter().enumerate() {
-                out.add(r * width + at * S::F32_LANES).cast::<S::f32s>().write_unaligned(*sum);
+}
+
+impl RowWork for Product<'_> {
+    #[inline(always)]
+    unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, tile: usize) {
+        let width = NV * S::F32_LANES;
+        let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
+        let mut from = [self.v.as_ptr(); MR];
+        for (r, from) in from.iter_mut().enumerate() {
+            *from = self.v[(tile + r) * self.channels..].as_ptr();
+        }
+        // SAFETY: vouched for by the caller.
+        unsafe {
+            accumulate::<S, MR, NV>(simd, &mut sums, &from, self.u.as_ptr(), Steps::panel::<S, NV>(), self.channels);
+            let out = self.m[tile * width..].as_mut_ptr();
+            for (r, sums) in sums.iter().enumerate() {
+                for (at, sum) in sums.iter().enumerate() {
+                    out.add(r * width + at * S::F32_LANES).cast::<S::f32s>().write_unaligned(*sum);
+                }
             }
         }
     }
-    MR
 }
 
 /// A block of tiles from input to output.
@@ -270,8 +257,8 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Block<'_, 
         let plane = plane(tiles.len(), self.products.channels);
         let mut v = scratch(T * T * plane);
         let shared = Shared::new(&mut v);
-        let (grid, x, transform) = (self.input, self.x, PhantomData);
-        Patches::<W, T, O> { grid, x, tiles, v: shared, plane, at: 0, transform }.with_simd(simd);
+        let (grid, x, transform, steps) = (self.input, self.x, PhantomData, [self.products.channels, S::F32_LANES]);
+        Patches::<W, T, O> { grid, x, tiles, v: shared, plane, at: 0, steps, transform }.with_simd(simd);
         Products { v: &v, ..self.products }.with_simd(simd);
     }
 }
@@ -319,8 +306,8 @@ pub(crate) fn forward<W: Transform<T, O>, const T: usize, const O: usize>(
         (0..tiles.len().div_ceil(part)).into_par_iter().for_each(|task| {
             let at = task * part;
             let tiles = first + at..(first + at + part).min(tiles.end);
-            let transform = PhantomData;
-            isa::run(Patches::<W, T, O> { grid: input, x, tiles, v: shared, plane, at, transform });
+            let (transform, steps) = (PhantomData, [ci, isa::vectors().0]);
+            isa::run(Patches::<W, T, O> { grid: input, x, tiles, v: shared, plane, at, steps, transform });
         });
         let v = &*v;
         (0..weight.count()).into_par_iter().for_each(|panel| {
@@ -336,8 +323,10 @@ struct Kernels<'a, W, const T: usize, const O: usize> {
     channel: usize,
     /// `[3, 3, ci, co]`.
     weight: &'a [f32],
+    /// Of the weights.
     panels: Shared,
-    width: usize,
+    /// [`Panels::column`] of each.
+    columns: &'a [(usize, usize)],
     transform: PhantomData<W>,
 }
 
@@ -355,11 +344,11 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Kernels<'_
                     *value = unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() };
                 }
             }
-            let (panel, column) = (c / self.width, c % self.width);
-            let place = panel * T * T * self.ci * self.width + self.channel * self.width + column;
+            let (column, width) = self.columns[c];
+            let place = column + self.channel * width;
             let transformed = tiles::kernel::<S, W, T, O>(simd, &kernel);
             // SAFETY: this task alone writes its input channel's row of every point and panel.
-            unsafe { store_points::<S, T>(&transformed, self.panels.at(place), self.ci * self.width) };
+            unsafe { store_points::<S, T>(&transformed, self.panels.at(place), self.ci * width) };
         }
     }
 }
@@ -372,10 +361,10 @@ pub(crate) fn transform_weight<W: Transform<T, O>, const T: usize, const O: usiz
 ) -> Panels {
     assert!(weight.len() == 9 * ci * co);
     let mut panels = Panels::zeros(T * T * ci, co);
-    let width = panels.width;
-    let out = Shared::new(&mut panels.data);
+    let columns: Vec<_> = (0..co).map(|column| panels.column(column)).collect();
+    let out = Shared::new(panels.data_mut());
     (0..ci).into_par_iter().with_min_len(8).for_each(|channel| {
-        isa::run(Kernels::<W, T, O> { ci, co, channel, weight, panels: out, width, transform: PhantomData });
+        isa::run(Kernels::<W, T, O> { ci, co, channel, weight, panels: out, columns: &columns, transform: PhantomData });
     });
     panels
 }

@@ -1,7 +1,10 @@
 //! Gradient of a Winograd convolution to its weights.
+//!
+//! A buffer of transformed tiles is `[points, vectors of channels, tiles, lanes]`: a sum over tiles reads memory from front to
+//! back. With channels side by side its reads would lie a power of two apart and share a few sets of the cache.
 
 use crate::isa;
-use crate::kernel::{Shared, WIDE, accumulate, rows};
+use crate::kernel::{RowWork, Shared, Steps, accumulate, over_rows, wide};
 use crate::scratch::scratch;
 use crate::shape::ConvShape;
 use crate::tiles::{self, Transform};
@@ -13,6 +16,8 @@ use std::ops::Range;
 
 /// Tiles whose transforms are held at once.
 const BLOCK: usize = 256;
+/// Tiles that a kernel sums over in one go, so that the gradients it reads again and again stay in the L1 cache.
+const RUN: usize = 128;
 /// Tiles that one task transforms.
 const PART: usize = 16;
 
@@ -24,6 +29,7 @@ struct Gradients<'a, W, const T: usize, const O: usize> {
     m: Shared,
     plane: usize,
     at: usize,
+    steps: [usize; 2],
     transform: PhantomData<W>,
 }
 
@@ -35,7 +41,7 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Gradients<
         let channels = self.grid.picture[2];
         for (i, tile) in self.tiles.clone().enumerate() {
             let (n, oy, ox) = self.grid.place(tile);
-            for c in (0..channels).step_by(S::F32_LANES) {
+            for (vector, c) in (0..channels).step_by(S::F32_LANES).enumerate() {
                 let mut patch = [[simd.splat_f32s(0.0); O]; O];
                 for (a, row) in patch.iter_mut().enumerate() {
                     for (b, value) in row.iter_mut().enumerate() {
@@ -44,7 +50,7 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Gradients<
                         *value = unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() };
                     }
                 }
-                let place = (self.at + i) * channels + c;
+                let place = (self.at + i) * self.steps[0] + vector * self.steps[1];
                 let transformed = tiles::gradient::<S, W, T, O>(simd, &patch);
                 // SAFETY: this task alone writes the places of its tiles.
                 unsafe { store_points::<S, T>(&transformed, self.m.at(place), self.plane) };
@@ -55,8 +61,11 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Gradients<
 
 /// `du (+)= vᵀ · m` at one point.
 struct Outer<'a> {
+    /// `[ci / lanes, block, lanes]`.
     v: &'a [f32],
+    /// `[co / lanes, block, lanes]`.
     m: &'a [f32],
+    block: usize,
     tiles: usize,
     ci: usize,
     co: usize,
@@ -70,41 +79,46 @@ impl WithSimd for Outer<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let wide = WIDE * S::F32_LANES;
-        let mut c = 0;
-        while c < self.co {
-            let width = if self.co - c >= wide { wide } else { S::F32_LANES };
-            let mut i = 0;
-            while i < self.ci {
-                // SAFETY: ci is a multiple of 16, so whole groups of rows are left; `width` columns are left.
-                i += unsafe {
-                    match (rows::<S>(), width == wide) {
-                        (8, true) => self.outer::<S, 8, WIDE>(simd, i, c),
-                        (8, false) => self.outer::<S, 8, 1>(simd, i, c),
-                        (_, true) => self.outer::<S, 4, WIDE>(simd, i, c),
-                        (_, false) => self.outer::<S, 4, 1>(simd, i, c),
-                    }
-                };
+        for first in (0..self.tiles).step_by(RUN) {
+            let tiles = first..(first + RUN).min(self.tiles);
+            let add = self.add || first > 0;
+            for c in (0..self.co).step_by(wide::<S>() * S::F32_LANES) {
+                let vectors = ((self.co - c) / S::F32_LANES).min(wide::<S>());
+                let count = self.ci;
+                let mut part = Part { all: &mut self, tiles: tiles.clone(), c, add };
+                // SAFETY: so many input channels and vectors of output channels are there.
+                unsafe { over_rows(simd, &mut part, count, vectors) };
             }
-            c += width;
         }
     }
 }
 
-impl Outer<'_> {
-    /// # Safety
-    /// `MR` input and `NV` vectors of output channels are left from `i` and `c` on.
+/// A run of tiles, for the output channels from `c` on.
+struct Part<'a, 'b> {
+    all: &'a mut Outer<'b>,
+    tiles: Range<usize>,
+    c: usize,
+    add: bool,
+}
+
+impl RowWork for Part<'_, '_> {
     #[inline(always)]
-    unsafe fn outer<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, i: usize, c: usize) -> usize {
+    unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, i: usize) {
+        let Outer { v, m, block, co, .. } = *self.all;
         let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
-        let mut from = [self.v.as_ptr(); MR];
+        // A vector of channels takes `block · lanes` values, a tile `lanes`.
+        let place = |channel: usize| {
+            (channel / S::F32_LANES * block + self.tiles.start) * S::F32_LANES + channel % S::F32_LANES
+        };
+        let mut from = [v.as_ptr(); MR];
         for (r, from) in from.iter_mut().enumerate() {
-            *from = self.v[i + r..].as_ptr();
+            *from = v[place(i + r)..].as_ptr();
         }
-        let out = self.du[i * self.co + c..].as_mut_ptr();
-        // SAFETY: vouched for by the caller; `v` and `m` hold `tiles` rows of `ci` and `co` values.
+        let gradients = m[place(self.c)..].as_ptr();
+        let out = self.all.du[i * co + self.c..].as_mut_ptr();
+        // SAFETY: vouched for by the caller; the buffers hold `block` tiles of each vector.
         unsafe {
-            let place = |r: usize, v: usize| out.add(r * self.co + v * S::F32_LANES).cast::<S::f32s>();
+            let place = |r: usize, v: usize| out.add(r * co + v * S::F32_LANES).cast::<S::f32s>();
             if self.add {
                 for (r, sums) in sums.iter_mut().enumerate() {
                     for (v, sum) in sums.iter_mut().enumerate() {
@@ -112,14 +126,14 @@ impl Outer<'_> {
                     }
                 }
             }
-            accumulate::<S, MR, NV>(simd, &mut sums, &from, self.ci, self.m[c..].as_ptr(), self.co, self.tiles);
+            let steps = Steps { a: S::F32_LANES, b: S::F32_LANES, vector: block * S::F32_LANES };
+            accumulate::<S, MR, NV>(simd, &mut sums, &from, gradients, steps, self.tiles.len());
             for (r, sums) in sums.iter().enumerate() {
                 for (v, sum) in sums.iter().enumerate() {
                     place(r, v).write_unaligned(*sum);
                 }
             }
         }
-        MR
     }
 }
 
@@ -165,6 +179,8 @@ pub(crate) fn backward_weight<W: Transform<T, O>, const T: usize, const O: usize
     let block = BLOCK.min(input.count);
     let (v_plane, m_plane) = (plane(block, ci), plane(block, co));
     let points = T * T;
+    let lanes = isa::vectors().0;
+    let steps = [lanes, block * lanes];
     let mut du = scratch(points * ci * co);
     let mut buffer = scratch(points * (v_plane + m_plane));
     for first in (0..input.count).step_by(block.max(1)) {
@@ -175,14 +191,14 @@ pub(crate) fn backward_weight<W: Transform<T, O>, const T: usize, const O: usize
             let at = task * PART;
             let tiles = first + at..first + (at + PART).min(count);
             let (again, transform) = (tiles.clone(), PhantomData);
-            isa::run(Patches::<W, T, O> { grid: input, x, tiles, v: v_shared, plane: v_plane, at, transform });
+            isa::run(Patches::<W, T, O> { grid: input, x, tiles, v: v_shared, plane: v_plane, at, steps, transform });
             let (grid, m) = (output, m_shared);
-            isa::run(Gradients::<W, T, O> { grid, gradient, tiles: again, m, plane: m_plane, at, transform });
+            isa::run(Gradients::<W, T, O> { grid, gradient, tiles: again, m, plane: m_plane, at, steps, transform });
         });
         let (v, m) = (&*v, &*m);
         du.par_chunks_exact_mut(ci * co).enumerate().for_each(|(point, du)| {
             let (v, m) = (&v[point * v_plane..][..v_plane], &m[point * m_plane..][..m_plane]);
-            isa::run(Outer { v, m, tiles: count, ci, co, add: first > 0, du });
+            isa::run(Outer { v, m, block, tiles: count, ci, co, add: first > 0, du });
         });
     }
     let (du, dw) = (&*du, Shared::new(dw));
