@@ -7,12 +7,12 @@ use crate::encoder::Encoder;
 use crate::layers::{Conv, Dense};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use fastconv::{ConvShape, Epilogue, Purpose, Weights};
+use fastconv::{Buffer, ConvShape, Epilogue, Purpose, Weights};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
 /// Buffers that nobody uses at the moment, of all networks of the process.
-static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+static FREE: Mutex<Vec<Buffer>> = Mutex::new(Vec::new());
 /// Pixels from which a layer is evaluated face by face.
 const LARGE: usize = 32 * 32;
 /// Buffers kept at most; a frame needs fewer.
@@ -21,9 +21,8 @@ const KEPT: usize = 64;
 /// Activations, in a buffer that goes back when they are dropped.
 #[derive(Debug)]
 pub(crate) struct Activations {
-    values: Vec<f32>,
-    /// A tensor's values do not go among the buffers: one more each frame would crowd out those that are used again.
-    returns: bool,
+    buffer: Buffer,
+    len: usize,
 }
 
 impl Activations {
@@ -31,17 +30,13 @@ impl Activations {
     /// there are never more buffers than were in use at once, however the number of faces changes.
     pub fn new(len: usize) -> Self {
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        let capacity = |at: &usize| free[*at].capacity();
-        let best = (0..free.len()).filter(|at| capacity(at) >= len).min_by_key(capacity);
-        let best = best.or_else(|| (0..free.len()).max_by_key(capacity));
-        let mut buffer = best.map(|at| free.swap_remove(at)).unwrap_or_default();
+        let size = |at: &usize| free[*at].len();
+        let best = (0..free.len()).filter(|at| size(at) >= len).min_by_key(size);
+        let best = best.or_else(|| (0..free.len()).max_by_key(size));
+        let buffer = best.map(|at| free.swap_remove(at));
         drop(free);
-        if buffer.capacity() < len {
-            // Nothing of it is worth copying.
-            buffer = Vec::new();
-        }
-        buffer.resize(len, 0.0);
-        Self { values: buffer, returns: true }
+        let buffer = buffer.filter(|buffer| buffer.len() >= len).unwrap_or_else(|| fastconv::zeros(len));
+        Self { buffer, len }
     }
 
     /// The same values in a buffer of their own.
@@ -53,7 +48,11 @@ impl Activations {
 
     /// The values of a tensor.
     pub fn of<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Self {
-        Self { values: values(tensor), returns: false }
+        let data = tensor.into_data();
+        match data.as_slice::<f32>() {
+            Ok(values) => Self::copied(values),
+            Err(_) => Self::copied(&data.iter::<f32>().collect::<Vec<_>>()),
+        }
     }
 }
 
@@ -61,24 +60,21 @@ impl Deref for Activations {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.values
+        &self.buffer[..self.len]
     }
 }
 
 impl DerefMut for Activations {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.values
+        &mut self.buffer[..self.len]
     }
 }
 
 impl Drop for Activations {
     fn drop(&mut self) {
-        if !self.returns {
-            return;
-        }
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < KEPT {
-            free.push(std::mem::take(&mut self.values));
+            free.push(std::mem::replace(&mut self.buffer, fastconv::zeros(0)));
         }
     }
 }
