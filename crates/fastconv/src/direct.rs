@@ -6,6 +6,8 @@
 use crate::epilogue::Epilogue;
 use crate::isa;
 use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows};
+use crate::patches::{self, Form, Products};
+use crate::scratch::scratch;
 use crate::shape::ConvShape;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -95,8 +97,15 @@ impl Plan {
 /// Output values of one task at least, so that small rows are worked on together.
 const TASK_VALUES: usize = 1 << 14;
 
-/// `weight` holds the taps' matrices, `[tap, ci]` rows of `co` columns.
-pub(crate) fn convolve(plan: &Plan, x: &[f32], weight: &Panels, epilogue: Epilogue<'_>, y: &mut [f32]) {
+/// `weight` holds the taps' matrices, `[tap, ci, co]`, packed for this `form`.
+pub(crate) fn convolve(
+    plan: &Plan,
+    form: Form,
+    x: &[f32],
+    weight: &Panels,
+    epilogue: Epilogue<'_>,
+    y: &mut [f32],
+) {
     let [oh, ow, co] = plan.output;
     assert!(x.len() == plan.n * plan.input.iter().product::<usize>() && y.len() == plan.n * oh * ow * co);
     let [rows, columns] = plan.grid;
@@ -106,20 +115,29 @@ pub(crate) fn convolve(plan: &Plan, x: &[f32], weight: &Panels, epilogue: Epilog
     let out = Shared::new(y);
     let together = (TASK_VALUES / (columns * weight.width_of(0))).clamp(1, rows);
     let pieces = rows.div_ceil(together);
+    let lines = |piece: usize| piece * together..((piece + 1) * together).min(rows);
+    if form == Form::Products {
+        (0..plan.n * pieces).into_par_iter().for_each(|task| {
+            let (n, rows) = (task / pieces, lines(task % pieces));
+            isa::run(Products { plan, x, weight, epilogue, out, n, rows });
+        });
+        return;
+    }
     // Few rows: panels are tasks too, and every thread has work.
     let split = if plan.n * pieces < 4 * rayon::current_num_threads() { weight.count() } else { 1 };
     (0..plan.n * pieces * split).into_par_iter().for_each(|task| {
         let (piece, part) = (task / split, task % split);
-        let (n, first) = (piece / pieces, piece % pieces * together);
+        let (n, rows) = (piece / pieces, lines(piece % pieces));
         let count = weight.count().div_ceil(split);
         isa::run(Rows {
             plan,
+            form,
             x,
             weight,
             epilogue,
             out,
             n,
-            rows: first..(first + together).min(rows),
+            rows,
             panels: part * count..((part + 1) * count).min(weight.count()),
         });
     });
@@ -128,6 +146,7 @@ pub(crate) fn convolve(plan: &Plan, x: &[f32], weight: &Panels, epilogue: Epilog
 /// Some rows of a picture, for some panels of channels.
 struct Rows<'a> {
     plan: &'a Plan,
+    form: Form,
     x: &'a [f32],
     weight: &'a Panels,
     epilogue: Epilogue<'a>,
@@ -142,15 +161,73 @@ impl WithSimd for Rows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let zeros = vec![0.0f32; self.plan.input[2]];
-        for panel in self.panels.clone() {
-            let vectors = self.weight.width_of(panel) / S::F32_LANES;
-            for row in self.rows.clone() {
-                let mut line = Line { all: &self, zeros: &zeros, panel, row };
+        let [columns, ci] = [self.plan.grid[1], self.plan.input[2]];
+        let depth = self.plan.taps.len() * ci;
+        let mut patches = scratch(if self.form == Form::Patches { columns * depth } else { 0 });
+        let zeros = vec![0.0f32; ci];
+        for row in self.rows.clone() {
+            if self.form == Form::Patches {
+                patches::fill(self.plan, self.x, self.n, row, &mut patches);
+            }
+            for panel in self.panels.clone() {
+                let vectors = self.weight.width_of(panel) / S::F32_LANES;
                 // SAFETY: the grid has so many pixels in a row, the panel so many vectors.
-                unsafe { over_rows(simd, &mut line, self.plan.grid[1], vectors) };
+                unsafe {
+                    if self.form == Form::Patches {
+                        let mut line = PatchLine { all: &self, patches: &patches, depth, panel, row };
+                        over_rows(simd, &mut line, columns, vectors);
+                    } else {
+                        let mut line = Line { all: &self, zeros: &zeros, panel, row };
+                        over_rows(simd, &mut line, columns, vectors);
+                    }
+                };
             }
         }
+    }
+}
+
+impl Rows<'_> {
+    /// Stores the sums of some neighbouring pixels of a row.
+    #[inline(always)]
+    fn store<S: Simd, const MR: usize, const NV: usize>(
+        &self,
+        simd: S,
+        sums: &[[S::f32s; NV]; MR],
+        [panel, row, at]: [usize; 3],
+    ) {
+        let [oh, ow, co] = self.plan.output;
+        let first = self.weight.range(panel).start;
+        let y = row * self.plan.output_step + self.plan.output_first[0];
+        for (r, sums) in sums.iter().enumerate() {
+            let x = (at + r) * self.plan.output_step + self.plan.output_first[1];
+            let pixel = ((self.n * oh + y) * ow + x) * co;
+            // SAFETY: the pixel lies inside the output, and no other task has these channels of it.
+            unsafe { self.epilogue.store_all(simd, sums, self.out.at(0), pixel, first, co) };
+        }
+    }
+}
+
+/// One row of output pixels, for one panel of channels, from patches.
+struct PatchLine<'a> {
+    all: &'a Rows<'a>,
+    patches: &'a [f32],
+    depth: usize,
+    panel: usize,
+    row: usize,
+}
+
+impl RowWork for PatchLine<'_> {
+    #[inline(always)]
+    unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, at: usize) {
+        let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
+        let mut from = [self.patches.as_ptr(); MR];
+        for (r, from) in from.iter_mut().enumerate() {
+            *from = self.patches[(at + r) * self.depth..][..self.depth].as_ptr();
+        }
+        let b = self.all.weight.panel(self.panel).as_ptr();
+        // SAFETY: each `from` has `depth` values, the panel as many rows.
+        unsafe { accumulate::<S, MR, NV>(simd, &mut sums, &from, b, Steps::panel::<S, NV>(), self.depth) };
+        self.all.store(simd, &sums, [self.panel, self.row, at]);
     }
 }
 
@@ -185,14 +262,6 @@ impl RowWork for Line<'_> {
             // SAFETY: each `from` has a pixel's `ci` values left, or the zeros' `ci`; `b` has `ci` rows of a panel.
             unsafe { accumulate::<S, MR, NV>(simd, &mut sums, &from, b, Steps::panel::<S, NV>(), ci) };
         }
-        let [oh, ow, co] = plan.output;
-        let first = weight.range(self.panel).start;
-        let y = self.row * plan.output_step + plan.output_first[0];
-        for (r, sums) in sums.iter().enumerate() {
-            let x = (at + r) * plan.output_step + plan.output_first[1];
-            let pixel = ((n * oh + y) * ow + x) * co;
-            // SAFETY: the pixel lies inside the output, and no other task has these channels of it.
-            unsafe { self.all.epilogue.store_all(simd, sums, self.all.out.at(0), pixel, first, co) };
-        }
+        self.all.store(simd, &sums, [self.panel, self.row, at]);
     }
 }

@@ -1,7 +1,9 @@
 //! Gradient of a convolution to its weights without transforms: any kernel and stride.
 
+use crate::direct::Plan;
 use crate::isa;
 use crate::kernel::{RowWork, Shared, Steps, accumulate, over_rows, wide};
+use crate::patches::{self, Form};
 use crate::shape::ConvShape;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -16,6 +18,12 @@ const STRIP: usize = 512;
 /// threads.
 pub(crate) fn backward_weight(shape: &ConvShape, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
     assert!(x.len() == shape.input_len() && gradient.len() == shape.output_len() && dw.len() == shape.weight_len());
+    let plan = Plan::forward(shape);
+    match Form::of(&plan, shape.kernel * shape.kernel) {
+        Form::Taps => {}
+        Form::Patches => return dw.copy_from_slice(&patches::correlate(&plan, x, gradient, shape.co)),
+        Form::Products => return few_outputs(shape, x, gradient, dw),
+    }
     let (lanes, _) = isa::vectors();
     let stride = shape.co.next_multiple_of(lanes);
     let padded: Vec<f32>;
@@ -37,6 +45,21 @@ pub(crate) fn backward_weight(shape: &ConvShape, x: &[f32], gradient: &[f32], dw
         let channels = group * CHANNELS..((group + 1) * CHANNELS).min(shape.ci);
         isa::run(TapGradient { shape, x, gradient, stride, tap, channels, out });
     });
+}
+
+/// With few output channels, patches are those of the gradient: an input pixel meets the gradients that its taps reach.
+fn few_outputs(shape: &ConvShape, x: &[f32], gradient: &[f32], dw: &mut [f32]) {
+    for plan in Plan::backward(shape) {
+        let sums = patches::correlate(&plan, gradient, x, shape.ci);
+        let (ci, co) = (shape.ci, shape.co);
+        for (at, tap) in plan.taps.iter().enumerate() {
+            for o in 0..co {
+                for (i, sum) in sums[(at * co + o) * ci..][..ci].iter().enumerate() {
+                    dw[(tap.index * ci + i) * co + o] = *sum;
+                }
+            }
+        }
+    }
 }
 
 /// The gradient of some input channels' weights at one tap.

@@ -20,6 +20,7 @@ mod epilogue;
 mod isa;
 mod kernel;
 mod normalise;
+mod patches;
 mod pool;
 mod scratch;
 mod shape;
@@ -36,6 +37,7 @@ pub use pool::{max_pool, max_pool_backward};
 pub use shape::{Algorithm, ConvShape, Purpose, ShapeError};
 
 use direct::Plan;
+use patches::Form;
 use kernel::Panels;
 use rayon::prelude::*;
 use tiles::{F2, F4};
@@ -59,7 +61,7 @@ impl Weights {
         ShapeError::expect("weight", shape.weight_len(), weight.len())?;
         let (ci, co) = (shape.ci, shape.co);
         let panels = match algorithm {
-            Algorithm::Direct => Panels::pack(weight, shape.kernel * shape.kernel * ci, co),
+            Algorithm::Direct => direct_form(&Plan::forward(shape), shape).pack(weight, shape.kernel * shape.kernel, ci, co),
             Algorithm::Winograd2 => winograd::transform_weight::<F2, 4, 2>(ci, co, weight),
             Algorithm::Winograd4 => winograd::transform_weight::<F4, 6, 4>(ci, co, weight),
         };
@@ -95,7 +97,10 @@ pub fn forward(
         ShapeError::expect("residual", y.len(), residual.len())?;
     }
     match weights.algorithm {
-        Algorithm::Direct => direct::convolve(&Plan::forward(shape), x, &weights.panels, epilogue, y),
+        Algorithm::Direct => {
+            let plan = Plan::forward(shape);
+            direct::convolve(&plan, direct_form(&plan, shape), x, &weights.panels, epilogue, y);
+        }
         Algorithm::Winograd2 => winograd::forward::<F2, 4, 2>(shape, x, &weights.panels, epilogue, y),
         Algorithm::Winograd4 => winograd::forward::<F4, 6, 4>(shape, x, &weights.panels, epilogue, y),
     }
@@ -115,11 +120,20 @@ pub fn backward_input(shape: &ConvShape, gradient: &[f32], weight: &[f32], dx: &
         let weights = Weights::new(&turned, algorithm, &exchange(shape, weight, true))?;
         return forward(&turned, &weights, gradient, Epilogue::PLAIN, dx);
     }
-    let panels = Panels::pack(&exchange(shape, weight, false), shape.kernel * shape.kernel * shape.co, shape.ci);
-    for plan in Plan::backward(shape) {
-        direct::convolve(&plan, gradient, &panels, Epilogue::PLAIN, dx);
+    let exchanged = exchange(shape, weight, false);
+    let plans = Plan::backward(shape);
+    // Plans of a stride above 1 read parts of the same weights.
+    let form = direct_form(&plans[0], shape);
+    let panels = form.pack(&exchanged, shape.kernel * shape.kernel, shape.co, shape.ci);
+    for plan in plans {
+        direct::convolve(&plan, form, gradient, &panels, Epilogue::PLAIN, dx);
     }
     Ok(())
+}
+
+/// The form of a plan of this layer.
+fn direct_form(plan: &Plan, shape: &ConvShape) -> Form {
+    Form::of(plan, shape.kernel * shape.kernel)
 }
 
 /// Weights with input and output channels exchanged, `[k, k, co, ci]`; taps in reverse order if `turned`.
