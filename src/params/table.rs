@@ -101,6 +101,7 @@ pub(crate) static SPECS: &[Spec] = &[
     choice("image_transport", &["auto", "raw", "compressed"], "Image topics to listen to. raw: image; compressed: image/compressed; auto: both, where compressed pictures are left out while raw ones come."),
     int("max_image_pixels", 1024, 268_435_456, "Larger pictures, of the camera and of requests, are refused before they are decoded. A request may hold four times as much in all.").unit("pixels"),
 
+    choice("detector.backend", &["fastconv", "opencv"], "What evaluates YuNet. opencv: OpenCV's dnn, which is slower."),
     share("detector.score_threshold", "Faces that the detector is less sure of are not seen.").live(),
     share("detector.nms_iou", "Of two boxes that overlap by more than this share (intersection over union), the less sure one is dropped."),
     int("detector.max_side", 32, 8192, "Detection runs on the picture shrunk to this longer side: smaller is faster and misses small faces.").unit("pixels"),

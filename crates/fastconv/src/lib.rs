@@ -23,6 +23,7 @@ mod normalise;
 mod patches;
 mod pool;
 mod scratch;
+mod separable;
 mod shape;
 mod tiles;
 mod winograd;
@@ -33,7 +34,8 @@ pub use buffer::{Buffer, zeros};
 pub use epilogue::Epilogue;
 pub use isa::{Isa, use_isa};
 pub use normalise::{Moments, VARIANCE_FLOOR, normalise, normalise_backward};
-pub use pool::{max_pool, max_pool_backward};
+pub use pool::{max_pool, max_pool_2, max_pool_backward};
+pub use separable::{Separable, add_upsampled};
 pub use shape::{Algorithm, ConvShape, Purpose, ShapeError};
 
 use direct::Plan;

@@ -1,4 +1,4 @@
-//! Max-pooling 3×3 at stride 2 with a padding of 1, which halves the sides.
+//! Max-pooling that halves the sides: 3×3 at stride 2 with a padding of 1, and 2×2.
 
 use rayon::prelude::*;
 
@@ -24,6 +24,25 @@ pub fn max_pool(n: usize, side: usize, c: usize, x: &[f32], y: &mut [f32]) {
                         *y = y.max(*x);
                     }
                 }
+            }
+        }
+    });
+}
+
+/// The largest of each 2×2 pixels: `x [n, h, w, c]` → `y [n, h/2, w/2, c]`.
+///
+/// # Panics
+/// When a slice has another length, or a side is odd.
+pub fn max_pool_2(n: usize, [h, w]: [usize; 2], c: usize, x: &[f32], y: &mut [f32]) {
+    assert!(h.is_multiple_of(2) && w.is_multiple_of(2), "sides of a pooling");
+    assert!(x.len() == n * h * w * c && y.len() * 4 == x.len(), "sizes of a pooling");
+    let line = w * c;
+    y.par_chunks_exact_mut((line / 2).max(1)).zip(x.par_chunks_exact((2 * line).max(1))).for_each(|(y, pair)| {
+        let (upper, lower) = pair.split_at(line);
+        for (x, y) in y.chunks_exact_mut(c).enumerate() {
+            let (upper, lower) = (&upper[2 * x * c..][..2 * c], &lower[2 * x * c..][..2 * c]);
+            for (i, y) in y.iter_mut().enumerate() {
+                *y = upper[i].max(upper[c + i]).max(lower[i].max(lower[c + i]));
             }
         }
     });

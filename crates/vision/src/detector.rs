@@ -33,10 +33,23 @@ pub trait FaceDetector: Send {
     fn set_score_threshold(&mut self, threshold: f32);
 }
 
+/// What evaluates YuNet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DetectorBackend {
+    /// The kernels of this project.
+    #[default]
+    Fastconv,
+    /// OpenCV's `dnn`: slower.
+    Opencv,
+}
+
 /// How faces are looked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DetectorConfig {
+    /// What evaluates the detector's network.
+    pub backend: DetectorBackend,
     /// Faces with a score below this are not reported; 0 to 1.
     pub score_threshold: f32,
     /// Of two boxes that overlap by more than this IoU the less sure one is dropped; 0 to 1.
@@ -51,7 +64,7 @@ pub struct DetectorConfig {
 
 impl Default for DetectorConfig {
     fn default() -> Self {
-        Self { score_threshold: 0.6, nms_iou: 0.3, max_side: 640, min_face: 24, max_faces: 64 }
+        Self { backend: DetectorBackend::default(), score_threshold: 0.6, nms_iou: 0.3, max_side: 640, min_face: 24, max_faces: 64 }
     }
 }
 

@@ -148,6 +148,9 @@ pub enum DetectError {
         /// Values that it has.
         found: usize,
     },
+    /// The model does not fit the picture.
+    #[error("the network cannot be evaluated: {0}")]
+    Network(String),
     /// A value of [`crate::DetectorConfig`] is out of range.
     #[error(transparent)]
     Config(#[from] ConfigError),

@@ -18,13 +18,16 @@ mod grey;
 mod haar;
 mod image;
 mod kalman;
+mod onnx;
 mod quality;
 mod track_id;
 mod tracker;
 pub mod video;
 mod yunet;
+mod yunet_network;
+mod yunet_opencv;
 
-pub use detector::{Detection, DetectorConfig, FaceDetector, open_detector};
+pub use detector::{Detection, DetectorBackend, DetectorConfig, FaceDetector, open_detector};
 pub use error::{AlignError, ConfigError, DetectError, ImageError, VideoError};
 pub use geometry::{Landmarks, Point, Roi};
 pub use haar::Haar;

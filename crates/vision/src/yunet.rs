@@ -1,33 +1,47 @@
-//! YuNet (face_detection_yunet_2023mar.onnx): boxes with five landmarks, read by OpenCV's `dnn` and decoded here.
+//! YuNet (face_detection_yunet_2023mar.onnx): boxes with five landmarks, decoded from its outputs.
 //!
-//! `FaceDetectorYN` refuses this model before OpenCV 4.8; `dnn` reads it from 4.5.4 on. Its twelve outputs are four for
-//! each stride of 8, 16 and 32 pixels, one row for each cell of the padded input: `cls` and `obj` `[cells, 1]`,
-//! `bbox` `[cells, 4]`, `kps` `[cells, 10]`.
+//! `FaceDetectorYN` refuses this model before OpenCV 4.8; here `fastconv` evaluates it, or OpenCV's `dnn` from 4.5.4 on. Its
+//! twelve outputs are four for each stride of 8, 16 and 32 pixels, one row for each cell of the padded input: `cls` and `obj`
+//! `[cells, 1]`, `bbox` `[cells, 4]`, `kps` `[cells, 10]`.
 
 use std::{fmt, path::Path};
 
-use opencv::{
-    core::{CV_32F, Mat, MatTraitConst, MatTraitConstManual, Scalar, Size, Vector},
-    dnn::{self, Net, NetTrait},
-};
-
+use crate::detector::{shrink, suppress, to_frame};
+use crate::yunet_network::FastYuNet;
+use crate::yunet_opencv::OpenCvYuNet;
 use crate::{
-    BgrImage, DetectError, Detection, DetectorConfig, FaceDetector, Landmarks, Point, Roi,
-    detector::{padded, shrink, suppress, to_frame},
+    BgrImage, DetectError, Detection, DetectorBackend, DetectorConfig, FaceDetector, Landmarks, Point, Roi,
 };
 
 const STRIDES: [u32; 3] = [8, 16, 32];
-const OUTPUTS: [&str; 12] = [
+/// The network's outputs: each kind at each stride.
+pub(crate) const OUTPUTS: [&str; 12] = [
     "cls_8", "cls_16", "cls_32", "obj_8", "obj_16", "obj_32", "bbox_8", "bbox_16", "bbox_32", "kps_8", "kps_16",
     "kps_32",
 ];
+/// Sides of the network's input are multiples of this, filled up with black to the right and downwards.
+pub(crate) const MULTIPLE: u32 = 32;
 /// Suppression compares all pairs; a picture of noise at a low threshold must not take minutes.
 const MAX_CANDIDATES: usize = 2_000;
 
+/// Evaluates YuNet's network.
+pub(crate) trait Infer: Send {
+    /// Evaluates it on `image`, BGR 0 to 255, filled up to `[height, width]`.
+    ///
+    /// # Errors
+    /// When that does not work.
+    fn infer(&mut self, image: &BgrImage, padded: [usize; 2]) -> Result<(), DetectError>;
+
+    /// The values of an output of [`OUTPUTS`] for the last picture.
+    ///
+    /// # Errors
+    /// When there are none.
+    fn output(&self, at: usize) -> Result<&[f32], DetectError>;
+}
+
 /// The YuNet detector.
 pub struct YuNet {
-    net: Net,
-    outputs: Vector<String>,
+    network: Box<dyn Infer>,
     config: DetectorConfig,
 }
 
@@ -48,11 +62,17 @@ impl YuNet {
             return Err(DetectError::Missing(path.to_owned()));
         }
         let wrong = |reason: String| DetectError::Model { path: path.to_owned(), expected: "YuNet", reason };
-        let name = path.to_str().ok_or_else(|| wrong("the path is not UTF-8".to_owned()))?;
-        let mut net = dnn::read_net_from_onnx(name).map_err(|error| wrong(error.message.clone()))?;
-        net.set_preferable_backend(dnn::DNN_BACKEND_OPENCV)?;
-        net.set_preferable_target(dnn::DNN_TARGET_CPU)?;
-        let mut detector = Self { net, outputs: OUTPUTS.into_iter().collect(), config: config.clone() };
+        let network: Box<dyn Infer> = match config.backend {
+            DetectorBackend::Fastconv => {
+                let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+                Box::new(FastYuNet::read(&bytes).map_err(wrong)?)
+            }
+            DetectorBackend::Opencv => {
+                let name = path.to_str().ok_or_else(|| wrong("the path is not UTF-8".to_owned()))?;
+                Box::new(OpenCvYuNet::read(name).map_err(|error| wrong(error.message.clone()))?)
+            }
+        };
+        let mut detector = Self { network, config: config.clone() };
         let black = BgrImage::new(64, 32, vec![0; 64 * 32 * 3])?;
         detector.detect(&black).map_err(|error| wrong(error.to_string()))?;
         Ok(detector)
@@ -66,26 +86,14 @@ impl FaceDetector for YuNet {
 
     fn detect(&mut self, image: &BgrImage) -> Result<Vec<Detection>, DetectError> {
         let small = shrink(image, self.config.max_side)?;
-        let size = (small.image.width(), small.image.height());
-        let input = padded(&small.image.as_mat()?, size, 32)?;
-        let padded_size = input.size()?;
-        let blob = dnn::blob_from_image(&input, 1.0, Size::default(), Scalar::default(), false, false, CV_32F)?;
-        self.net.set_input(&blob, "", 1.0, Scalar::default())?;
-        let mut tensors = Vector::<Mat>::new();
-        self.net.forward(&mut tensors, &self.outputs)?;
+        let padded = [small.image.height(), small.image.width()].map(|side| side.next_multiple_of(MULTIPLE) as usize);
+        self.network.infer(&small.image, padded)?;
         let mut found = Vec::new();
         for (index, stride) in STRIDES.into_iter().enumerate() {
-            let [cls, obj, bbox, kps] = [0, 1, 2, 3].map(|kind| tensors.get(kind * 3 + index));
-            let (cls, obj, bbox, kps) = (cls?, obj?, bbox?, kps?);
-            let level = Level {
-                stride,
-                columns: padded_size.width as usize / stride as usize,
-                rows: padded_size.height as usize / stride as usize,
-                cls: cls.data_typed()?,
-                obj: obj.data_typed()?,
-                bbox: bbox.data_typed()?,
-                kps: kps.data_typed()?,
-            };
+            let [rows, columns] = padded.map(|side| side / stride as usize);
+            let output = |kind: usize| self.network.output(kind * 3 + index);
+            let level =
+                Level { stride, columns, rows, cls: output(0)?, obj: output(1)?, bbox: output(2)?, kps: output(3)? };
             level.decode(self.config.score_threshold, &mut found)?;
         }
         if found.len() > MAX_CANDIDATES {
