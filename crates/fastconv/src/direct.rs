@@ -6,8 +6,7 @@
 use crate::epilogue::Epilogue;
 use crate::isa;
 use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows};
-use crate::patches::{self, Form, Products};
-use crate::scratch::scratch;
+use crate::patches::{Form, Lines, Products};
 use crate::shape::ConvShape;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -36,6 +35,7 @@ pub(crate) struct Plan {
     pub output_first: [usize; 2],
     /// Input pixel `grid · step + tap`.
     pub input_step: usize,
+    /// In the order of what they read: line by line.
     pub taps: Vec<Tap>,
 }
 
@@ -83,12 +83,16 @@ impl Plan {
                 output_step: s.stride,
                 output_first: [y, x],
                 input_step: 1,
-                taps: steps(y)
-                    .into_iter()
-                    .flat_map(|(ky, dy)| {
-                        steps(x).into_iter().map(move |(kx, dx)| Tap { index: ky * s.kernel + kx, dy, dx })
-                    })
-                    .collect(),
+                taps: {
+                    let mut taps: Vec<Tap> = steps(y)
+                        .into_iter()
+                        .flat_map(|(ky, dy)| {
+                            steps(x).into_iter().map(move |(kx, dx)| Tap { index: ky * s.kernel + kx, dy, dx })
+                        })
+                        .collect();
+                    taps.sort_by_key(|tap| (tap.dy, tap.dx));
+                    taps
+                },
             })
             .collect()
     }
@@ -161,20 +165,19 @@ impl WithSimd for Rows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let [columns, ci] = [self.plan.grid[1], self.plan.input[2]];
-        let depth = self.plan.taps.len() * ci;
-        let mut patches = scratch(if self.form == Form::Patches { columns * depth } else { 0 });
-        let zeros = vec![0.0f32; ci];
+        let columns = self.plan.grid[1];
+        let mut lines = (self.form == Form::Patches).then(|| Lines::new(self.plan));
+        let zeros = vec![0.0f32; self.plan.input[2]];
         for row in self.rows.clone() {
-            if self.form == Form::Patches {
-                patches::fill(self.plan, self.x, self.n, row, &mut patches);
+            if let Some(lines) = &mut lines {
+                lines.fill(self.plan, self.x, self.n, row);
             }
             for panel in self.panels.clone() {
                 let vectors = self.weight.width_of(panel) / S::F32_LANES;
                 // SAFETY: the grid has so many pixels in a row, the panel so many vectors.
                 unsafe {
-                    if self.form == Form::Patches {
-                        let mut line = PatchLine { all: &self, patches: &patches, depth, panel, row };
+                    if let Some(lines) = &lines {
+                        let mut line = PatchLine { all: &self, lines, panel, row };
                         over_rows(simd, &mut line, columns, vectors);
                     } else {
                         let mut line = Line { all: &self, zeros: &zeros, panel, row };
@@ -210,8 +213,7 @@ impl Rows<'_> {
 /// One row of output pixels, for one panel of channels, from patches.
 struct PatchLine<'a> {
     all: &'a Rows<'a>,
-    patches: &'a [f32],
-    depth: usize,
+    lines: &'a Lines,
     panel: usize,
     row: usize,
 }
@@ -220,13 +222,16 @@ impl RowWork for PatchLine<'_> {
     #[inline(always)]
     unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, at: usize) {
         let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
-        let mut from = [self.patches.as_ptr(); MR];
-        for (r, from) in from.iter_mut().enumerate() {
-            *from = self.patches[(at + r) * self.depth..][..self.depth].as_ptr();
+        let (run, weights) = (self.lines.run(), self.all.weight.panel(self.panel));
+        for line in 0..3 {
+            let mut from = [weights.as_ptr(); MR];
+            for (r, from) in from.iter_mut().enumerate() {
+                *from = self.lines.patch(line, at + r).as_ptr();
+            }
+            let b = weights[line * run * NV * S::F32_LANES..].as_ptr();
+            // SAFETY: a line of a patch has `run` values, the panel as many rows for each.
+            unsafe { accumulate::<S, MR, NV>(simd, &mut sums, &from, b, Steps::panel::<S, NV>(), run) };
         }
-        let b = self.all.weight.panel(self.panel).as_ptr();
-        // SAFETY: each `from` has `depth` values, the panel as many rows.
-        unsafe { accumulate::<S, MR, NV>(simd, &mut sums, &from, b, Steps::panel::<S, NV>(), self.depth) };
         self.all.store(simd, &sums, [self.panel, self.row, at]);
     }
 }

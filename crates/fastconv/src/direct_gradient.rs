@@ -21,6 +21,7 @@ pub(crate) fn backward_weight(shape: &ConvShape, x: &[f32], gradient: &[f32], dw
     let plan = Plan::forward(shape);
     match Form::of(&plan, shape.kernel * shape.kernel) {
         Form::Taps => {}
+        // A plan's taps are in the order of the weights here.
         Form::Patches => return dw.copy_from_slice(&patches::correlate(&plan, x, gradient, shape.co)),
         Form::Products => return few_outputs(shape, x, gradient, dw),
     }

@@ -63,7 +63,10 @@ impl Weights {
         ShapeError::expect("weight", shape.weight_len(), weight.len())?;
         let (ci, co) = (shape.ci, shape.co);
         let panels = match algorithm {
-            Algorithm::Direct => direct_form(&Plan::forward(shape), shape).pack(weight, shape.kernel * shape.kernel, ci, co),
+            Algorithm::Direct => {
+                let plan = Plan::forward(shape);
+                direct_form(&plan, shape).pack(&plan, weight)
+            }
             Algorithm::Winograd2 => winograd::transform_weight::<F2, 4, 2>(ci, co, weight),
             Algorithm::Winograd4 => winograd::transform_weight::<F4, 6, 4>(ci, co, weight),
         };
@@ -126,7 +129,7 @@ pub fn backward_input(shape: &ConvShape, gradient: &[f32], weight: &[f32], dx: &
     let plans = Plan::backward(shape);
     // Plans of a stride above 1 read parts of the same weights.
     let form = direct_form(&plans[0], shape);
-    let panels = form.pack(&exchanged, shape.kernel * shape.kernel, shape.co, shape.ci);
+    let panels = form.pack(&plans[0], &exchanged);
     for plan in plans {
         direct::convolve(&plan, form, gradient, &panels, Epilogue::PLAIN, dx);
     }

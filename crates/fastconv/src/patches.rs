@@ -1,14 +1,14 @@
 //! Layers with few channels on one side, such as a picture's own: nine values a pixel are no work for a kernel, but the
 //! patches of a whole row are.
 //!
-//! Few input channels: a row's patches are copied side by side (im2col) and multiplied at once. Few output channels: each input
-//! pixel is multiplied with the weights of all taps at once, and an output is the sum of its taps' products.
+//! Few input channels: a line of a patch, which lies in one piece in memory, is one sum. Few output channels: each input pixel is
+//! multiplied with the weights of all taps at once, and an output is the sum of its taps' products.
 
 use crate::direct::Plan;
 use crate::epilogue::Epilogue;
 use crate::isa;
 use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows};
-use crate::scratch::scratch;
+use crate::scratch::{Scratch, scratch};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -45,41 +45,73 @@ impl Form {
     }
 
     /// `[tap, ci, co]` in the order that the form reads it.
-    pub fn pack(self, weight: &[f32], taps: usize, ci: usize, co: usize) -> Panels {
-        if self != Self::Products {
-            return Panels::pack(weight, taps * ci, co);
-        }
-        let mut side_by_side = vec![0.0; weight.len()];
-        for (tap, matrix) in weight.chunks_exact((ci * co).max(1)).enumerate() {
-            for (row, out) in matrix.chunks_exact(co).zip(side_by_side.chunks_exact_mut(taps * co)) {
-                out[tap * co..][..co].copy_from_slice(row);
+    pub fn pack(self, plan: &Plan, weight: &[f32]) -> Panels {
+        let (ci, co) = (plan.input[2], plan.output[2]);
+        let matrices = weight.chunks_exact((ci * co).max(1));
+        let taps = matrices.len();
+        match self {
+            Self::Taps => Panels::pack(weight, taps * ci, co),
+            Self::Patches => {
+                let ordered: Vec<f32> =
+                    plan.taps.iter().flat_map(|tap| &weight[tap.index * ci * co..][..ci * co]).copied().collect();
+                Panels::pack(&ordered, taps * ci, co)
+            }
+            Self::Products => {
+                let mut side_by_side = vec![0.0; weight.len()];
+                for (tap, matrix) in matrices.enumerate() {
+                    for (row, out) in matrix.chunks_exact(co).zip(side_by_side.chunks_exact_mut(taps * co)) {
+                        out[tap * co..][..co].copy_from_slice(row);
+                    }
+                }
+                Panels::pack(&side_by_side, ci, taps * co)
             }
         }
-        Panels::pack(&side_by_side, ci, taps * co)
     }
 }
 
-/// Copies the patches of a row of output pixels, `[columns, taps · channels]`; pixels outside the picture are zeros.
-#[inline(always)]
-pub(crate) fn fill(plan: &Plan, x: &[f32], n: usize, row: usize, out: &mut [f32]) {
-    let [h, w, channels] = plan.input;
-    let (columns, depth) = (plan.grid[1], plan.taps.len() * channels);
-    for (at, tap) in plan.taps.iter().enumerate() {
-        let y = (row * plan.input_step) as isize + tap.dy;
-        let inside = y >= 0 && y < h as isize;
-        let line = if inside { &x[(n * h + y as usize) * w * channels..][..w * channels] } else { &[] };
-        for column in 0..columns {
-            let from = (column * plan.input_step) as isize + tap.dx;
-            let place = &mut out[column * depth + at * channels..][..channels];
-            if inside && from >= 0 && from < w as isize {
-                let pixel = &line[from as usize * channels..][..channels];
-                for (value, pixel) in place.iter_mut().zip(pixel) {
-                    *value = *pixel;
-                }
+/// The three lines of a picture that a row of outputs reads, with a pixel of zeros on both sides.
+pub(crate) struct Lines {
+    values: Scratch,
+    len: usize,
+    channels: usize,
+    step: usize,
+}
+
+impl Lines {
+    /// For the rows of this plan, whose taps are those of a whole 3×3 kernel in their order.
+    #[inline(always)]
+    pub fn new(plan: &Plan) -> Self {
+        let [_, w, channels] = plan.input;
+        let len = (w + 2) * channels;
+        Self { values: scratch(3 * len), len, channels, step: plan.input_step * channels }
+    }
+
+    /// Values of a patch's line.
+    #[inline(always)]
+    pub fn run(&self) -> usize {
+        3 * self.channels
+    }
+
+    /// Reads those of a row of outputs.
+    #[inline(always)]
+    pub fn fill(&mut self, plan: &Plan, x: &[f32], n: usize, row: usize) {
+        let [h, w, channels] = plan.input;
+        for (at, line) in self.values.chunks_exact_mut(self.len).enumerate() {
+            let y = (row * plan.input_step + at).wrapping_sub(1);
+            if y < h {
+                line[..channels].fill(0.0);
+                line[channels..][..w * channels].copy_from_slice(&x[(n * h + y) * w * channels..][..w * channels]);
+                line[(w + 1) * channels..].fill(0.0);
             } else {
-                place.fill(0.0);
+                line.fill(0.0);
             }
         }
+    }
+
+    /// From a line of an output pixel's patch on.
+    #[inline(always)]
+    pub fn patch(&self, line: usize, pixel: usize) -> &[f32] {
+        &self.values[line * self.len + pixel * self.step..][..self.run()]
     }
 }
 
@@ -122,10 +154,10 @@ impl WithSimd for Products<'_> {
         for row in rows.clone() {
             for column in 0..ow {
                 let mut sums = [0.0f32; FEW];
-                for (at, tap) in plan.taps.iter().enumerate() {
+                for tap in &plan.taps {
                     let (y, x) = (row as isize + tap.dy, column as isize + tap.dx);
                     if y >= 0 && y < h as isize && x >= 0 && x < w as isize {
-                        let from = &products[((y as usize - first) * w + x as usize) * width + at * co..][..co];
+                        let from = &products[((y as usize - first) * w + x as usize) * width + tap.index * co..][..co];
                         for (sum, value) in sums.iter_mut().zip(from) {
                             *sum += value;
                         }
@@ -220,9 +252,9 @@ impl WithSimd for Correlation<'_> {
         let Self { plan, x, gradient, co, n, rows, sums } = self;
         let (columns, depth) = (plan.grid[1], plan.taps.len() * plan.input[2]);
         let stride = co.next_multiple_of(S::F32_LANES);
-        let (mut patches, mut padded) = (scratch(columns * depth), scratch(if stride == co { 0 } else { columns * stride }));
+        let (mut lines, mut padded) = (Lines::new(plan), scratch(if stride == co { 0 } else { columns * stride }));
         for (line, row) in rows.enumerate() {
-            fill(plan, x, n, row, &mut patches);
+            lines.fill(plan, x, n, row);
             let mut gradient = &gradient[line * columns * co..][..columns * co];
             if stride != co {
                 // Kernels read whole vectors.
@@ -235,7 +267,7 @@ impl WithSimd for Correlation<'_> {
             let wide = crate::kernel::wide::<S>();
             for c in (0..stride).step_by(wide * S::F32_LANES) {
                 let vectors = ((stride - c) / S::F32_LANES).min(wide);
-                let mut outer = Outer { patches: &patches, gradient, depth, stride, columns, c, co, sums };
+                let mut outer = Outer { lines: &lines, gradient, stride, columns, c, co, sums };
                 // SAFETY: so many values of a patch and vectors of output channels are there.
                 unsafe { over_rows(simd, &mut outer, depth, vectors) };
             }
@@ -245,9 +277,8 @@ impl WithSimd for Correlation<'_> {
 
 /// One row of pixels, for the output channels from `c` on.
 struct Outer<'a> {
-    patches: &'a [f32],
+    lines: &'a Lines,
     gradient: &'a [f32],
-    depth: usize,
     stride: usize,
     columns: usize,
     c: usize,
@@ -259,13 +290,14 @@ impl RowWork for Outer<'_> {
     #[inline(always)]
     unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, first: usize) {
         let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
-        let mut from = [self.patches.as_ptr(); MR];
+        let run = self.lines.run();
+        let mut from = [self.gradient.as_ptr(); MR];
         for (r, from) in from.iter_mut().enumerate() {
-            *from = self.patches[first + r..].as_ptr();
+            *from = self.lines.patch((first + r) / run, 0)[(first + r) % run..].as_ptr();
         }
-        // SAFETY: patches are `depth` and gradients `stride` values apart, `columns` of each.
+        // SAFETY: patches are the lines' step and gradients `stride` values apart, `columns` of each.
         unsafe {
-            let steps = Steps { a: self.depth, b: self.stride, vector: S::F32_LANES };
+            let steps = Steps { a: self.lines.step, b: self.stride, vector: S::F32_LANES };
             accumulate::<S, MR, NV>(simd, &mut sums, &from, self.gradient[self.c..].as_ptr(), steps, self.columns);
         }
         for (r, sums) in sums.iter().enumerate() {
