@@ -1,7 +1,7 @@
 //! Reads the model and what was taught on top of it.
 
 use network::NetworkBackend;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
 
 use crate::manifest::ColumnRecord;
 use crate::state::StateStore;
@@ -43,6 +43,7 @@ pub(crate) fn load_configured<B: NetworkBackend>(
 
 /// Threads of their own for the network on the CPU; 0: one per core. Work that is installed in them stays in them.
 pub(crate) fn pool(threads: usize) -> Result<ThreadPool, EngineError> {
-    let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("network-{index}"));
-    builder.build().map_err(|error| EngineError::Thread { name: "network", source: std::io::Error::other(error) })
+    network::threads(threads, "network")
+        .build()
+        .map_err(|error| EngineError::Thread { name: "network", source: std::io::Error::other(error) })
 }

@@ -34,10 +34,7 @@ impl Common {
         if self.threads > 0 {
             vision::set_threads(i32::try_from(self.threads).unwrap_or(i32::MAX))?;
         }
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads)
-            .build_global()
-            .with_context(|| format!("starting {} threads", self.threads))
+        network::use_threads(self.threads, "compute").with_context(|| format!("starting {} threads", self.threads))
     }
 
     /// The device that can be had, and a line that says which and why.

@@ -25,9 +25,17 @@ fn main() {
         }
     }
     for (n, side, ci, co, stride) in layers {
-        if only.is_some_and(|o| o != n) { continue }
+        if only.is_some_and(|o| o != n) {
+            continue;
+        }
         let s = ConvShape { n, h: side, w: side, ci, co, kernel: 3, stride };
-        let fill = |len: usize, f: &dyn Fn(usize) -> f32| { let mut b = zeros(len); for (i, v) in b.iter_mut().enumerate() { *v = f(i) } b };
+        let fill = |len: usize, f: &dyn Fn(usize) -> f32| {
+            let mut b = zeros(len);
+            for (i, v) in b.iter_mut().enumerate() {
+                *v = f(i)
+            }
+            b
+        };
         let x = fill(s.input_len(), &|i| (i % 17) as f32 * 0.1 - 0.8);
         let w = fill(s.weight_len(), &|i| (i % 13) as f32 * 0.01 - 0.06);
         let mut y = zeros(s.output_len());
@@ -44,7 +52,12 @@ fn main() {
                 best.push(t.elapsed().as_secs_f64());
             }
             best.sort_by(f64::total_cmp);
-            print!("  {algorithm:?} {:.2}-{:.2} ms ({:.0} GFLOP/s)", best[0] * 1e3, best[runs / 2] * 1e3, gflop / best[0]);
+            print!(
+                "  {algorithm:?} {:.2}-{:.2} ms ({:.0} GFLOP/s)",
+                best[0] * 1e3,
+                best[runs / 2] * 1e3,
+                gflop / best[0]
+            );
         }
         let (mut dx, mut dw) = (zeros(x.len()), zeros(w.len()));
         let (mut input, mut weight) = (f64::MAX, f64::MAX);

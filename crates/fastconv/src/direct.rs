@@ -102,14 +102,7 @@ impl Plan {
 const TASK_VALUES: usize = 1 << 14;
 
 /// `weight` holds the taps' matrices, `[tap, ci, co]`, packed for this `form`.
-pub(crate) fn convolve(
-    plan: &Plan,
-    form: Form,
-    x: &[f32],
-    weight: &Panels,
-    epilogue: Epilogue<'_>,
-    y: &mut [f32],
-) {
+pub(crate) fn convolve(plan: &Plan, form: Form, x: &[f32], weight: &Panels, epilogue: Epilogue<'_>, y: &mut [f32]) {
     let [oh, ow, co] = plan.output;
     assert!(x.len() == plan.n * plan.input.iter().product::<usize>() && y.len() == plan.n * oh * ow * co);
     let [rows, columns] = plan.grid;

@@ -209,6 +209,28 @@ pub(crate) unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize>(
     *sums = local;
 }
 
+/// The first vector of a slice. (`Simd::partial_load_f32s` is a call on AVX-512, too dear for each pixel.)
+///
+/// # Panics
+/// When the slice is shorter.
+#[inline(always)]
+pub(crate) fn load<S: Simd>(from: &[f32]) -> S::f32s {
+    assert!(from.len() >= S::F32_LANES);
+    // SAFETY: so many values are there; the read is unaligned.
+    unsafe { from.as_ptr().cast::<S::f32s>().read_unaligned() }
+}
+
+/// Overwrites the first vector of a slice.
+///
+/// # Panics
+/// When the slice is shorter.
+#[inline(always)]
+pub(crate) fn store<S: Simd>(to: &mut [f32], vector: S::f32s) {
+    assert!(to.len() >= S::F32_LANES);
+    // SAFETY: so many values are there; the write is unaligned.
+    unsafe { to.as_mut_ptr().cast::<S::f32s>().write_unaligned(vector) };
+}
+
 /// A pointer into an output that tasks write disjoint parts of.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(*mut f32);

@@ -1,7 +1,8 @@
 //! 3×3 and 1×1 convolutions on CPUs, forward and backward, in `f32` and NHWC.
 //!
 //! The crate knows neither burn nor ROS: tensors are slices, shapes are a [`ConvShape`], and work is spread over the
-//! rayon pool that the caller is in (`pool.install(|| …)`), so that training and answering can have pools of their own.
+//! rayon pool that the caller is in (`pool.install(|| …)`), so that training and answering can have pools of their own;
+//! [`threads`] makes good ones.
 //!
 //! | what | algorithm |
 //! |---|---|
@@ -25,6 +26,7 @@ mod pool;
 mod scratch;
 mod separable;
 mod shape;
+mod threads;
 mod tiles;
 mod winograd;
 mod winograd_gradient;
@@ -37,10 +39,11 @@ pub use normalise::{Moments, VARIANCE_FLOOR, normalise, normalise_backward};
 pub use pool::{max_pool, max_pool_2, max_pool_backward};
 pub use separable::{Separable, add_upsampled};
 pub use shape::{Algorithm, ConvShape, Purpose, ShapeError};
+pub use threads::{threads, use_threads};
 
 use direct::Plan;
-use patches::Form;
 use kernel::Panels;
+use patches::Form;
 use rayon::prelude::*;
 use tiles::{F2, F4};
 

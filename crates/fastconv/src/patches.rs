@@ -7,7 +7,7 @@
 use crate::direct::Plan;
 use crate::epilogue::Epilogue;
 use crate::isa;
-use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows};
+use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows, store};
 use crate::scratch::{Scratch, scratch};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -200,7 +200,7 @@ impl RowWork for Product<'_> {
         for (r, sums) in sums.iter().enumerate() {
             let out = &mut self.out[(first + r) * self.width..][..NV * S::F32_LANES];
             for (out, sum) in out.chunks_exact_mut(S::F32_LANES).zip(sums) {
-                simd.partial_store_f32s(out, *sum);
+                store::<S>(out, *sum);
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::activation::Activation;
 use crate::buffer::{Buffer, zeros};
 use crate::epilogue::Epilogue;
 use crate::isa;
-use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows};
+use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, load, over_rows, store};
 use crate::scratch::scratch;
 use crate::shape::ShapeError;
 use pulp::{Simd, WithSimd};
@@ -86,7 +86,16 @@ impl Separable {
         let out = Shared::new(y);
         (0..n * strips).into_par_iter().for_each(|task| {
             let (n, first) = (task / strips, task % strips * strip);
-            isa::run(Strip { all: self, x, size: [h, w], n, rows: first..(first + strip).min(h), activation, halve, out });
+            isa::run(Strip {
+                all: self,
+                x,
+                size: [h, w],
+                n,
+                rows: first..(first + strip).min(h),
+                activation,
+                halve,
+                out,
+            });
         });
         Ok(())
     }
@@ -168,7 +177,7 @@ impl Strip<'_> {
         for c in (0..channels).step_by(S::F32_LANES) {
             let mut weights = [simd.splat_f32s(0.0); 9];
             for (tap, weight) in weights.iter_mut().enumerate() {
-                *weight = simd.partial_load_f32s(&self.all.depthwise[tap * channels + c..][..S::F32_LANES]);
+                *weight = load::<S>(&self.all.depthwise[tap * channels + c..]);
             }
             for x in 0..w {
                 let mut sum = simd.splat_f32s(0.0);
@@ -191,9 +200,7 @@ impl Strip<'_> {
         let pixel = (self.n * (h / 2) + row) * (w / 2) * co;
         for x in 0..w / 2 {
             for c in (0..co).step_by(S::F32_LANES) {
-                let at = |y: usize, x: usize| {
-                    simd.partial_load_f32s(&pair[(y * w + x) * channels + c..][..S::F32_LANES])
-                };
+                let at = |y: usize, x: usize| load::<S>(&pair[(y * w + x) * channels + c..]);
                 let upper = simd.max_f32s(at(0, 2 * x), at(0, 2 * x + 1));
                 let lower = simd.max_f32s(at(1, 2 * x), at(1, 2 * x + 1));
                 // SAFETY: the pixel lies inside the output, and no other task has it.
@@ -220,7 +227,7 @@ impl RowWork for Pixels<'_> {
     unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, first: usize) {
         let mut bias = [simd.splat_f32s(0.0); NV];
         for (bias, from) in bias.iter_mut().zip(self.bias.chunks_exact(S::F32_LANES)) {
-            *bias = simd.partial_load_f32s(from);
+            *bias = load::<S>(from);
         }
         let mut sums = [bias; MR];
         let mut from = [self.x.as_ptr(); MR];
@@ -235,7 +242,7 @@ impl RowWork for Pixels<'_> {
         for (r, sums) in sums.iter().enumerate() {
             let out = &mut self.out[(first + r) * self.channels..][..NV * S::F32_LANES];
             for (out, sum) in out.chunks_exact_mut(S::F32_LANES).zip(sums) {
-                simd.partial_store_f32s(out, *sum);
+                store::<S>(out, *sum);
             }
         }
     }
@@ -245,12 +252,7 @@ impl RowWork for Pixels<'_> {
 ///
 /// # Errors
 /// A slice is not as long as that, or a side is odd.
-pub fn add_upsampled(
-    [n, h, w, c]: [usize; 4],
-    fine: &[f32],
-    coarse: &[f32],
-    y: &mut [f32],
-) -> Result<(), ShapeError> {
+pub fn add_upsampled([n, h, w, c]: [usize; 4], fine: &[f32], coarse: &[f32], y: &mut [f32]) -> Result<(), ShapeError> {
     ShapeError::expect("rows beyond whole pairs", 0, h % 2)?;
     ShapeError::expect("columns beyond whole pairs", 0, w % 2)?;
     ShapeError::expect("fine", n * h * w * c, fine.len())?;

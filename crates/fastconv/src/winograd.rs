@@ -364,7 +364,15 @@ pub(crate) fn transform_weight<W: Transform<T, O>, const T: usize, const O: usiz
     let columns: Vec<_> = (0..co).map(|column| panels.column(column)).collect();
     let out = Shared::new(panels.data_mut());
     (0..ci).into_par_iter().with_min_len(8).for_each(|channel| {
-        isa::run(Kernels::<W, T, O> { ci, co, channel, weight, panels: out, columns: &columns, transform: PhantomData });
+        isa::run(Kernels::<W, T, O> {
+            ci,
+            co,
+            channel,
+            weight,
+            panels: out,
+            columns: &columns,
+            transform: PhantomData,
+        });
     });
     panels
 }

@@ -30,6 +30,7 @@ pub use column::{Column, ColumnConfig, ColumnOutput, Depth};
 pub use decoder::{Decoder, DecoderConfig, Discriminator};
 pub use device::{DeviceChoice, DeviceError, DeviceKind, choose_device};
 pub use encoder::{Encoder, EncoderConfig};
+pub use fastconv::{threads, use_threads};
 pub use layers::{Conv, Dense, elu};
 pub use names::{Label, NameError, TaskName};
 pub use progressive::{ColumnEntry, NetworkError, ProgressiveNetwork};

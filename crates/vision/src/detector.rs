@@ -64,7 +64,14 @@ pub struct DetectorConfig {
 
 impl Default for DetectorConfig {
     fn default() -> Self {
-        Self { backend: DetectorBackend::default(), score_threshold: 0.6, nms_iou: 0.3, max_side: 640, min_face: 24, max_faces: 64 }
+        Self {
+            backend: DetectorBackend::default(),
+            score_threshold: 0.6,
+            nms_iou: 0.3,
+            max_side: 640,
+            min_face: 24,
+            max_faces: 64,
+        }
     }
 }
 

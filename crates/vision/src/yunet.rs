@@ -9,9 +9,7 @@ use std::{fmt, path::Path};
 use crate::detector::{shrink, suppress, to_frame};
 use crate::yunet_network::FastYuNet;
 use crate::yunet_opencv::OpenCvYuNet;
-use crate::{
-    BgrImage, DetectError, Detection, DetectorBackend, DetectorConfig, FaceDetector, Landmarks, Point, Roi,
-};
+use crate::{BgrImage, DetectError, Detection, DetectorBackend, DetectorConfig, FaceDetector, Landmarks, Point, Roi};
 
 const STRIDES: [u32; 3] = [8, 16, 32];
 /// The network's outputs: each kind at each stride.

@@ -161,7 +161,11 @@ impl Step {
 enum Meaning {
     Value(usize),
     /// A 1×1 convolution that waits for the one of each channel.
-    Pointwise { from: usize, weight: Vec<f32>, bias: Vec<f32> },
+    Pointwise {
+        from: usize,
+        weight: Vec<f32>,
+        bias: Vec<f32>,
+    },
     /// A value at twice its sides.
     Upsampled(usize),
 }
@@ -246,7 +250,8 @@ impl<'a> Builder<'a> {
     fn tensor(&self, node: &Node, at: usize) -> Result<(&'a [usize], &'a [f32]), String> {
         let name = node.inputs.get(at).ok_or_else(|| format!("input {at} is missing"))?;
         let tensor = self.graph.tensors.get(name).ok_or_else(|| format!("{name:?} is not among the file's tensors"))?;
-        let values = tensor.values.as_deref().ok_or_else(|| format!("{name:?} does not hold as many f32 as it says"))?;
+        let values =
+            tensor.values.as_deref().ok_or_else(|| format!("{name:?} does not hold as many f32 as it says"))?;
         Ok((&tensor.dims, values))
     }
 

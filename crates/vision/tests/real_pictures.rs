@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use vision::{
-    BgrImage, DetectError, Detection, DetectorConfig, FaceDetector, Haar, YuNet,
+    BgrImage, DetectError, Detection, DetectorBackend, DetectorConfig, FaceDetector, Haar, YuNet,
     align::{self, AlignedFace, FACE_SIZE, TEMPLATE},
     measure, open_detector,
 };
@@ -91,6 +91,62 @@ fn a_large_picture_gives_the_same_face_at_its_own_scale() {
         let off = (a.x * factor as f32 - b.x).hypot(a.y * factor as f32 - b.y);
         assert!(off < tolerance, "{off} pixels of the large picture");
     }
+}
+
+#[test]
+fn both_backends_find_the_same_faces_whatever_the_size() {
+    let (Some(photo), Some(path)) = (photo(), path_in("FACE_ATTRIBUTES_YUNET")) else {
+        return;
+    };
+    let open = |backend| {
+        let config = DetectorConfig { backend, max_side: 1000, ..DetectorConfig::default() };
+        YuNet::from_file(&path, &config).unwrap()
+    };
+    let (mut ours, mut opencv) = (open(DetectorBackend::Fastconv), open(DetectorBackend::Opencv));
+    // Larger, smaller and larger again: what one picture leaves behind must not reach the next.
+    for (width, height) in [(512, 512), (160, 120), (333, 481), (640, 480), (65, 500)] {
+        let photo = photo.resized(width, height).unwrap();
+        for threshold in [0.6, 0.05] {
+            ours.set_score_threshold(threshold);
+            opencv.set_score_threshold(threshold);
+            let (ours, opencv) = (ours.detect(&photo).unwrap(), opencv.detect(&photo).unwrap());
+            assert_eq!(ours.len(), opencv.len(), "{width}×{height}");
+            for (a, b) in ours.iter().zip(&opencv) {
+                assert!((a.score - b.score).abs() < 1e-4, "{a:?} {b:?}");
+                assert!((a.roi.x - b.roi.x).abs() < 0.01 && (a.roi.width - b.roi.width).abs() < 0.01, "{a:?} {b:?}");
+                for (a, b) in a.landmarks.unwrap().iter().zip(b.landmarks.unwrap()) {
+                    assert!(a.distance(&b) < 0.01, "{a:?} {b:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_model_is_refused_with_its_path_and_never_a_panic() {
+    let Some(path) = path_in("FACE_ATTRIBUTES_YUNET") else {
+        return;
+    };
+    let whole = std::fs::read(path).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = folder.path().join("damaged.onnx");
+    let mut refused = 0;
+    let step = whole.len() / 60;
+    for at in 0..60 {
+        // Cut off, and with a changed byte. A changed weight is still a model.
+        for bytes in [whole[..at * step].to_vec(), {
+            let mut bytes = whole.clone();
+            bytes[at * 7] ^= 0x55;
+            bytes
+        }] {
+            std::fs::write(&damaged, bytes).unwrap();
+            if let Err(error) = YuNet::from_file(&damaged, &DetectorConfig::default()) {
+                assert!(error.to_string().contains("damaged.onnx"), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused >= 60, "{refused}");
 }
 
 #[test]
