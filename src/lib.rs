@@ -11,6 +11,7 @@ mod convert;
 mod diagnostics;
 mod files;
 mod logging;
+mod memory;
 mod names;
 mod node;
 mod options;

@@ -19,7 +19,7 @@ use crate::params::{self, ParamError, Params};
 use crate::publishers::Publishers;
 use crate::ros::Ros;
 use crate::shutdown::{self, Signals, Stop};
-use crate::{logging, names, parameter_services, services, spinner, subscriptions};
+use crate::{logging, memory, names, parameter_services, services, spinner, subscriptions};
 
 /// Why the node did not run.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,7 @@ impl Failure {
 
 /// Runs the node until a signal ends it. Exit codes: 0 stopped, 1 failed, 2 wrong usage or a bad parameter.
 pub fn main() -> ExitCode {
+    memory::give_back_large_pieces();
     let line = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let (own, ros) = arguments::split(line);
     let arguments = match Arguments::try_parse_from(own) {

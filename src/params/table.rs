@@ -95,7 +95,7 @@ const fn switch(name: &'static str, description: &'static str) -> Spec {
 pub(crate) static SPECS: &[Spec] = &[
     path("model", "Folder of the shipped model, with its manifest.yaml. Empty: $FACE_ATTRIBUTES_MODEL, else the installed model, else models/default here."),
     path("state_dir", "Folder for taught tasks and samples; made when missing. Empty: $XDG_DATA_HOME/face_attributes, else ~/.local/share/face_attributes. One node writes it; a second one on the same folder answers with its tasks but cannot teach."),
-    choice("device", &["auto", "cpu", "cuda"], "Where the network runs. auto: an NVIDIA card when there is one, else the CPU."),
+    choice("device", &["auto", "cpu", "cuda", "cpu-reference"], "Where the network runs. auto: an NVIDIA card when there is one, else the CPU. cpu-reference: the CPU with burn's own operations, several times slower, to compare with."),
     path("yunet", "ONNX file of the face detector YuNet. Empty: $FACE_ATTRIBUTES_YUNET, else the installed one."),
     path("haar", "Haar cascade that finds faces, without landmarks, when there is no YuNet. Empty: $FACE_ATTRIBUTES_HAAR, else where OpenCV installs it."),
     choice("image_transport", &["auto", "raw", "compressed"], "Image topics to listen to. raw: image; compressed: image/compressed; auto: both, where compressed pictures are left out while raw ones come."),

@@ -21,7 +21,8 @@ pub struct Cli {
     /// No progress and no notes; results still go to standard output
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Device the network runs on: auto, cuda or cpu
+    /// Device the network runs on: auto, cuda, cpu, or cpu-reference (burn's own operations,
+    /// slower, to compare with)
     #[arg(long, global = true, default_value_t, value_name = "NAME")]
     device: DeviceChoice,
     /// CPU threads; 0 takes all cores

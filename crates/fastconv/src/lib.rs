@@ -32,7 +32,7 @@ mod winograd;
 mod winograd_gradient;
 
 pub use activation::{Activation, gradient_before_activation};
-pub use buffer::{Buffer, zeros};
+pub use buffer::{Buffer, widen, zeros};
 pub use epilogue::Epilogue;
 pub use isa::{Isa, use_isa};
 pub use normalise::{Moments, VARIANCE_FLOOR, normalise, normalise_backward};

@@ -26,6 +26,8 @@ const VECTOR: usize = 16;
 const MIN_CHANNELS: usize = 32;
 /// Pixels of a picture from which F(4×4) pays at one face.
 const LARGE: usize = 32 * 32;
+/// Pixels of a picture from which F(2×2) pays at one face.
+const MIDDLE: usize = 16 * 16;
 
 /// Sizes of one convolution; padding is 1 for a 3×3 kernel and 0 for 1×1 ("same" at stride 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,21 +102,22 @@ impl ConvShape {
     /// | layer | training | answering |
     /// |---|---|---|
     /// | 3×3, stride 1, ≥ 32 channels in whole vectors, sides multiples of 4 | F(4×4) | F(4×4) from 32×32 pixels on |
-    /// | the same, sides multiples of 2 | F(2×2) | F(2×2) |
+    /// | the same, sides multiples of 2 | F(2×2) | F(2×2) from 16×16 pixels on |
     /// | all others | direct | direct |
     ///
     /// Kept weights take 4 times their size with F(4×4) and 1.8 times with F(2×2). On small pictures a face's few tiles do
-    /// not pay for reading the larger ones: at one face a layer of 16×16 pixels is bound by memory.
+    /// not pay for reading the larger ones: at one face a layer of 16×16 pixels is bound by memory, and one of 8×8 takes as
+    /// long either way.
     pub fn algorithm(&self, purpose: Purpose) -> Algorithm {
         let whole = |value: usize, by: usize| value > 0 && value.is_multiple_of(by);
         let wide = |channels: usize| channels >= MIN_CHANNELS && whole(channels, VECTOR);
         if self.kernel != 3 || self.stride != 1 || !wide(self.ci) || !wide(self.co) {
             return Algorithm::Direct;
         }
-        let large = purpose == Purpose::Training || self.h * self.w >= LARGE;
-        if whole(self.h, 4) && whole(self.w, 4) && large {
+        let from = |pixels: usize| purpose == Purpose::Training || self.h * self.w >= pixels;
+        if whole(self.h, 4) && whole(self.w, 4) && from(LARGE) {
             Algorithm::Winograd4
-        } else if whole(self.h, 2) && whole(self.w, 2) {
+        } else if whole(self.h, 2) && whole(self.w, 2) && from(MIDDLE) {
             Algorithm::Winograd2
         } else {
             Algorithm::Direct

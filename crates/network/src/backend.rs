@@ -1,6 +1,5 @@
 //! The operations that the network is made of, for each backend that answers; [`crate::autodiff`] has their gradients.
 
-#[cfg(feature = "cuda")]
 use crate::composed;
 use burn::backend::Autodiff;
 use burn::tensor::TensorData;
@@ -9,6 +8,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn_flex::{Flex, FlexTensor};
 use fastconv::{ConvShape, Epilogue, Moments, Purpose, Weights};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use fastconv::Activation;
 
@@ -79,7 +79,9 @@ pub struct NormalisedGradients<T> {
 /// `activation(conv(x, weight) + bias + residual)`, kernel 3 (padding 1) or 1 (padding 0), NHWC.
 pub trait NetworkBackend: Backend {
     /// Whether networks answer with prepared weights on the CPU instead of through burn's modules.
-    const ANSWERS_PREPARED: bool = false;
+    fn answers_prepared() -> bool {
+        false
+    }
 
     /// `x [N, H, W, Ci]`, `weight [K, K, Ci, Co]`, `bias [Co]`, `residual [N, OH, OW, Co]` → `[N, OH, OW, Co]`.
     fn convolution(
@@ -123,6 +125,18 @@ pub trait NetworkBackend: Backend {
     ) -> NormalisedGradients<FloatTensor<Self>>;
 }
 
+/// See [`compute_with_burn`].
+static REFERENCE: AtomicBool = AtomicBool::new(false);
+
+/// From now on CPUs compute with burn's own operations and not with [`fastconv`]: slower, to compare with.
+pub(crate) fn compute_with_burn() {
+    REFERENCE.store(true, Ordering::Relaxed);
+}
+
+fn reference() -> bool {
+    REFERENCE.load(Ordering::Relaxed)
+}
+
 fn dims(tensor: &impl TensorMetadata) -> [usize; 4] {
     tensor.shape().dims()
 }
@@ -143,7 +157,9 @@ fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
 }
 
 impl NetworkBackend for Flex {
-    const ANSWERS_PREPARED: bool = true;
+    fn answers_prepared() -> bool {
+        !reference()
+    }
 
     fn convolution(
         x: FlexTensor,
@@ -152,6 +168,9 @@ impl NetworkBackend for Flex {
         residual: Option<FlexTensor>,
         settings: ConvSettings,
     ) -> FlexTensor {
+        if reference() {
+            return composed::convolution::<Self>(x, weight, bias, residual, settings);
+        }
         let shape = conv_shape(&x, &weight, settings.stride);
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let (bias, residual) = (bias.map(|b| b.to_contiguous()), residual.map(|r| r.to_contiguous()));
@@ -175,6 +194,9 @@ impl NetworkBackend for Flex {
         settings: ConvSettings,
         wants_x: bool,
     ) -> ConvGradients<FlexTensor> {
+        if reference() {
+            return composed::convolution_gradients::<Self>(saved, gradient, settings, wants_x);
+        }
         let shape = conv_shape(&saved.x, &saved.weight, settings.stride);
         let (x, weight) = (saved.x.to_contiguous(), saved.weight.to_contiguous());
         let (y, gradient) = (saved.y.to_contiguous(), gradient.to_contiguous());
@@ -200,6 +222,9 @@ impl NetworkBackend for Flex {
     }
 
     fn max_pool(x: FlexTensor) -> FlexTensor {
+        if reference() {
+            return composed::max_pool::<Self>(x);
+        }
         let ([n, side, _, c], x) = (dims(&x), x.to_contiguous());
         let out = side.div_ceil(2);
         let mut y = vec![0.0; n * out * out * c];
@@ -208,6 +233,9 @@ impl NetworkBackend for Flex {
     }
 
     fn max_pool_gradient(x: FlexTensor, y: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        if reference() {
+            return composed::max_pool_gradient::<Self>(x, gradient);
+        }
         let shape @ [n, side, _, c] = dims(&x);
         let (x, y, gradient) = (x.to_contiguous(), y.to_contiguous(), gradient.to_contiguous());
         let mut dx = vec![0.0; n * side * side * c];
@@ -216,6 +244,9 @@ impl NetworkBackend for Flex {
     }
 
     fn normalise(x: FlexTensor, gain: FlexTensor, bias: FlexTensor, activation: Activation) -> Normalised<FlexTensor> {
+        if reference() {
+            return composed::normalise::<Self>(x, gain, bias, activation);
+        }
         let shape = dims(&x);
         let (x, gain, bias) = (x.to_contiguous(), gain.to_contiguous(), bias.to_contiguous());
         let mut y = vec![0.0; floats(&x).len()];
@@ -231,6 +262,9 @@ impl NetworkBackend for Flex {
         gradient: FlexTensor,
         activation: Activation,
     ) -> NormalisedGradients<FlexTensor> {
+        if reference() {
+            return composed::normalise_gradients::<Self>(x, gain, saved, gradient, activation);
+        }
         let shape @ [_, _, _, channels] = dims(&x);
         let (x, gain, gradient) = (x.to_contiguous(), gain.to_contiguous(), gradient.to_contiguous());
         let (y, moments) = (saved.y.to_contiguous(), saved.moments.to_contiguous());

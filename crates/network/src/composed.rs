@@ -1,4 +1,4 @@
-//! The fused convolution composed of burn's own operations: what cards run, and the reference in tests.
+//! The fused convolution composed of burn's own operations: what cards run, and the reference on CPUs.
 
 use crate::backend::{Activation, ConvGradients, ConvSettings, Normalised, NormalisedGradients, Saved};
 use burn::tensor::backend::Backend;
@@ -31,7 +31,6 @@ fn options(kernel: usize, stride: usize) -> ConvOptions<2> {
 }
 
 /// See [`NetworkBackend::convolution`](crate::NetworkBackend::convolution).
-#[cfg(any(feature = "cuda", test))]
 pub(crate) fn convolution<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
@@ -48,7 +47,6 @@ pub(crate) fn convolution<B: Backend>(
     unwrap(activate(y, settings.activation))
 }
 
-#[cfg(any(feature = "cuda", test))]
 fn activate<B: Backend>(x: Tensor<B, 4>, activation: Activation) -> Tensor<B, 4> {
     match activation {
         Activation::None => x,
@@ -89,7 +87,6 @@ pub(crate) fn convolution_gradients<B: Backend>(
 }
 
 /// See [`NetworkBackend::max_pool`](crate::NetworkBackend::max_pool).
-#[cfg(any(feature = "cuda", test))]
 pub(crate) fn max_pool<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let y =
         burn::tensor::module::max_pool2d(wrap::<B, 4>(x).permute([0, 3, 1, 2]), [3, 3], [2, 2], [1, 1], [1, 1], false);
@@ -111,7 +108,6 @@ fn channels<B: Backend>(values: Tensor<B, 1>) -> Tensor<B, 4> {
 }
 
 /// See [`NetworkBackend::normalise`](crate::NetworkBackend::normalise).
-#[cfg(any(feature = "cuda", test))]
 pub(crate) fn normalise<B: Backend>(
     x: FloatTensor<B>,
     gain: FloatTensor<B>,

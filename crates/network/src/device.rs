@@ -1,12 +1,13 @@
 //! Which device the network runs on.
 
+use crate::backend::compute_with_burn;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// What the user asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum DeviceChoice {
     /// An NVIDIA card when the driver is there, else the CPU.
     #[default]
@@ -15,6 +16,8 @@ pub enum DeviceChoice {
     Cuda,
     /// The CPU.
     Cpu,
+    /// The CPU with burn's own operations instead of [`fastconv`]: several times slower, to compare with.
+    CpuReference,
 }
 
 /// What is used.
@@ -30,7 +33,7 @@ pub enum DeviceKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
     /// Not one of the names.
-    #[error("'{0}' is not a device: use auto, cuda or cpu")]
+    #[error("'{0}' is not a device: use auto, cuda, cpu or cpu-reference")]
     Unknown(String),
     /// CUDA was asked for and cannot be had.
     #[error("device 'cuda' cannot be used: {0}; use 'auto' or 'cpu'")]
@@ -45,6 +48,7 @@ impl FromStr for DeviceChoice {
             "auto" => Ok(Self::Auto),
             "cuda" => Ok(Self::Cuda),
             "cpu" => Ok(Self::Cpu),
+            "cpu-reference" => Ok(Self::CpuReference),
             other => Err(DeviceError::Unknown(other.to_owned())),
         }
     }
@@ -56,6 +60,7 @@ impl fmt::Display for DeviceChoice {
             Self::Auto => "auto",
             Self::Cuda => "cuda",
             Self::Cpu => "cpu",
+            Self::CpuReference => "cpu-reference",
         })
     }
 }
@@ -92,13 +97,18 @@ fn cuda_missing() -> Option<String> {
     Some("this program was built without the 'cuda' feature".into())
 }
 
-/// The device to use, and one line that says which and why.
+/// The device to use, and one line that says which and why. [`DeviceChoice::CpuReference`] changes what all networks of the
+/// process compute with from then on.
 ///
 /// # Errors
 /// CUDA was asked for and cannot be had.
 pub fn choose_device(choice: DeviceChoice) -> Result<(DeviceKind, String), DeviceError> {
     match (choice, cuda_missing()) {
         (DeviceChoice::Cpu, _) => Ok((DeviceKind::Cpu, "cpu: asked for".into())),
+        (DeviceChoice::CpuReference, _) => {
+            compute_with_burn();
+            Ok((DeviceKind::Cpu, "cpu: with burn's own operations, asked for".into()))
+        }
         (DeviceChoice::Cuda, None) => Ok((DeviceKind::Cuda, "cuda: asked for".into())),
         (DeviceChoice::Cuda, Some(why)) => Err(DeviceError::Cuda(why)),
         (DeviceChoice::Auto, None) => Ok((DeviceKind::Cuda, "cuda: a card and its driver are present".into())),
@@ -127,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_device_name_reads_back() {
-        for choice in [DeviceChoice::Auto, DeviceChoice::Cuda, DeviceChoice::Cpu] {
+        for choice in [DeviceChoice::Auto, DeviceChoice::Cuda, DeviceChoice::Cpu, DeviceChoice::CpuReference] {
             assert_eq!(choice.to_string().parse::<DeviceChoice>().unwrap(), choice);
         }
         assert!("gpu".parse::<DeviceChoice>().is_err());

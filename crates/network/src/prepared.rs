@@ -26,17 +26,15 @@ pub(crate) struct Activations {
 }
 
 impl Activations {
-    /// So many values of any content, in the smallest free buffer that holds them. Where none does, the largest grows:
-    /// there are never more buffers than were in use at once, however the number of faces changes.
+    /// So many values of any content, in the smallest free buffer that holds them and is not twice as large: a small layer
+    /// that took a large layer's buffer would make that take another.
     pub fn new(len: usize) -> Self {
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         let size = |at: &usize| free[*at].len();
-        let best = (0..free.len()).filter(|at| size(at) >= len).min_by_key(size);
-        let best = best.or_else(|| (0..free.len()).max_by_key(size));
+        let best = (0..free.len()).filter(|at| (len..=2 * len).contains(&size(at))).min_by_key(size);
         let buffer = best.map(|at| free.swap_remove(at));
         drop(free);
-        let buffer = buffer.filter(|buffer| buffer.len() >= len).unwrap_or_else(|| fastconv::zeros(len));
-        Self { buffer, len }
+        Self { buffer: buffer.unwrap_or_else(|| fastconv::zeros(len)), len }
     }
 
     /// The same values in a buffer of their own.

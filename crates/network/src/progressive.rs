@@ -42,6 +42,9 @@ pub enum NetworkError {
     /// Its weights were given up; see [`ProgressiveNetwork::answering_only`].
     #[error("the weights of column '{0}' are kept for answering only; load the model again to begin from them")]
     AnswersOnly(TaskName),
+    /// The same for the encoder.
+    #[error("the encoder's weights are kept for answering only; load the model again to have them")]
+    EncoderAnswersOnly,
 }
 
 /// A column and its place in the network.
@@ -91,7 +94,7 @@ impl<B: NetworkBackend> ColumnEntry<B> {
 
     /// See [`ProgressiveNetwork::answering_only`].
     fn answering_only(mut self) -> Self {
-        if B::ANSWERS_PREPARED {
+        if B::answers_prepared() {
             self.prepared();
             self.column = None;
         }
@@ -102,7 +105,8 @@ impl<B: NetworkBackend> ColumnEntry<B> {
 /// The network that answers. Cloning is cheap: weights are shared.
 #[derive(Debug, Clone)]
 pub struct ProgressiveNetwork<B: Backend> {
-    encoder: Encoder<B>,
+    /// The weights as they are stored; none once only the prepared ones are kept.
+    encoder: Option<Encoder<B>>,
     columns: Vec<ColumnEntry<B>>,
     prepared: Arc<OnceLock<PreparedEncoder>>,
     answering_only: bool,
@@ -111,7 +115,7 @@ pub struct ProgressiveNetwork<B: Backend> {
 impl<B: NetworkBackend> ProgressiveNetwork<B> {
     /// An encoder without columns.
     pub fn new(encoder: Encoder<B>) -> Self {
-        Self { encoder, columns: Vec::new(), prepared: Arc::default(), answering_only: false }
+        Self { encoder: Some(encoder), columns: Vec::new(), prepared: Arc::default(), answering_only: false }
     }
 
     /// The same encoder without columns; columns that are added are kept as this network keeps them.
@@ -119,10 +123,14 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         Self { columns: Vec::new(), ..self.clone() }
     }
 
-    /// From here on only what the network answers with is kept of its columns: on CPUs that is a third less memory. No
-    /// training can begin from one of them any more.
+    /// From here on only what the network answers with is kept of its weights: on CPUs that is a third less memory. No
+    /// training can begin from one of its columns any more.
     pub fn answering_only(mut self) -> Self {
         self.answering_only = true;
+        if B::answers_prepared() {
+            self.prepared_encoder();
+            self.encoder = None;
+        }
         self.columns = self.columns.into_iter().map(ColumnEntry::answering_only).collect();
         self
     }
@@ -132,8 +140,11 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     }
 
     /// The shared encoder.
-    pub fn encoder(&self) -> &Encoder<B> {
-        &self.encoder
+    ///
+    /// # Errors
+    /// Its weights were given up; see [`Self::answering_only`].
+    pub fn encoder(&self) -> Result<&Encoder<B>, NetworkError> {
+        self.encoder.as_ref().ok_or(NetworkError::EncoderAnswersOnly)
     }
 
     /// All columns, sources before those that draw from them.
@@ -220,13 +231,13 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     /// Faces `[N, 1, 128, 128]` in [−1, 1] → logits `[N, K]` of every column that is not silent.
     pub fn forward(&self, faces: Tensor<B, 4>) -> Vec<(TaskName, Tensor<B, 2>)> {
         let device = faces.device();
-        let outputs: Vec<Tensor<B, 2>> = if B::ANSWERS_PREPARED {
+        let outputs: Vec<Tensor<B, 2>> = if B::answers_prepared() {
             let n = faces.dims()[0];
             let features = self.prepared_features(faces);
             let outputs = self.prepared_columns(n, &features, false);
             outputs.into_iter().map(|output| tensor(&output.logits, [n, output.logits.len() / n], &device)).collect()
         } else {
-            let outputs = self.through_modules(&self.card_columns(), self.encoder.forward(faces));
+            let outputs = self.through_modules(&self.card_columns(), self.encoder_module().forward(faces));
             outputs.into_iter().map(|output| output.logits).collect()
         };
         self.columns
@@ -239,8 +250,8 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
 
     /// Faces `[N, 1, 128, 128]` in [−1, 1] → features `[N, 16, 16, 256]`, as columns read them.
     pub fn features(&self, faces: Tensor<B, 4>) -> Tensor<B, 4> {
-        if !B::ANSWERS_PREPARED {
-            return self.encoder.forward(faces);
+        if !B::answers_prepared() {
+            return self.encoder_module().forward(faces);
         }
         let (device, [n, _, h, w]) = (faces.device(), faces.dims());
         let features = self.prepared_features(faces);
@@ -250,7 +261,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
 
     /// Features `[N,16,16,256]` → the output of every column, silent ones too, depth by depth.
     pub fn columns_forward(&self, features: Tensor<B, 4>) -> Vec<ColumnOutput<B>> {
-        if !B::ANSWERS_PREPARED {
+        if !B::answers_prepared() {
             return self.through_modules(&self.card_columns(), features);
         }
         let (device, [n, side, _, _]) = (features.device(), features.dims());
@@ -274,7 +285,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     /// Features `[N,16,16,256]` → what the last block of every column gives, `[N,4,4,C]`: what heads that draw from them
     /// need.
     pub fn last_blocks(&self, features: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        if !B::ANSWERS_PREPARED {
+        if !B::answers_prepared() {
             let outputs = self.through_modules(&self.card_columns(), features);
             return outputs.into_iter().filter_map(|mut output| output.blocks.pop()).collect();
         }
@@ -289,8 +300,15 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         (self.prepared_encoder().bytes(), self.columns.iter().map(|entry| entry.prepared().bytes()).collect())
     }
 
+    fn encoder_module(&self) -> &Encoder<B> {
+        match &self.encoder {
+            Some(encoder) => encoder,
+            None => unreachable!("weights are given up only when the prepared ones are there"),
+        }
+    }
+
     fn prepared_encoder(&self) -> &PreparedEncoder {
-        self.prepared.get_or_init(|| PreparedEncoder::new(&self.encoder, crate::FACE_SIZE))
+        self.prepared.get_or_init(|| PreparedEncoder::new(self.encoder_module(), crate::FACE_SIZE))
     }
 
     fn prepared_features(&self, faces: Tensor<B, 4>) -> Activations {

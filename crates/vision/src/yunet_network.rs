@@ -46,8 +46,11 @@ struct Place {
 pub(crate) struct FastYuNet {
     steps: Vec<Step>,
     places: Vec<Place>,
-    /// One for each place; their memory is kept from frame to frame.
-    values: Vec<Buffer>,
+    /// Which buffer holds a place's values; places that are never needed at once share one.
+    shelves: Vec<usize>,
+    /// Their memory is kept from frame to frame.
+    buffers: Vec<Buffer>,
+    /// Values of each place.
     lens: Vec<usize>,
     /// Places of the outputs, in the order of [`OUTPUTS`].
     outputs: Vec<usize>,
@@ -68,13 +71,15 @@ impl FastYuNet {
         for node in &graph.nodes {
             builder.add(node).map_err(|reason| format!("{}: {reason}", node.title()))?;
         }
-        let outputs: Result<Vec<usize>, String> = OUTPUTS.iter().map(|name| builder.place(name)).collect();
+        let outputs = OUTPUTS.iter().map(|name| builder.place(name)).collect::<Result<Vec<usize>, String>>()?;
+        let shelves = shelves(&builder.steps, &builder.places, &outputs);
+        let buffers = (0..=shelves.iter().copied().max().unwrap_or(0)).map(|_| fastconv::zeros(0)).collect();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS).thread_name(|_| "detect".into()).build();
-        let values = builder.places.iter().map(|_| fastconv::zeros(0)).collect();
         Ok(Self {
-            outputs: outputs?,
+            outputs,
+            shelves,
+            buffers,
             lens: vec![0; builder.places.len()],
-            values,
             steps: builder.steps,
             places: builder.places,
             pool: pool.map_err(|error| format!("no thread to detect on: {error}"))?,
@@ -84,28 +89,30 @@ impl FastYuNet {
 
 impl Infer for FastYuNet {
     fn infer(&mut self, image: &BgrImage, [h, w]: [usize; 2]) -> Result<(), DetectError> {
-        for ((place, value), len) in self.places.iter().zip(&mut self.values).zip(&mut self.lens) {
-            *len = (h / place.shrunk) * (w / place.shrunk) * place.channels;
-            if value.len() < *len {
-                *value = fastconv::zeros(*len);
+        for (at, place) in self.places.iter().enumerate() {
+            let len = (h / place.shrunk) * (w / place.shrunk) * place.channels;
+            let buffer = &mut self.buffers[self.shelves[at]];
+            if buffer.len() < len {
+                *buffer = fastconv::zeros(len);
             }
+            self.lens[at] = len;
         }
+        let input = &mut self.buffers[self.shelves[0]][..self.lens[0]];
         let row = image.width() as usize * 3;
         let lines = image.data().chunks_exact(row);
-        for (to, from) in self.values[0][..self.lens[0]].chunks_exact_mut(w * 3).zip(lines) {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = f32::from(*from);
-            }
+        for (to, from) in input.chunks_exact_mut(w * 3).zip(lines) {
+            fastconv::widen(from, to);
             to[row..].fill(0.0);
         }
-        self.values[0][image.height() as usize * w * 3..h * w * 3].fill(0.0);
-        let Self { steps, places, values, lens, pool, .. } = self;
+        input[image.height() as usize * w * 3..].fill(0.0);
+        let Self { steps, places, shelves, buffers, lens, pool, .. } = self;
         pool.install(|| {
             for step in steps {
-                // A step's output is never its input: each has a place of its own.
-                let mut y = std::mem::replace(&mut values[step.to], fastconv::zeros(0));
-                let done = step.run([h, w], places, values, lens, &mut y[..lens[step.to]]);
-                values[step.to] = y;
+                // Not one of those that the step reads: see `shelves`.
+                let mut y = std::mem::replace(&mut buffers[shelves[step.to]], fastconv::zeros(0));
+                let value = |place: usize| &buffers[shelves[place]][..lens[place]];
+                let done = step.run([h, w], places, value, &mut y[..lens[step.to]]);
+                buffers[shelves[step.to]] = y;
                 done?;
             }
             Ok(())
@@ -115,22 +122,46 @@ impl Infer for FastYuNet {
 
     fn output(&self, at: usize) -> Result<&[f32], DetectError> {
         let place = self.outputs[at];
-        Ok(&self.values[place][..self.lens[place]])
+        Ok(&self.buffers[self.shelves[place]][..self.lens[place]])
     }
 }
 
+/// A buffer for each place: one that no longer holds what a later step reads, where there is one, the nearest in size.
+fn shelves(steps: &[Step], places: &[Place], outputs: &[usize]) -> Vec<usize> {
+    // Values for a picture of 1024 pixels; only their ratios count.
+    let size = |place: usize| places[place].channels * 1024 / (places[place].shrunk * places[place].shrunk);
+    let last_read = |place: usize| {
+        let reads =
+            |step: &Step| step.from == place || matches!(step.op, Op::AddUpsampled { coarse } if coarse == place);
+        if outputs.contains(&place) { None } else { Some(steps.iter().rposition(reads).unwrap_or(0)) }
+    };
+    let (mut shelves, mut sizes, mut free) = (vec![0; places.len()], vec![size(0)], Vec::<usize>::new());
+    for (at, step) in steps.iter().enumerate() {
+        let best = (0..free.len()).min_by_key(|shelf| sizes[free[*shelf]].abs_diff(size(step.to)));
+        let shelf = best.map(|best| free.swap_remove(best)).unwrap_or_else(|| {
+            sizes.push(0);
+            sizes.len() - 1
+        });
+        sizes[shelf] = sizes[shelf].max(size(step.to));
+        shelves[step.to] = shelf;
+        // Only after the step's own output has its buffer.
+        let ended = (0..places.len()).filter(|place| *place <= step.to && last_read(*place) == Some(at));
+        free.extend(ended.map(|place| shelves[place]));
+    }
+    shelves
+}
+
 impl Step {
-    fn run(
+    fn run<'a>(
         &self,
         [h, w]: [usize; 2],
         places: &[Place],
-        values: &[Buffer],
-        lens: &[usize],
+        value: impl Fn(usize) -> &'a [f32],
         y: &mut [f32],
     ) -> Result<(), ShapeError> {
         let Place { channels, shrunk } = places[self.from];
         let (h, w) = (h / shrunk, w / shrunk);
-        let x = &values[self.from][..lens[self.from]];
+        let x = value(self.from);
         match &self.op {
             Op::Conv { weights, bias, stride } => {
                 let co = bias.len();
@@ -143,9 +174,7 @@ impl Step {
                 fastconv::max_pool_2(1, [h, w], channels, x, y);
                 Ok(())
             }
-            Op::AddUpsampled { coarse } => {
-                fastconv::add_upsampled([1, h, w, channels], x, &values[*coarse][..lens[*coarse]], y)
-            }
+            Op::AddUpsampled { coarse } => fastconv::add_upsampled([1, h, w, channels], x, value(*coarse), y),
             Op::Sigmoid => {
                 for (y, x) in y.iter_mut().zip(x) {
                     *y = 1.0 / (1.0 + (-x).exp());

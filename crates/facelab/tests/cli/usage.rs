@@ -20,7 +20,7 @@ fn wrong_usage_ends_with_2_and_says_why() {
     for (args, why) in [
         (&["fly"][..], "fly"),
         (&["evaluate"], "--model"),
-        (&["models", "--device", "gpu"], "auto, cuda or cpu"),
+        (&["models", "--device", "gpu"], "auto, cuda, cpu or cpu-reference"),
         (&["bench", "--runs", "0"], "--runs"),
         (&["evaluate", "--model", "m", "--task", "Not A Name", "--data", "d"], "Not A Name"),
     ] {
