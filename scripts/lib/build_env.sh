@@ -66,7 +66,7 @@ export IDL_PACKAGE_FILTER
 # Debian has opencv4.pc only in the big libopencv-dev, so the modules are named here. Values set by hand are kept.
 fa_multiarch=$(cc -print-multiarch 2>/dev/null) || fa_multiarch=
 fa_multiarch=${fa_multiarch:-$(uname -m)-linux-gnu}
-export OPENCV_LINK_LIBS="${OPENCV_LINK_LIBS:-opencv_core,opencv_imgproc,opencv_imgcodecs,opencv_objdetect,opencv_dnn,opencv_video,opencv_videoio}"
+export OPENCV_LINK_LIBS="${OPENCV_LINK_LIBS:-opencv_core,opencv_imgproc,opencv_objdetect,opencv_dnn,opencv_video,opencv_videoio}"
 export OPENCV_LINK_PATHS="${OPENCV_LINK_PATHS:-/usr/lib/$fa_multiarch}"
 # Both folders: cvconfig.h lies in the second.
 export OPENCV_INCLUDE_PATHS="${OPENCV_INCLUDE_PATHS:-/usr/include/opencv4,/usr/include/$fa_multiarch/opencv4}"

@@ -67,6 +67,9 @@ pub enum ImageError {
     /// A JPEG or PNG that does not decode.
     #[error("the picture does not decode: {0}")]
     Decode(String),
+    /// A picture that cannot be written as JPEG or PNG.
+    #[error("the picture does not encode: {0}")]
+    Encode(String),
     /// JPEG quality outside 1 to 100.
     #[error("JPEG quality {0} is not in 1..=100")]
     Quality(u8),

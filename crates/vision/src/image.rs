@@ -2,9 +2,11 @@
 
 use std::{fmt, fs, path::Path};
 
+use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
+use image::{ExtendedColorType, ImageEncoder};
 use opencv::{
-    core::{Mat, MatTraitConst, MatTraitConstManual, Size, Vec3b, Vector, VectorToVec},
-    imgcodecs, imgproc,
+    core::{Mat, MatTraitConst, MatTraitConstManual, Size, Vec3b},
+    imgproc,
 };
 
 use crate::{ImageError, encoding};
@@ -91,8 +93,9 @@ impl BgrImage {
         if !(1..=100).contains(&quality) {
             return Err(ImageError::Quality(quality));
         }
-        let parameters = [imgcodecs::IMWRITE_JPEG_QUALITY, i32::from(quality)];
-        self.encode(".jpg", &parameters)
+        let mut bytes = Vec::new();
+        self.encode(JpegEncoder::new_with_quality(&mut bytes, quality))?;
+        Ok(bytes)
     }
 
     /// Writes a `.png`, `.jpg` or `.jpeg` file (JPEG at quality 92).
@@ -103,7 +106,10 @@ impl BgrImage {
     pub fn write(&self, path: &Path) -> Result<(), ImageError> {
         let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
         let bytes = match ending.as_deref() {
-            Some("png") => self.encode(".png", &[]),
+            Some("png") => {
+                let mut bytes = Vec::new();
+                self.encode(PngEncoder::new(&mut bytes)).map(|()| bytes)
+            }
             Some("jpg" | "jpeg") => self.encode_jpeg(92),
             _ => Err(ImageError::Format),
         }
@@ -148,11 +154,12 @@ impl BgrImage {
         Self::new(width, height, data)
     }
 
-    fn encode(&self, ending: &str, parameters: &[i32]) -> Result<Vec<u8>, ImageError> {
-        let mut bytes = Vector::<u8>::new();
-        let parameters = Vector::<i32>::from_slice(parameters);
-        imgcodecs::imencode(ending, &self.as_mat()?, &mut bytes, &parameters)?;
-        Ok(bytes.to_vec())
+    fn encode(&self, encoder: impl ImageEncoder) -> Result<(), ImageError> {
+        let mut rgb = self.data.clone();
+        rgb.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| pixel.swap(0, 2));
+        encoder
+            .write_image(&rgb, self.width, self.height, ExtendedColorType::Rgb8)
+            .map_err(|error| ImageError::Encode(error.to_string()))
     }
 }
 
