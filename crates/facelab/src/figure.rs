@@ -1,4 +1,4 @@
-//! The confusion matrix as a picture.
+//! Pictures of figures: the confusion matrix, and what all pictures share.
 
 use crate::common::make_parent;
 use crate::report::Figures;
@@ -8,7 +8,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, FontTransform, register_font};
 use std::path::Path;
 
-const FONT: &str = "sans";
+/// The letters of pictures, once [`write_picture`] runs.
+pub const FONT: &str = "sans";
 /// Heights of letters, pixels.
 const TEXT: i32 = 18;
 const SMALL: i32 = 14;
@@ -70,13 +71,24 @@ pub fn write_confusion(path: &Path, figures: &Figures, title: &str) -> anyhow::R
     if figures.labels.len() > MOST_LABELS {
         bail!("a picture of {} labels cannot be read; up to {MOST_LABELS} are drawn", figures.labels.len());
     }
-    register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| anyhow!("the font does not load"))?;
     let layout = Layout::new(figures, title);
-    let (width, height) = (layout.size.0 as u32, layout.size.1 as u32);
+    let size = (layout.size.0 as u32, layout.size.1 as u32);
+    write_picture(path, size, |area| draw(area, &layout, figures, title).map_err(|error| error.to_string()))
+}
+
+/// Writes what is drawn as PNG.
+///
+/// # Errors
+/// It cannot be drawn, or the file cannot be written.
+pub fn write_picture(
+    path: &Path,
+    (width, height): (u32, u32),
+    draw: impl FnOnce(&DrawingArea<BitMapBackend, plotters::coord::Shift>) -> Result<(), String>,
+) -> anyhow::Result<()> {
+    register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| anyhow!("the font does not load"))?;
     let mut pixels = vec![255; (width * height * 3) as usize];
     let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-    // The error's type borrows the pixels.
-    draw(&area, &layout, figures, title).map_err(|error| anyhow!("drawing the confusion matrix: {error}"))?;
+    draw(&area).map_err(|error| anyhow!("drawing {}: {error}", path.display()))?;
     drop(area);
     make_parent(path)?;
     let picture = image::RgbImage::from_raw(width, height, pixels).context("a picture of another size was drawn")?;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod annotation;
+mod chart;
 mod cli;
 mod commands;
 mod common;

@@ -1,8 +1,8 @@
 //! Every algorithm against a plain loop in `f64`, and gradients against finite differences of it.
 
 use fastconv::{
-    Activation, Algorithm, ConvShape, Epilogue, Isa, Purpose, Weights, backward_bias, backward_input, backward_weight,
-    forward, use_isa,
+    Activation, Algorithm, ConvShape, Epilogue, Isa, Purpose, Separable, Weights, add_upsampled, backward_bias,
+    backward_input, backward_weight, forward, max_pool_2, threads, use_isa,
 };
 use proptest::prelude::*;
 
@@ -81,7 +81,8 @@ fn convolve(s: &ConvShape, algorithm: Algorithm, x: &[f32], w: &[f32], epilogue:
 }
 
 fn shapes() -> impl Strategy<Value = ConvShape> {
-    let channels = || prop_oneof![Just(1usize), Just(3), Just(16), Just(32), Just(48), 1usize..40];
+    // Panels of one to four vectors of each instruction set, and what is left over.
+    let channels = || prop_oneof![Just(1usize), Just(3), Just(16), Just(32), Just(48), Just(64), Just(112), 1usize..70];
     let side = || prop_oneof![Just(4usize), Just(8), Just(16), 1usize..14];
     (1usize..4, side(), side(), channels(), channels(), prop_oneof![Just(1usize), Just(3)], 1usize..3)
         .prop_map(|(n, h, w, ci, co, kernel, stride)| ConvShape { n, h, w, ci, co, kernel, stride })
@@ -138,6 +139,44 @@ proptest! {
     }
 
     #[test]
+    fn a_separable_pair_agrees_with_the_definition(
+        n in 1usize..3, h in 1usize..20, w in 1usize..20, ci in 1usize..40, co in prop_oneof![Just(64usize), 1usize..40],
+        halve in any::<bool>(), seed in 1u64..1000,
+    ) {
+        let (h, w) = if halve { (h * 2, w * 2) } else { (h, w) };
+        let pair = ConvShape { n, h, w, ci, co, kernel: 1, stride: 1 };
+        let (x, first, second) = (values(pair.input_len(), seed), values(ci * co, seed + 1), values(9 * co, seed + 2));
+        let (first_bias, bias) = (values(co, seed + 3), values(co, seed + 4));
+        let mut between = reference(&pair, &x, &first);
+        between.iter_mut().enumerate().for_each(|(i, v)| *v += f64::from(first_bias[i % co]));
+        let mut expected: Vec<f64> = (0..n * h * w * co).map(|i| f64::from(bias[i % co])).collect();
+        for (out, tap, pixel, _) in taps(&ConvShape { kernel: 3, ..pair }) {
+            for o in 0..co {
+                expected[out * co + o] += between[pixel * co + o] * f64::from(second[tap * co + o]);
+            }
+        }
+        expected.iter_mut().for_each(|v| *v = v.max(0.0));
+        if halve {
+            expected = (0..n * h / 2 * (w / 2) * co)
+                .map(|i| {
+                    let (o, x, y) = (i % co, i / co % (w / 2), i / co / (w / 2));
+                    let at = |dy: usize, dx: usize| expected[((2 * y + dy) * w + 2 * x + dx) * co + o];
+                    at(0, 0).max(at(0, 1)).max(at(1, 0)).max(at(1, 1))
+                })
+                .collect();
+        }
+        let mut wrong = Vec::new();
+        with_each_isa(|isa| {
+            let weights = Separable::new([ci, co], (&first, &first_bias), (&second, &bias)).unwrap();
+            let mut y = vec![f32::NAN; expected.len()];
+            weights.forward([n, h, w], &x, Activation::Relu, halve, &mut y).unwrap();
+            let error = relative_error(&y, &expected);
+            if error > 1e-4 { wrong.push((isa, error)); }
+        });
+        prop_assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    #[test]
     fn answers_do_not_depend_on_what_shares_the_batch(s in shapes(), seed in 1u64..1000) {
         let (x, w) = (values(s.input_len(), seed), values(s.weight_len(), seed + 1));
         let epilogue = Epilogue { bias: None, residual: None, activation: Activation::Elu };
@@ -173,6 +212,33 @@ fn results_are_the_same_from_run_to_run_and_for_any_number_of_threads() {
 }
 
 #[test]
+fn a_value_of_half_the_sides_is_added_to_each_of_four_pixels_and_pooling_takes_the_largest() {
+    let (fine, coarse) = (values(4 * 6 * 3, 1), values(2 * 3 * 3, 2));
+    let mut y = vec![f32::NAN; fine.len()];
+    add_upsampled([1, 4, 6, 3], &fine, &coarse, &mut y).unwrap();
+    for (i, value) in y.iter().enumerate() {
+        let (c, x, row) = (i % 3, i / 3 % 6, i / 18);
+        assert_eq!(*value, fine[i] + coarse[(row / 2 * 3 + x / 2) * 3 + c]);
+    }
+    let mut pooled = vec![f32::NAN; coarse.len()];
+    max_pool_2(1, [4, 6], 3, &y, &mut pooled);
+    for (i, value) in pooled.iter().enumerate() {
+        let (c, x, row) = (i % 3, i / 3 % 3, i / 9);
+        let four = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(dy, dx)| y[((2 * row + dy) * 6 + 2 * x + dx) * 3 + c]);
+        assert_eq!(*value, four.into_iter().fold(f32::NEG_INFINITY, f32::max));
+    }
+    let odd = add_upsampled([1, 3, 6, 3], &fine, &coarse, &mut y).unwrap_err();
+    assert_eq!(odd.to_string(), "rows beyond whole pairs: expected 0, found 1");
+}
+
+#[test]
+fn as_many_threads_as_cpus_are_made_unless_a_number_is_given() {
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(threads(0, "all").build().unwrap().current_num_threads(), cpus);
+    assert_eq!(threads(3, "three").build().unwrap().current_num_threads(), 3);
+}
+
+#[test]
 fn a_slice_of_the_wrong_length_is_an_error() {
     let s = ConvShape { n: 1, h: 4, w: 4, ci: 2, co: 2, kernel: 3, stride: 1 };
     let epilogue = Epilogue { bias: None, residual: None, activation: Activation::None };
@@ -189,7 +255,8 @@ fn the_algorithm_follows_the_layers_shape_and_not_the_batch() {
     for (shape, training, answering) in [
         (layer(1, 128, 64, 64, 3, 1), Algorithm::Winograd4, Algorithm::Winograd4),
         (layer(8, 16, 256, 128, 3, 1), Algorithm::Winograd4, Algorithm::Winograd2),
-        (layer(1, 6, 64, 64, 3, 1), Algorithm::Winograd2, Algorithm::Winograd2),
+        (layer(1, 18, 64, 64, 3, 1), Algorithm::Winograd2, Algorithm::Winograd2),
+        (layer(1, 8, 256, 256, 3, 1), Algorithm::Winograd4, Algorithm::Direct),
         (layer(1, 128, 64, 64, 3, 2), Algorithm::Direct, Algorithm::Direct),
         (layer(1, 128, 1, 64, 3, 1), Algorithm::Direct, Algorithm::Direct),
         (layer(1, 16, 256, 256, 1, 1), Algorithm::Direct, Algorithm::Direct),

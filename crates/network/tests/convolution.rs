@@ -5,6 +5,7 @@ use burn::module::Param;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Distribution, Tensor, activation};
+use fastconv::{Isa, use_isa};
 use network::{Activation, Conv, CpuBackend};
 use proptest::prelude::*;
 
@@ -24,9 +25,12 @@ proptest! {
 
     #[test]
     fn the_fused_convolution_agrees_with_burn_flex(
-        n in 1usize..3, side in prop_oneof![Just(4usize), Just(8), Just(6)], ci in prop_oneof![Just(1usize), Just(16), Just(5)],
-        co in prop_oneof![Just(1usize), Just(16), Just(7)], stride in 1usize..3, three in any::<bool>(), with_bias in any::<bool>(),
+        n in 1usize..3, side in prop_oneof![Just(4usize), Just(8), Just(6)], ci in prop_oneof![Just(1usize), Just(16), Just(32), Just(5)],
+        co in prop_oneof![Just(1usize), Just(16), Just(64), Just(7)], stride in 1usize..3, three in any::<bool>(), with_bias in any::<bool>(),
+        isa in prop_oneof![Just(Isa::Widest), Just(Isa::Avx2), Just(Isa::Portable)],
     ) {
+        // The choice is the process's; nextest gives each test one.
+        prop_assume!(use_isa(isa));
         let kernel = if three { 3 } else { 1 };
         let x = random([n, side, side, ci]).require_grad();
         let out = side.div_ceil(stride);

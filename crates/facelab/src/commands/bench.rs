@@ -1,10 +1,12 @@
 //! `facelab bench`: how long each step of a face's way takes on this machine.
 
+use super::growth::{Growth, growth};
 use crate::cli::Common;
 use crate::common::{DetectorFiles, command_line, print, write_json};
 use crate::progress;
 use crate::timing::{Timing, measure};
 use anyhow::{Context, anyhow};
+use burn::tensor::Tensor;
 use clap::Args as ClapArgs;
 use engine::{ColumnRecord, Memory, ModelStore};
 use indicatif::ProgressBar;
@@ -39,6 +41,7 @@ const MAX_PIXELS: u64 = 100_000_000;
   facelab bench
   facelab bench --model models/default --threads 2 --json bench.json
   facelab bench --picture group.jpg --runs 50
+  facelab bench --growth growth.png --json growth.json
 
 Exit codes: 0 measured, 1 failed, 2 wrong usage.")]
 pub struct Args {
@@ -51,6 +54,9 @@ pub struct Args {
     /// Runs of each step, after one to warm up
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
+    /// Also measure how times grow with faces, columns, threads and the frame's size, and draw it (PNG)
+    #[arg(long, value_name = "FILE")]
+    growth: Option<PathBuf>,
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -73,6 +79,7 @@ struct Figures {
     /// Reading and checking all weights, milliseconds, once.
     load_ms: f64,
     timings: Vec<Timing>,
+    growth: Vec<Growth>,
     memory: Memory,
     command: String,
 }
@@ -117,6 +124,13 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
     for batch in BATCHES {
         networks(&network, batch, runs, &device, &bar, &mut timings)?;
     }
+    let growth = match &args.growth {
+        Some(path) => {
+            bar.set_message("growth");
+            growth(path, &network, args.detectors.yunet().as_deref(), runs, &device)?
+        }
+        None => vec![],
+    };
     bar.finish_and_clear();
     Ok(Figures {
         device: device_line,
@@ -127,13 +141,14 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
         picture: (picture.width(), picture.height()),
         load_ms,
         timings,
+        growth,
         memory: Memory::now(),
         command: command_line(),
     })
 }
 
 /// Smooth shades with some texture: what a detector finds in it does not matter.
-fn made_up_picture() -> anyhow::Result<BgrImage> {
+pub(super) fn made_up_picture() -> anyhow::Result<BgrImage> {
     let (width, height) = SIZE;
     let pixel = |at: u32| {
         let (x, y) = (at % width, at / width);
@@ -198,6 +213,12 @@ pub(super) fn untrained_model<B: NetworkBackend>(
     Ok(dir.to_owned())
 }
 
+/// Faces of noise.
+pub(super) fn test_faces<B: NetworkBackend>(count: usize, device: &B::Device) -> Tensor<B, 4> {
+    let pixels: Vec<u8> = (0..FACE_PIXELS as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    faces_to_tensor::<B>(&vec![pixels.as_slice(); count], device)
+}
+
 /// Times encoder, each column on the encoder's features, and all together.
 fn networks<B: NetworkBackend>(
     network: &ProgressiveNetwork<B>,
@@ -207,8 +228,7 @@ fn networks<B: NetworkBackend>(
     bar: &ProgressBar,
     timings: &mut Vec<Timing>,
 ) -> anyhow::Result<()> {
-    let pixels: Vec<u8> = (0..FACE_PIXELS as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let faces = faces_to_tensor::<B>(&vec![pixels.as_slice(); batch], device);
+    let faces = test_faces::<B>(batch, device);
     // Cards work asynchronously.
     let done = || B::sync(device).map_err(|error| anyhow!("the device failed: {error:?}"));
     let mut time = |step: &str, work: &mut dyn FnMut()| -> anyhow::Result<()> {

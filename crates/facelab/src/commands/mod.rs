@@ -1,9 +1,10 @@
-//! One file a command: its arguments and what it does.
+//! One file a command: its arguments and what it does. `growth` is a part of `bench`.
 
 pub mod annotate;
 pub mod bench;
 pub mod bench_step;
 pub mod evaluate;
+mod growth;
 pub mod models;
 pub mod train_encoder;
 pub mod train_task;

@@ -5,8 +5,22 @@ use crate::support::{facelab, facelab_told, json, model};
 fn every_step_is_measured_at_both_batches() {
     let dir = tempfile::tempdir().unwrap();
     let (model, report) = (model(dir.path()), dir.path().join("bench.json"));
-    let run =
-        facelab(args!["bench", "--device", "cpu", "--model", model, "--threads", "1", "--runs", "2", "--json", report]);
+    let chart = dir.path().join("growth.png");
+    let run = facelab(args![
+        "bench",
+        "--device",
+        "cpu",
+        "--model",
+        model,
+        "--threads",
+        "1",
+        "--runs",
+        "2",
+        "--json",
+        report,
+        "--growth",
+        chart
+    ]);
     assert_eq!(run.code, Some(0), "{run:?}");
     let report = json(&report);
     let timings = report["timings"].as_array().unwrap();
@@ -23,6 +37,14 @@ fn every_step_is_measured_at_both_batches() {
         assert!(median > 0.0 && p95 >= median, "{timing}");
     }
     assert_eq!((report["threads"].as_u64(), report["model"].as_str()), (Some(1), Some("tiny")));
+    let growth = report["growth"].as_array().unwrap();
+    let over: Vec<&str> = growth.iter().map(|g| g["over"].as_str().unwrap()).collect();
+    assert_eq!(over, ["faces", "columns", "threads"]);
+    for growth in growth {
+        let (sizes, times) = (growth["sizes"].as_array().unwrap(), growth["median_ms"].as_array().unwrap());
+        assert!(!sizes.is_empty() && sizes.len() == times.len() && times.iter().all(|ms| ms.as_f64().unwrap() > 0.0));
+    }
+    assert!(image::open(chart).unwrap().width() > 400);
     assert!(report["load_ms"].as_f64().unwrap() > 0.0 && report["memory"]["peak_rss_mb"].as_f64().unwrap() > 0.0);
     assert!(report["detector"].is_null() && run.stderr.contains("detection is left out"), "{run:?}");
     assert!(run.stdout.contains("encoder + all columns"), "{}", run.stdout);

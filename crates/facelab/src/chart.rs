@@ -1,0 +1,104 @@
+//! Lines over a number, several charts in one picture.
+
+use crate::figure::{FONT, write_picture};
+use plotters::prelude::*;
+use std::path::Path;
+
+/// Width and height of a chart, pixels.
+const SIZE: (u32, u32) = (480, 340);
+/// Heights of letters, pixels.
+const TITLE: i32 = 18;
+const TEXT: i32 = 14;
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(16, 72, 140), RGBColor(200, 80, 20), RGBColor(40, 130, 60), RGBColor(120, 60, 140)];
+
+/// One chart; both axes begin at 0.
+#[derive(Debug)]
+pub struct Chart {
+    /// Above it.
+    pub title: String,
+    /// Below it.
+    pub x: String,
+    /// Beside it.
+    pub y: String,
+    /// Name and points of each line; a single line needs no name.
+    pub lines: Vec<(String, Vec<(f64, f64)>)>,
+}
+
+/// Writes charts as PNG, two in a row.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_charts(path: &Path, charts: &[Chart]) -> anyhow::Result<()> {
+    let rows = charts.len().div_ceil(2).max(1);
+    write_picture(path, (SIZE.0 * 2, SIZE.1 * rows as u32), |area| {
+        area.fill(&WHITE).map_err(|error| error.to_string())?;
+        for (chart, part) in charts.iter().zip(area.split_evenly((rows, 2))) {
+            draw(chart, &part).map_err(|error| error.to_string())?;
+        }
+        area.present().map_err(|error| error.to_string())
+    })
+}
+
+fn draw<B: DrawingBackend>(
+    chart: &Chart,
+    area: &DrawingArea<B, plotters::coord::Shift>,
+) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    let points = || chart.lines.iter().flat_map(|(_, points)| points);
+    let largest = |value: fn(&(f64, f64)) -> f64| points().map(value).fold(f64::MIN_POSITIVE, f64::max) * 1.08;
+    let mut context = ChartBuilder::on(area)
+        .caption(&chart.title, (FONT, TITLE))
+        .margin(12)
+        .x_label_area_size(38)
+        .y_label_area_size(52)
+        .build_cartesian_2d(0.0..largest(|point| point.0), 0.0..largest(|point| point.1))?;
+    context
+        .configure_mesh()
+        .x_desc(&chart.x)
+        .y_desc(&chart.y)
+        .label_style((FONT, TEXT))
+        .axis_desc_style((FONT, TEXT))
+        .light_line_style(WHITE)
+        .draw()?;
+    for ((name, points), colour) in chart.lines.iter().zip(COLOURS.iter().cycle()) {
+        let line = context.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
+        if !name.is_empty() {
+            let colour = *colour;
+            line.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+        }
+        if points.len() <= 20 {
+            context.draw_series(points.iter().map(|point| Circle::new(*point, 4, colour.filled())))?;
+        }
+    }
+    if chart.lines.iter().any(|(name, _)| !name.is_empty()) {
+        context
+            .configure_series_labels()
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK)
+            .label_font((FONT, TEXT))
+            .draw()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_rises_is_drawn_from_the_lower_left_to_the_upper_right() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new folder/charts.png");
+        let line = ("rising".to_owned(), (0..100).map(|i| (f64::from(i), f64::from(i))).collect());
+        let flat = (String::new(), vec![(1.0, 2.0), (2.0, 2.0)]);
+        let chart = |lines| Chart { title: "title".into(), x: "x".into(), y: "ms".into(), lines };
+        write_charts(&path, &[chart(vec![line]), chart(vec![flat.clone()]), chart(vec![flat])]).unwrap();
+        let picture = image::open(&path).unwrap().to_rgb8();
+        assert_eq!(picture.dimensions(), (SIZE.0 * 2, SIZE.1 * 2));
+        let blue = |(x, y): &(u32, u32)| picture.get_pixel(*x, *y).0 == [16, 72, 140];
+        let first: Vec<(u32, u32)> =
+            (0..SIZE.0).flat_map(|x| (0..SIZE.1).map(move |y| (x, y))).filter(blue).filter(|(x, _)| *x < 400).collect();
+        let (left, right) = (first.first().unwrap(), first.last().unwrap());
+        assert!(left.0 < right.0 && left.1 > right.1, "{left:?} {right:?}");
+    }
+}
