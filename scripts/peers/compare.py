@@ -52,7 +52,7 @@ def measure(args, step, batch, threads, peers, runs):
     """Answers of ours and of each peer, run by run in turn; the first two of each warm up."""
     common = ["--work", args.work, "--batch", str(batch), "--threads", str(threads)]
     yunet = ["--yunet", args.yunet] if step == "yunet" else []
-    servers = {"ours": Server([args.facelab, "bench-step", "--step", step, *common, *yunet])}
+    servers = {"ours": Server([args.facelab, "bench-step", "--device", "cpu", "--step", step, *common, *yunet])}
     for peer in peers:
         servers[peer] = Server([sys.executable, str(HERE / "serve.py"), peer, step, *common, *yunet])
     answers = {name: [] for name in servers}

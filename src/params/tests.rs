@@ -97,7 +97,7 @@ fn a_bad_value_is_refused_with_name_and_range() {
     let message = refusal("scheduler.refresh_hz", ParameterValue::Double(100.0));
     assert_eq!(message, "parameter 'scheduler.refresh_hz' is 100, but must be 0.1 to 60 Hz");
     let message = refusal("device", ParameterValue::String("tpu".into()));
-    assert_eq!(message, "parameter 'device' is 'tpu', but must be one of auto, cpu, cuda");
+    assert_eq!(message, "parameter 'device' is 'tpu', but must be one of auto, cpu, cuda, cpu-reference");
     let message = refusal("detector.max_faces", ParameterValue::Double(2.5));
     assert_eq!(message, "parameter 'detector.max_faces' is 2.5, but must be an integer: 1 to 1000");
     assert!(refusal("scheduler.refresh_hz", ParameterValue::Double(f64::NAN)).contains("0.1 to 60 Hz"));

@@ -9,7 +9,7 @@ use engine::{Memory, ModelStore};
 use learning::ColumnFit;
 use learning::began::{BeganConfig, Game};
 use network::weights::{self, Precision};
-use network::{CpuBackend, EncoderConfig, FACE_PIXELS, FACE_SIZE, TrainBackend, faces_to_tensor};
+use network::{CpuBackend, DeviceKind, EncoderConfig, FACE_PIXELS, FACE_SIZE, TrainBackend, faces_to_tensor};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
@@ -93,6 +93,10 @@ struct Answer {
 
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
+    // Peers are on the CPU; `cpu-reference` shows what burn's own operations give and take.
+    if common.device()?.0 != DeviceKind::Cpu {
+        anyhow::bail!("bench-step measures CPUs: give --device cpu or cpu-reference");
+    }
     let work = &args.work;
     let Some(step) = args.step else { return prepare(work, args.picture.as_deref()) };
     let batch = args.batch as usize;
