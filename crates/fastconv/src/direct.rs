@@ -6,7 +6,7 @@
 use crate::epilogue::Epilogue;
 use crate::isa;
 use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows};
-use crate::patches::{Form, Lines, Products};
+use crate::patches::{Form, Lines, Products, Source};
 use crate::shape::ConvShape;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -102,9 +102,16 @@ impl Plan {
 const TASK_VALUES: usize = 1 << 14;
 
 /// `weight` holds the taps' matrices, `[tap, ci, co]`, packed for this `form`.
-pub(crate) fn convolve(plan: &Plan, form: Form, x: &[f32], weight: &Panels, epilogue: Epilogue<'_>, y: &mut [f32]) {
+pub(crate) fn convolve(plan: &Plan, form: Form, x: Source<'_>, weight: &Panels, epilogue: Epilogue<'_>, y: &mut [f32]) {
     let [oh, ow, co] = plan.output;
-    assert!(x.len() == plan.n * plan.input.iter().product::<usize>() && y.len() == plan.n * oh * ow * co);
+    let whole = match x {
+        Source::Floats(x) => x.len() == plan.n * plan.input.iter().product::<usize>(),
+        Source::Bytes { pixels, width, height } => {
+            let [h, w, ci] = plan.input;
+            form == Form::Patches && plan.n == 1 && width <= w && height <= h && pixels.len() == width * height * ci
+        }
+    };
+    assert!(whole && y.len() == plan.n * oh * ow * co, "sizes of a convolution");
     let [rows, columns] = plan.grid;
     if rows * columns * plan.n == 0 {
         return;
@@ -116,7 +123,7 @@ pub(crate) fn convolve(plan: &Plan, form: Form, x: &[f32], weight: &Panels, epil
     if form == Form::Products {
         (0..plan.n * pieces).into_par_iter().for_each(|task| {
             let (n, rows) = (task / pieces, lines(task % pieces));
-            isa::run(Products { plan, x, weight, epilogue, out, n, rows });
+            isa::run(Products { plan, x: x.floats(), weight, epilogue, out, n, rows });
         });
         return;
     }
@@ -144,7 +151,7 @@ pub(crate) fn convolve(plan: &Plan, form: Form, x: &[f32], weight: &Panels, epil
 struct Rows<'a> {
     plan: &'a Plan,
     form: Form,
-    x: &'a [f32],
+    x: Source<'a>,
     weight: &'a Panels,
     epilogue: Epilogue<'a>,
     out: Shared,
@@ -248,7 +255,7 @@ impl RowWork for Line<'_> {
             let y = (self.row * plan.input_step) as isize + tap.dy;
             let mut from = [self.zeros.as_ptr(); MR];
             if y >= 0 && y < h as isize {
-                let line = &x[(n * h + y as usize) * w * ci..][..w * ci];
+                let line = &x.floats()[(n * h + y as usize) * w * ci..][..w * ci];
                 for (r, from) in from.iter_mut().enumerate() {
                     let x = ((at + r) * plan.input_step) as isize + tap.dx;
                     if x >= 0 && x < w as isize {

@@ -32,7 +32,7 @@ mod winograd;
 mod winograd_gradient;
 
 pub use activation::{Activation, gradient_before_activation};
-pub use buffer::{Buffer, widen, zeros};
+pub use buffer::{Buffer, zeros};
 pub use epilogue::Epilogue;
 pub use isa::{Isa, use_isa};
 pub use normalise::{Moments, VARIANCE_FLOOR, normalise, normalise_backward};
@@ -43,7 +43,7 @@ pub use threads::{threads, use_threads};
 
 use direct::Plan;
 use kernel::Panels;
-use patches::Form;
+use patches::{Form, Source};
 use rayon::prelude::*;
 use tiles::{F2, F4};
 
@@ -76,6 +76,20 @@ impl Weights {
         Ok(Self { algorithm, channels: [ci, co], kernel: shape.kernel, panels })
     }
 
+    /// Whether they are this layer's, and the epilogue fits its output.
+    fn check(&self, shape: &ConvShape, epilogue: Epilogue<'_>, output: usize) -> Result<(), ShapeError> {
+        ShapeError::expect("weights' kernel", shape.kernel, self.kernel)?;
+        ShapeError::expect("weights' input channels", shape.ci, self.channels[0])?;
+        ShapeError::expect("weights' output channels", shape.co, self.channels[1])?;
+        if let Some(bias) = epilogue.bias {
+            ShapeError::expect("bias", shape.co, bias.len())?;
+        }
+        if let Some(residual) = epilogue.residual {
+            ShapeError::expect("residual", output, residual.len())?;
+        }
+        Ok(())
+    }
+
     /// Memory taken, bytes.
     pub fn bytes(&self) -> usize {
         self.panels.bytes()
@@ -95,23 +109,42 @@ pub fn forward(
 ) -> Result<(), ShapeError> {
     shape.check(x.len(), shape.weight_len(), y.len())?;
     shape.check_tiles(weights.algorithm)?;
-    ShapeError::expect("weights' kernel", shape.kernel, weights.kernel)?;
-    ShapeError::expect("weights' input channels", shape.ci, weights.channels[0])?;
-    ShapeError::expect("weights' output channels", shape.co, weights.channels[1])?;
-    if let Some(bias) = epilogue.bias {
-        ShapeError::expect("bias", shape.co, bias.len())?;
-    }
-    if let Some(residual) = epilogue.residual {
-        ShapeError::expect("residual", y.len(), residual.len())?;
-    }
+    weights.check(shape, epilogue, y.len())?;
     match weights.algorithm {
         Algorithm::Direct => {
             let plan = Plan::forward(shape);
-            direct::convolve(&plan, direct_form(&plan, shape), x, &weights.panels, epilogue, y);
+            direct::convolve(&plan, direct_form(&plan, shape), Source::Floats(x), &weights.panels, epilogue, y);
         }
         Algorithm::Winograd2 => winograd::forward::<F2, 4, 2>(shape, x, &weights.panels, epilogue, y),
         Algorithm::Winograd4 => winograd::forward::<F4, 6, 4>(shape, x, &weights.panels, epilogue, y),
     }
+    Ok(())
+}
+
+/// [`forward`] of one camera picture `pixels [height, width, ci]`, values 0 to 255, filled up with zeros to the right and below
+/// to the sides of `shape`.
+///
+/// # Errors
+/// [`ShapeError`] when a slice is not as long as `shape` says, the picture is larger, there are more than ten channels, or
+/// `weights` are another layer's.
+pub fn forward_picture(
+    shape: &ConvShape,
+    weights: &Weights,
+    (pixels, [height, width]): (&[u8], [usize; 2]),
+    epilogue: Epilogue<'_>,
+    y: &mut [f32],
+) -> Result<(), ShapeError> {
+    ShapeError::expect("pictures", 1, shape.n)?;
+    ShapeError::expect("picture", height * width * shape.ci, pixels.len())?;
+    ShapeError::expect("rows beyond the layer's", 0, height.saturating_sub(shape.h))?;
+    ShapeError::expect("columns beyond the layer's", 0, width.saturating_sub(shape.w))?;
+    shape.check(shape.input_len(), shape.weight_len(), y.len())?;
+    weights.check(shape, epilogue, y.len())?;
+    let plan = Plan::forward(shape);
+    let form = direct_form(&plan, shape);
+    let lines = weights.algorithm == Algorithm::Direct && form == Form::Patches;
+    ShapeError::expect("layers that read lines", 1, usize::from(lines))?;
+    direct::convolve(&plan, form, Source::Bytes { pixels, width, height }, &weights.panels, epilogue, y);
     Ok(())
 }
 
@@ -134,7 +167,7 @@ pub fn backward_input(shape: &ConvShape, gradient: &[f32], weight: &[f32], dx: &
     let form = direct_form(&plans[0], shape);
     let panels = form.pack(&plans[0], &exchanged);
     for plan in plans {
-        direct::convolve(&plan, form, gradient, &panels, Epilogue::PLAIN, dx);
+        direct::convolve(&plan, form, Source::Floats(gradient), &panels, Epilogue::PLAIN, dx);
     }
     Ok(())
 }

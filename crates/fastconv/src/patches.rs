@@ -69,6 +69,32 @@ impl Form {
     }
 }
 
+/// What a convolution reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// `[n, h, w, ci]`.
+    Floats(&'a [f32]),
+    /// A camera's picture, values 0 to 255, of a width and a height up to those of the layer's input; what is missing to the
+    /// right and below is zeros. Only for [`Form::Patches`], which copies lines anyway.
+    Bytes {
+        /// `[height, width, ci]`.
+        pixels: &'a [u8],
+        width: usize,
+        height: usize,
+    },
+}
+
+impl<'a> Source<'a> {
+    /// The values, for forms that read them in place.
+    #[inline(always)]
+    pub fn floats(self) -> &'a [f32] {
+        match self {
+            Self::Floats(x) => x,
+            Self::Bytes { .. } => unreachable!("bytes are only read by lines"),
+        }
+    }
+}
+
 /// The three lines of a picture that a row of outputs reads, with a pixel of zeros on both sides.
 pub(crate) struct Lines {
     values: Scratch,
@@ -94,17 +120,27 @@ impl Lines {
 
     /// Reads those of a row of outputs.
     #[inline(always)]
-    pub fn fill(&mut self, plan: &Plan, x: &[f32], n: usize, row: usize) {
+    pub fn fill(&mut self, plan: &Plan, x: Source<'_>, n: usize, row: usize) {
         let [h, w, channels] = plan.input;
         for (at, line) in self.values.chunks_exact_mut(self.len).enumerate() {
             let y = (row * plan.input_step + at).wrapping_sub(1);
-            if y < h {
-                line[..channels].fill(0.0);
-                line[channels..][..w * channels].copy_from_slice(&x[(n * h + y) * w * channels..][..w * channels]);
-                line[(w + 1) * channels..].fill(0.0);
-            } else {
-                line.fill(0.0);
-            }
+            let read = match x {
+                Source::Floats(x) if y < h => {
+                    let from = &x[(n * h + y) * w * channels..][..w * channels];
+                    line[channels..][..from.len()].copy_from_slice(from);
+                    w
+                }
+                Source::Bytes { pixels, width, height } if y < height => {
+                    let from = &pixels[y * width * channels..][..width * channels];
+                    for (value, byte) in line[channels..].iter_mut().zip(from) {
+                        *value = f32::from(*byte);
+                    }
+                    width
+                }
+                _ => 0,
+            };
+            line[..channels].fill(0.0);
+            line[(read + 1) * channels..].fill(0.0);
         }
     }
 
@@ -254,7 +290,7 @@ impl WithSimd for Correlation<'_> {
         let stride = co.next_multiple_of(S::F32_LANES);
         let (mut lines, mut padded) = (Lines::new(plan), scratch(if stride == co { 0 } else { columns * stride }));
         for (line, row) in rows.enumerate() {
-            lines.fill(plan, x, n, row);
+            lines.fill(plan, Source::Floats(x), n, row);
             let mut gradient = &gradient[line * columns * co..][..columns * co];
             if stride != co {
                 // Kernels read whole vectors.

@@ -2,7 +2,7 @@
 
 use fastconv::{
     Activation, Algorithm, ConvShape, Epilogue, Isa, Purpose, Separable, Weights, add_upsampled, backward_bias,
-    backward_input, backward_weight, forward, max_pool_2, threads, use_isa,
+    backward_input, backward_weight, forward, forward_picture, max_pool_2, threads, use_isa,
 };
 use proptest::prelude::*;
 
@@ -229,6 +229,27 @@ fn a_value_of_half_the_sides_is_added_to_each_of_four_pixels_and_pooling_takes_t
     }
     let odd = add_upsampled([1, 3, 6, 3], &fine, &coarse, &mut y).unwrap_err();
     assert_eq!(odd.to_string(), "rows beyond whole pairs: expected 0, found 1");
+}
+
+#[test]
+fn a_picture_of_bytes_gives_what_its_values_filled_up_with_zeros_give() {
+    let (height, width) = (5, 7);
+    for stride in [1, 2] {
+        let s = ConvShape { n: 1, h: 8, w: 8, ci: 3, co: 16, kernel: 3, stride };
+        let pixels: Vec<u8> = (0..height * width * 3).map(|i| (i * 37 % 256) as u8).collect();
+        let mut x = vec![0.0; s.input_len()];
+        for (i, value) in pixels.iter().enumerate() {
+            let (row, rest) = (i / (width * 3), i % (width * 3));
+            x[row * s.w * 3 + rest] = f32::from(*value);
+        }
+        let weights = Weights::new(&s, Algorithm::Direct, &values(s.weight_len(), 1)).unwrap();
+        let (mut y, mut expected) = (vec![f32::NAN; s.output_len()], vec![f32::NAN; s.output_len()]);
+        forward(&s, &weights, &x, Epilogue::PLAIN, &mut expected).unwrap();
+        forward_picture(&s, &weights, (&pixels, [height, width]), Epilogue::PLAIN, &mut y).unwrap();
+        assert_eq!(y, expected);
+        let large = forward_picture(&s, &weights, (&[0; 9 * 8 * 3], [9, 8]), Epilogue::PLAIN, &mut y).unwrap_err();
+        assert_eq!(large.to_string(), "rows beyond the layer's: expected 0, found 1");
+    }
 }
 
 #[test]

@@ -15,6 +15,8 @@ const THREADS: usize = 1;
 
 /// What a step does with its input.
 enum Op {
+    /// 3×3, padding 1, of the picture.
+    Picture { weights: Weights, bias: Vec<f32>, stride: usize },
     /// 3×3, padding 1.
     Conv { weights: Weights, bias: Vec<f32>, stride: usize },
     /// See [`Separable`].
@@ -89,7 +91,8 @@ impl FastYuNet {
 
 impl Infer for FastYuNet {
     fn infer(&mut self, image: &BgrImage, [h, w]: [usize; 2]) -> Result<(), DetectError> {
-        for (at, place) in self.places.iter().enumerate() {
+        // Place 0 is the picture, which is read as it is.
+        for (at, place) in self.places.iter().enumerate().skip(1) {
             let len = (h / place.shrunk) * (w / place.shrunk) * place.channels;
             let buffer = &mut self.buffers[self.shelves[at]];
             if buffer.len() < len {
@@ -97,21 +100,13 @@ impl Infer for FastYuNet {
             }
             self.lens[at] = len;
         }
-        let input = &mut self.buffers[self.shelves[0]][..self.lens[0]];
-        let row = image.width() as usize * 3;
-        let lines = image.data().chunks_exact(row);
-        for (to, from) in input.chunks_exact_mut(w * 3).zip(lines) {
-            fastconv::widen(from, to);
-            to[row..].fill(0.0);
-        }
-        input[image.height() as usize * w * 3..].fill(0.0);
         let Self { steps, places, shelves, buffers, lens, pool, .. } = self;
         pool.install(|| {
             for step in steps {
                 // Not one of those that the step reads: see `shelves`.
                 let mut y = std::mem::replace(&mut buffers[shelves[step.to]], fastconv::zeros(0));
                 let value = |place: usize| &buffers[shelves[place]][..lens[place]];
-                let done = step.run([h, w], places, value, &mut y[..lens[step.to]]);
+                let done = step.run([h, w], image, places, value, &mut y[..lens[step.to]]);
                 buffers[shelves[step.to]] = y;
                 done?;
             }
@@ -155,6 +150,7 @@ impl Step {
     fn run<'a>(
         &self,
         [h, w]: [usize; 2],
+        image: &BgrImage,
         places: &[Place],
         value: impl Fn(usize) -> &'a [f32],
         y: &mut [f32],
@@ -163,6 +159,12 @@ impl Step {
         let (h, w) = (h / shrunk, w / shrunk);
         let x = value(self.from);
         match &self.op {
+            Op::Picture { weights, bias, stride } => {
+                let shape = ConvShape { n: 1, h, w, ci: channels, co: bias.len(), kernel: 3, stride: *stride };
+                let epilogue = Epilogue { bias: Some(bias), residual: None, activation: self.activation };
+                let picture = (image.data(), [image.height(), image.width()].map(|side| side as usize));
+                fastconv::forward_picture(&shape, weights, picture, epilogue, y)
+            }
             Op::Conv { weights, bias, stride } => {
                 let co = bias.len();
                 let shape = ConvShape { n: 1, h, w, ci: channels, co, kernel: 3, stride: *stride };
@@ -271,6 +273,13 @@ impl<'a> Builder<'a> {
             }
             _ => return Err("this operation is not known".to_owned()),
         };
+        let reads_picture = |step: &Step| {
+            step.from == 0 && !matches!(step.op, Op::Picture { .. })
+                || matches!(step.op, Op::AddUpsampled { coarse: 0 })
+        };
+        if self.steps.last().is_some_and(reads_picture) {
+            return Err("the picture is only read by a 3×3 convolution".to_owned());
+        }
         self.names.insert(output, meaning);
         Ok(())
     }
@@ -308,6 +317,9 @@ impl<'a> Builder<'a> {
         }
         let from = self.place(input)?;
         let place = self.places[from];
+        if from == 0 && kernel != 3 {
+            return Err("the picture is only read by a 3×3 convolution".to_owned());
+        }
         expect("group", &[groups], &[1])?;
         expect("input channels", &[group_ci], &[place.channels])?;
         match (kernel, stride) {
@@ -325,7 +337,10 @@ impl<'a> Builder<'a> {
                 let shape = ConvShape { n: 1, h: 2, w: 2, ci: group_ci, co, kernel: 3, stride };
                 let weights = Weights::new(&shape, Algorithm::Direct, &taps).map_err(|error| error.to_string())?;
                 let shrunk = place.shrunk * stride;
-                Ok(self.step(Op::Conv { weights, bias: bias.to_vec(), stride }, from, Place { channels: co, shrunk }))
+                let bias = bias.to_vec();
+                let op =
+                    if from == 0 { Op::Picture { weights, bias, stride } } else { Op::Conv { weights, bias, stride } };
+                Ok(self.step(op, from, Place { channels: co, shrunk }))
             }
             _ => Err(format!("a kernel of {kernel} at stride {stride} is not known")),
         }
