@@ -54,11 +54,6 @@ impl Separable {
         Ok(Self { ci, co, panels, pointwise_bias: between, depthwise: rows, bias: bias.to_vec() })
     }
 
-    /// Input and output channels.
-    pub fn channels(&self) -> [usize; 2] {
-        [self.ci, self.co]
-    }
-
     /// Of `x [n, h, w, ci]`: `y [n, h, w, co]`, or with `halve` the largest of each 2×2 pixels, `[n, h/2, w/2, co]`.
     /// Between the two convolutions there is no activation, and outside the picture there are zeros.
     ///
