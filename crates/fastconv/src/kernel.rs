@@ -231,6 +231,48 @@ pub(crate) fn store<S: Simd>(to: &mut [f32], vector: S::f32s) {
     unsafe { to.as_mut_ptr().cast::<S::f32s>().write_unaligned(vector) };
 }
 
+/// Rows of values times a panel of weights, plus a bias.
+pub(crate) struct Product<'a> {
+    /// Rows of `depth` values.
+    pub x: &'a [f32],
+    pub depth: usize,
+    /// `[depth, NV · lanes]`.
+    pub weight: &'a [f32],
+    /// As wide as the panel.
+    pub bias: Option<&'a [f32]>,
+    /// Rows that begin `stride` values apart.
+    pub out: &'a mut [f32],
+    pub stride: usize,
+}
+
+impl RowWork for Product<'_> {
+    #[inline(always)]
+    unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, first: usize) {
+        let mut start = [simd.splat_f32s(0.0); NV];
+        if let Some(bias) = self.bias {
+            for (start, bias) in start.iter_mut().zip(bias.chunks_exact(S::F32_LANES)) {
+                *start = load::<S>(bias);
+            }
+        }
+        let mut sums = [start; MR];
+        let mut from = [self.x.as_ptr(); MR];
+        for (r, from) in from.iter_mut().enumerate() {
+            *from = self.x[(first + r) * self.depth..][..self.depth].as_ptr();
+        }
+        // SAFETY: each row has `depth` values, the panel as many rows.
+        unsafe {
+            let panel = Steps::panel::<S, NV>();
+            accumulate::<S, MR, NV>(simd, &mut sums, &from, self.weight.as_ptr(), panel, self.depth);
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            let out = &mut self.out[(first + r) * self.stride..][..NV * S::F32_LANES];
+            for (out, sum) in out.chunks_exact_mut(S::F32_LANES).zip(sums) {
+                store::<S>(out, *sum);
+            }
+        }
+    }
+}
+
 /// A pointer into an output that tasks write disjoint parts of.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(*mut f32);

@@ -7,7 +7,7 @@
 use crate::direct::Plan;
 use crate::epilogue::Epilogue;
 use crate::isa;
-use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows, store};
+use crate::kernel::{Panels, Product, RowWork, Shared, Steps, accumulate, over_rows, wide};
 use crate::scratch::{Scratch, scratch};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -182,8 +182,14 @@ impl WithSimd for Products<'_> {
             let vectors = weight.width_of(panel) / S::F32_LANES;
             let column = weight.range(panel).start;
             let x = &x[(n * h + first) * w * ci..][..(last - first) * w * ci];
-            let mut product =
-                Product { x, weight: weight.panel(panel), depth: ci, out: &mut products[column..], width };
+            let mut product = Product {
+                x,
+                depth: ci,
+                weight: weight.panel(panel),
+                bias: None,
+                out: &mut products[column..],
+                stride: width,
+            };
             // SAFETY: so many pixels and vectors are there.
             unsafe { over_rows(simd, &mut product, (last - first) * w, vectors) };
         }
@@ -205,38 +211,6 @@ impl WithSimd for Products<'_> {
                     // SAFETY: the pixel lies inside the output, and no other task has it.
                     unsafe { self.epilogue.store(simd, sums, self.out.at(0), pixel, c, co) };
                 }
-            }
-        }
-    }
-}
-
-/// Pixels times a panel of weights.
-struct Product<'a> {
-    x: &'a [f32],
-    weight: &'a [f32],
-    depth: usize,
-    /// Rows of `width` values.
-    out: &'a mut [f32],
-    width: usize,
-}
-
-impl RowWork for Product<'_> {
-    #[inline(always)]
-    unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, first: usize) {
-        let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
-        let mut from = [self.x.as_ptr(); MR];
-        for (r, from) in from.iter_mut().enumerate() {
-            *from = self.x[(first + r) * self.depth..][..self.depth].as_ptr();
-        }
-        // SAFETY: each row has `depth` values, the panel as many rows.
-        unsafe {
-            let panel = Steps::panel::<S, NV>();
-            accumulate::<S, MR, NV>(simd, &mut sums, &from, self.weight.as_ptr(), panel, self.depth);
-        }
-        for (r, sums) in sums.iter().enumerate() {
-            let out = &mut self.out[(first + r) * self.width..][..NV * S::F32_LANES];
-            for (out, sum) in out.chunks_exact_mut(S::F32_LANES).zip(sums) {
-                store::<S>(out, *sum);
             }
         }
     }
@@ -300,9 +274,8 @@ impl WithSimd for Correlation<'_> {
                 }
                 gradient = &padded;
             }
-            let wide = crate::kernel::wide::<S>();
-            for c in (0..stride).step_by(wide * S::F32_LANES) {
-                let vectors = ((stride - c) / S::F32_LANES).min(wide);
+            for c in (0..stride).step_by(wide::<S>() * S::F32_LANES) {
+                let vectors = ((stride - c) / S::F32_LANES).min(wide::<S>());
                 let mut outer = Outer { lines: &lines, gradient, stride, columns, c, co, sums };
                 // SAFETY: so many values of a patch and vectors of output channels are there.
                 unsafe { over_rows(simd, &mut outer, depth, vectors) };

@@ -6,7 +6,7 @@ use crate::activation::Activation;
 use crate::buffer::{Buffer, zeros};
 use crate::epilogue::Epilogue;
 use crate::isa;
-use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, load, over_rows, store};
+use crate::kernel::{Panels, Product, Shared, load, over_rows};
 use crate::scratch::scratch;
 use crate::shape::ShapeError;
 use pulp::{Simd, WithSimd};
@@ -129,13 +129,13 @@ impl WithSimd for Strip<'_> {
             let x = &self.x[(self.n * h + row) * w * ci..][..w * ci];
             for panel in 0..panels.count() {
                 let first = panels.range(panel).start;
-                let mut pixels = Pixels {
+                let mut pixels = Product {
                     x,
-                    ci: *ci,
+                    depth: *ci,
                     weight: panels.panel(panel),
-                    bias: &pointwise_bias[first..],
+                    bias: Some(&pointwise_bias[first..]),
                     out: &mut between[channels + first..],
-                    channels,
+                    stride: channels,
                 };
                 // SAFETY: a row has `w` pixels, the panel so many vectors.
                 unsafe { over_rows(simd, &mut pixels, w, panels.width_of(panel) / S::F32_LANES) };
@@ -202,42 +202,6 @@ impl Strip<'_> {
                 unsafe {
                     Epilogue::PLAIN.store(simd, simd.max_f32s(upper, lower), self.out.at(0), pixel + x * co, c, co);
                 }
-            }
-        }
-    }
-}
-
-/// The 1×1 convolution of a row.
-struct Pixels<'a> {
-    x: &'a [f32],
-    ci: usize,
-    weight: &'a [f32],
-    bias: &'a [f32],
-    out: &'a mut [f32],
-    channels: usize,
-}
-
-impl RowWork for Pixels<'_> {
-    #[inline(always)]
-    unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, first: usize) {
-        let mut bias = [simd.splat_f32s(0.0); NV];
-        for (bias, from) in bias.iter_mut().zip(self.bias.chunks_exact(S::F32_LANES)) {
-            *bias = load::<S>(from);
-        }
-        let mut sums = [bias; MR];
-        let mut from = [self.x.as_ptr(); MR];
-        for (r, from) in from.iter_mut().enumerate() {
-            *from = self.x[(first + r) * self.ci..][..self.ci].as_ptr();
-        }
-        // SAFETY: each pixel has `ci` values, the panel as many rows.
-        unsafe {
-            let panel = Steps::panel::<S, NV>();
-            accumulate::<S, MR, NV>(simd, &mut sums, &from, self.weight.as_ptr(), panel, self.ci);
-        }
-        for (r, sums) in sums.iter().enumerate() {
-            let out = &mut self.out[(first + r) * self.channels..][..NV * S::F32_LANES];
-            for (out, sum) in out.chunks_exact_mut(S::F32_LANES).zip(sums) {
-                store::<S>(out, *sum);
             }
         }
     }

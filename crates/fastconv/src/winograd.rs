@@ -5,7 +5,7 @@
 
 use crate::epilogue::Epilogue;
 use crate::isa;
-use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows};
+use crate::kernel::{Panels, Product, Shared, over_rows};
 use crate::scratch::scratch;
 use crate::shape::ConvShape;
 use crate::tiles::{self, Transform};
@@ -176,12 +176,14 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> Products<'_, W, T, O> {
         let weights = self.weight.panel(panel);
         for point in 0..T * T {
             let mut product = Product {
-                v: &self.v[point * v_plane..][..count * channels],
-                u: &weights[point * channels * width..][..channels * width],
-                m: &mut m[point * m_plane..][..count * width],
-                channels,
+                x: &self.v[point * v_plane..][..count * channels],
+                depth: channels,
+                weight: &weights[point * channels * width..][..channels * width],
+                bias: None,
+                out: &mut m[point * m_plane..][..count * width],
+                stride: width,
             };
-            // SAFETY: `v` and `m` hold so many tiles, and a row of `u` so many vectors.
+            // SAFETY: there are so many tiles, and a row of weights has so many vectors.
             unsafe { over_rows(simd, &mut product, count, width / S::F32_LANES) };
         }
     }
@@ -202,39 +204,6 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> Products<'_, W, T, O> {
                         // SAFETY: the pixel lies in the output; no other task has these channels of this tile.
                         unsafe { self.epilogue.store(simd, *value, self.out.at(0), pixel, c, co) };
                     }
-                }
-            }
-        }
-    }
-}
-
-/// Tiles times weights at one point.
-struct Product<'a> {
-    /// `[tiles, channels]`.
-    v: &'a [f32],
-    /// `[channels, width]`.
-    u: &'a [f32],
-    /// `[tiles, width]`.
-    m: &'a mut [f32],
-    channels: usize,
-}
-
-impl RowWork for Product<'_> {
-    #[inline(always)]
-    unsafe fn rows<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, tile: usize) {
-        let width = NV * S::F32_LANES;
-        let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
-        let mut from = [self.v.as_ptr(); MR];
-        for (r, from) in from.iter_mut().enumerate() {
-            *from = self.v[(tile + r) * self.channels..].as_ptr();
-        }
-        // SAFETY: vouched for by the caller.
-        unsafe {
-            accumulate::<S, MR, NV>(simd, &mut sums, &from, self.u.as_ptr(), Steps::panel::<S, NV>(), self.channels);
-            let out = self.m[tile * width..].as_mut_ptr();
-            for (r, sums) in sums.iter().enumerate() {
-                for (at, sum) in sums.iter().enumerate() {
-                    out.add(r * width + at * S::F32_LANES).cast::<S::f32s>().write_unaligned(*sum);
                 }
             }
         }
