@@ -13,10 +13,11 @@ use std::collections::HashMap;
 /// Threads that detection works on. A frame takes about ten milliseconds on one; the others belong to the network.
 const THREADS: usize = 1;
 
+/// The place of the camera's picture, the first one.
+const PICTURE: usize = 0;
+
 /// What a step does with its input.
 enum Op {
-    /// 3×3, padding 1, of the picture.
-    Picture { weights: Weights, bias: Vec<f32>, stride: usize },
     /// 3×3, padding 1.
     Conv { weights: Weights, bias: Vec<f32>, stride: usize },
     /// See [`Separable`].
@@ -91,7 +92,7 @@ impl FastYuNet {
 
 impl Infer for FastYuNet {
     fn infer(&mut self, image: &BgrImage, [h, w]: [usize; 2]) -> Result<(), DetectError> {
-        // Place 0 is the picture, which is read as it is.
+        // The picture is read as it is.
         for (at, place) in self.places.iter().enumerate().skip(1) {
             let len = (h / place.shrunk) * (w / place.shrunk) * place.channels;
             let buffer = &mut self.buffers[self.shelves[at]];
@@ -159,17 +160,15 @@ impl Step {
         let (h, w) = (h / shrunk, w / shrunk);
         let x = value(self.from);
         match &self.op {
-            Op::Picture { weights, bias, stride } => {
+            Op::Conv { weights, bias, stride } => {
                 let shape = ConvShape { n: 1, h, w, ci: channels, co: bias.len(), kernel: 3, stride: *stride };
                 let epilogue = Epilogue { bias: Some(bias), residual: None, activation: self.activation };
-                let picture = (image.data(), [image.height(), image.width()].map(|side| side as usize));
-                fastconv::forward_picture(&shape, weights, picture, epilogue, y)
-            }
-            Op::Conv { weights, bias, stride } => {
-                let co = bias.len();
-                let shape = ConvShape { n: 1, h, w, ci: channels, co, kernel: 3, stride: *stride };
-                let epilogue = Epilogue { bias: Some(bias), residual: None, activation: self.activation };
-                fastconv::forward(&shape, weights, x, epilogue, y)
+                if self.from == PICTURE {
+                    let sides = [image.height(), image.width()].map(|side| side as usize);
+                    fastconv::forward_picture(&shape, weights, (image.data(), sides), epilogue, y)
+                } else {
+                    fastconv::forward(&shape, weights, x, epilogue, y)
+                }
             }
             Op::Separable { weights, halve } => weights.forward([1, h, w], x, self.activation, *halve, y),
             Op::Halve => {
@@ -210,7 +209,7 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(graph: &'a Graph, input: &'a str) -> Self {
-        let names = HashMap::from([(input, Meaning::Value(0))]);
+        let names = HashMap::from([(input, Meaning::Value(PICTURE))]);
         Self { graph, names, steps: vec![], places: vec![Place { channels: 3, shrunk: 1 }] }
     }
 
@@ -274,8 +273,8 @@ impl<'a> Builder<'a> {
             _ => return Err("this operation is not known".to_owned()),
         };
         let reads_picture = |step: &Step| {
-            step.from == 0 && !matches!(step.op, Op::Picture { .. })
-                || matches!(step.op, Op::AddUpsampled { coarse: 0 })
+            step.from == PICTURE && !matches!(step.op, Op::Conv { .. })
+                || matches!(step.op, Op::AddUpsampled { coarse: PICTURE })
         };
         if self.steps.last().is_some_and(reads_picture) {
             return Err("the picture is only read by a 3×3 convolution".to_owned());
@@ -317,7 +316,7 @@ impl<'a> Builder<'a> {
         }
         let from = self.place(input)?;
         let place = self.places[from];
-        if from == 0 && kernel != 3 {
+        if from == PICTURE && kernel != 3 {
             return Err("the picture is only read by a 3×3 convolution".to_owned());
         }
         expect("group", &[groups], &[1])?;
@@ -338,9 +337,7 @@ impl<'a> Builder<'a> {
                 let weights = Weights::new(&shape, Algorithm::Direct, &taps).map_err(|error| error.to_string())?;
                 let shrunk = place.shrunk * stride;
                 let bias = bias.to_vec();
-                let op =
-                    if from == 0 { Op::Picture { weights, bias, stride } } else { Op::Conv { weights, bias, stride } };
-                Ok(self.step(op, from, Place { channels: co, shrunk }))
+                Ok(self.step(Op::Conv { weights, bias, stride }, from, Place { channels: co, shrunk }))
             }
             _ => Err(format!("a kernel of {kernel} at stride {stride} is not known")),
         }

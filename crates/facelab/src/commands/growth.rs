@@ -71,7 +71,11 @@ pub fn growth<B: NetworkBackend>(
     let mut threads = Growth::new("threads", format!("encoder + {count} columns, 1 face"));
     for size in 1..=rayon::current_num_threads() {
         let pool = network::threads(size, "growth").build().context("starting threads")?;
-        threads.add(size, runs, || pool.install(|| forward(network, &face)))?;
+        // Called from a thread that does nothing but wait: this one belongs to a pool and stays on a CPU.
+        std::thread::scope(|scope| {
+            let timed = scope.spawn(|| threads.add(size, runs, || pool.install(|| forward(network, &face))));
+            timed.join().unwrap_or_else(|_| Err(anyhow!("measuring {size} threads failed")))
+        })?;
     }
     let mut all = vec![faces, columns, threads];
     if let Some(yunet) = yunet {
