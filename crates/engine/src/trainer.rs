@@ -13,7 +13,7 @@ use learning::{
     train_column,
 };
 use network::{Label, NetworkBackend, TaskName};
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
 use serde::Serialize;
 
 use crate::board::{Note, Running};
@@ -42,10 +42,7 @@ struct Begun {
 pub(crate) fn run<B: NetworkBackend>(workshop: &Workshop<B>) {
     lower_priority();
     // Its threads inherit the priority of this one.
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(workshop.training.threads)
-        .thread_name(|index| format!("learner-{index}"))
-        .build();
+    let pool = network::threads(workshop.training.threads, "learner").build();
     let pool = match pool {
         Ok(pool) => pool,
         Err(error) => {

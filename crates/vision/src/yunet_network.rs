@@ -77,7 +77,7 @@ impl FastYuNet {
         let outputs = OUTPUTS.iter().map(|name| builder.place(name)).collect::<Result<Vec<usize>, String>>()?;
         let shelves = shelves(&builder.steps, &builder.places, &outputs);
         let buffers = (0..=shelves.iter().copied().max().unwrap_or(0)).map(|_| fastconv::zeros(0)).collect();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS).thread_name(|_| "detect".into()).build();
+        let pool = fastconv::threads(THREADS, "detect").build();
         Ok(Self {
             outputs,
             shelves,
