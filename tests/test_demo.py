@@ -100,6 +100,15 @@ def test_frames_before_the_first_answer_and_after_the_end_are_not_counted():
     assert (counts.frames_in, counts.frames_published) == (50, 50)
 
 
+def test_answers_to_frames_before_the_camera_was_heard_are_not_judged():
+    ledger = streamed()
+    for number in range(1, 23):
+        del ledger.frames[number * PERIOD]
+    counts = ledger.counts()
+    assert (counts.frames_in, counts.frames_published, counts.foreign_headers) == (78, 78, 0)
+    assert judged(ledger)["errors"] == []
+
+
 def test_the_rate_is_that_of_one_face_however_many_there_are():
     ledger = Ledger()
     for number in range(1, 101):

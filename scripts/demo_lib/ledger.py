@@ -103,10 +103,14 @@ class Ledger:
         return self.refreshes[phase] / self.seconds[phase] if self.seconds[phase] else None
 
     def counts(self, until=None):
-        """Frames and answers from the first answered frame to the last one that was published before `until`."""
+        """Frames and answers from the first answered frame to the last one that was published before `until`.
+
+        Of answers to frames before the first one heard nothing can be said: the camera may be found two seconds after the
+        node that listens to it.
+        """
         stamps = [stamp for stamp in self.frames if until is None or stamp <= until]
-        first, last = min(self.answers, default=0), max(stamps, default=-1)
-        answered = [stamp for stamp in self.answers if stamp <= last]
+        first, last = max(min(self.answers, default=0), min(stamps, default=0)), max(stamps, default=-1)
+        answered = [stamp for stamp in self.answers if first <= stamp <= last]
         return Counts(
             frames_in=sum(stamp >= first for stamp in stamps) if self.answers else len(stamps),
             frames_published=len(answered),
