@@ -85,7 +85,11 @@ impl ModelStore {
         self.fill(ProgressiveNetwork::new(self.load_encoder(device)?).answering_only(), device)
     }
 
-    fn load_encoder<B: NetworkBackend>(&self, device: &B::Device) -> Result<Encoder<B>, StoreError> {
+    /// Reads the encoder alone.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_encoder<B: NetworkBackend>(&self, device: &B::Device) -> Result<Encoder<B>, StoreError> {
         let record = &self.manifest.encoder;
         // The seed does not matter: every weight is read, or the load fails.
         let encoder = record.config.init::<B>(device, 0);

@@ -1,6 +1,6 @@
 //! Arguments: what every command shares, and the commands.
 
-use crate::commands::{annotate, bench, bench_step, evaluate, models, train_encoder, train_task};
+use crate::commands::{annotate, bench, bench_step, evaluate, models, refine_encoder, train_encoder, train_task};
 pub use crate::common::Common;
 use clap::{Parser, Subcommand};
 use network::DeviceChoice;
@@ -35,6 +35,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     TrainEncoder(train_encoder::Args),
+    RefineEncoder(refine_encoder::Args),
     TrainTask(train_task::Args),
     Evaluate(evaluate::Args),
     Annotate(annotate::Args),
@@ -53,6 +54,7 @@ impl Cli {
         common.set_up()?;
         match self.command {
             Command::TrainEncoder(args) => train_encoder::run(args, &common),
+            Command::RefineEncoder(args) => refine_encoder::run(args, &common),
             Command::TrainTask(args) => train_task::run(args, &common),
             Command::Evaluate(args) => evaluate::run(args, &common),
             Command::Annotate(args) => annotate::run(args, &common),

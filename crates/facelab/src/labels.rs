@@ -66,15 +66,6 @@ pub fn onto(data: &LabelledFaces, model: &[Label]) -> anyhow::Result<Mapped> {
     })
 }
 
-/// At most `most` faces, spread evenly over all; 0 keeps all.
-pub fn limited(faces: LabelledFaces, most: usize) -> LabelledFaces {
-    if most == 0 || faces.len() <= most {
-        return faces;
-    }
-    let picked: Vec<usize> = (0..most).map(|at| at * faces.len() / most).collect();
-    faces.select(&picked)
-}
-
 /// Whether labels have an order, as age groups do: each begins with a number.
 pub fn are_ordered(labels: &[Label]) -> bool {
     let number = |label: &Label| {
@@ -131,16 +122,5 @@ mod tests {
         assert!(are_ordered(&labels(&["0-2", "3-9", "10-19", "70+"])));
         assert!(!are_ordered(&labels(&["10-19", "0-2"])));
         assert!(!are_ordered(&labels(&["happy", "sad"])));
-    }
-
-    #[test]
-    fn a_limit_takes_faces_from_the_whole_set() {
-        let mut all = LabelledFaces::new(labels(&["a", "b"]));
-        for at in 0..10_u8 {
-            all.push(vec![at].into(), usize::from(at >= 5));
-        }
-        let some = limited(all.clone(), 4);
-        assert_eq!(some.counts(), [2, 2]);
-        assert_eq!(limited(all, 0).len(), 10);
     }
 }

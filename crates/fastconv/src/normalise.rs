@@ -103,9 +103,11 @@ fn sums<'a>(channels: usize, chunks: impl IndexedParallelIterator<Item = Sums<'a
     total
 }
 
-/// `y = f(x · scale + shift)`, channel by channel.
+/// `y = f(x · scale + shift + passed)`, channel by channel.
 struct Affine<'a> {
     x: &'a [f32],
+    /// As long as `x`, or empty.
+    passed: &'a [f32],
     scale: &'a [f32],
     shift: &'a [f32],
     activation: Activation,
@@ -119,7 +121,23 @@ impl WithSimd for Affine<'_> {
     fn with_simd<S: Simd>(self, s: S) {
         let channels = self.scale.len();
         let ((scale, scale_tail), (shift, shift_tail)) = (S::as_simd_f32s(self.scale), S::as_simd_f32s(self.shift));
-        for (x, y) in self.x.chunks_exact(channels).zip(self.y.chunks_exact_mut(channels)) {
+        let rows = self.x.chunks_exact(channels).zip(self.y.chunks_exact_mut(channels));
+        if !self.passed.is_empty() {
+            for ((x, y), passed) in rows.zip(self.passed.chunks_exact(channels)) {
+                let ((x, x_tail), (y, y_tail)) = (S::as_simd_f32s(x), S::as_mut_simd_f32s(y));
+                let (passed, passed_tail) = S::as_simd_f32s(passed);
+                for ((((y, &x), &scale), &shift), &passed) in y.iter_mut().zip(x).zip(scale).zip(shift).zip(passed) {
+                    let sum = s.add_f32s(s.mul_add_f32s(x, scale, shift), passed);
+                    *y = self.activation.vector(s, sum);
+                }
+                let (scale, shift) = (s.partial_load_f32s(scale_tail), s.partial_load_f32s(shift_tail));
+                let last = s.mul_add_f32s(s.partial_load_f32s(x_tail), scale, shift);
+                let last = s.add_f32s(last, s.partial_load_f32s(passed_tail));
+                s.partial_store_f32s(y_tail, self.activation.vector(s, last));
+            }
+            return;
+        }
+        for (x, y) in rows {
             let ((x, x_tail), (y, y_tail)) = (S::as_simd_f32s(x), S::as_mut_simd_f32s(y));
             for (((y, &x), &scale), &shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
                 *y = self.activation.vector(s, s.mul_add_f32s(x, scale, shift));
@@ -159,20 +177,31 @@ impl WithSimd for Combine<'_> {
     }
 }
 
-/// `y = f((x − mean) / deviation · gain + bias)` with the moments of `x [.., channels]` itself, which are returned.
+/// `y = f((x − mean) / deviation · gain + bias + passed)` with the moments of `x [.., channels]` itself, which are
+/// returned; `passed` is as large as `x`.
 ///
 /// # Panics
 /// When a slice has another length than the others say.
-pub fn normalise(x: &[f32], gain: &[f32], bias: &[f32], activation: Activation, y: &mut [f32]) -> Moments {
+pub fn normalise(
+    x: &[f32],
+    gain: &[f32],
+    bias: &[f32],
+    passed: Option<&[f32]>,
+    activation: Activation,
+    y: &mut [f32],
+) -> Moments {
     let channels = gain.len();
     assert!(bias.len() == channels && y.len() == x.len(), "sizes of a normalisation");
+    assert!(passed.is_none_or(|passed| passed.len() == x.len()), "sizes of a normalisation");
     let moments = Moments::of(channels, x);
     let scale: Vec<f32> = gain.iter().zip(&moments.inverse_deviation).map(|(gain, inverse)| gain * inverse).collect();
     let shift: Vec<f32> =
         bias.iter().zip(&scale).zip(&moments.mean).map(|((bias, scale), mean)| bias - mean * scale).collect();
-    y.par_chunks_mut(ROWS * channels)
-        .zip(x.par_chunks(ROWS * channels))
-        .for_each(|(y, x)| isa::run(Affine { x, scale: &scale, shift: &shift, activation, y }));
+    y.par_chunks_mut(ROWS * channels).zip(x.par_chunks(ROWS * channels)).enumerate().for_each(|(at, (y, x))| {
+        let first = at * ROWS * channels;
+        let passed = passed.map_or(&[][..], |passed| &passed[first..first + x.len()]);
+        isa::run(Affine { x, passed, scale: &scale, shift: &shift, activation, y })
+    });
     moments
 }
 
@@ -223,7 +252,7 @@ mod tests {
             let x: Vec<f32> = wave(channels * 300, 0.7).iter().map(|x| 5.0 + 2.0 * x).collect();
             let (gain, bias) = (vec![0.5; channels], vec![-1.0; channels]);
             let mut y = vec![0.0; x.len()];
-            normalise(&x, &gain, &bias, Activation::None, &mut y);
+            normalise(&x, &gain, &bias, None, Activation::None, &mut y);
             let found = Moments::of(channels, &y);
             for channel in 0..channels {
                 assert!((found.mean[channel] + 1.0).abs() < 1e-4, "{channels}: mean {}", found.mean[channel]);
@@ -236,15 +265,15 @@ mod tests {
     fn gradients_agree_with_finite_differences() {
         let channels = 5;
         let x = wave(channels * 40, 0.9);
-        let (gain, bias) = (wave(channels, 1.3), wave(channels, 0.4));
+        let (gain, bias, passed) = (wave(channels, 1.3), wave(channels, 0.4), wave(x.len(), 0.21));
         let weights = wave(x.len(), 0.37);
         let loss = |x: &[f32], gain: &[f32], bias: &[f32]| -> f64 {
             let mut y = vec![0.0; x.len()];
-            normalise(x, gain, bias, Activation::Elu, &mut y);
+            normalise(x, gain, bias, Some(&passed), Activation::Elu, &mut y);
             y.iter().zip(&weights).map(|(y, w)| f64::from(y * w)).sum()
         };
         let mut y = vec![0.0; x.len()];
-        let moments = normalise(&x, &gain, &bias, Activation::Elu, &mut y);
+        let moments = normalise(&x, &gain, &bias, Some(&passed), Activation::Elu, &mut y);
         let mut dx = vec![0.0; x.len()];
         gradient_before_activation(Activation::Elu, &y, &weights, &mut dx);
         let [to_gain, to_bias] = normalise_backward(&x, &gain, &moments, &mut dx);

@@ -15,6 +15,17 @@ pub enum Trainable {
     Head,
 }
 
+/// How the learning rate falls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Annealing {
+    /// By [`ColumnTrainingConfig::decay`] where the training loss stagnates.
+    #[default]
+    Plateau,
+    /// Up from 0 in the first steps, then along half a cosine to 0 at the last epoch's end.
+    Cosine,
+}
+
 /// Settings of a column's training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -23,8 +34,12 @@ pub struct ColumnTrainingConfig {
     pub epochs: u32,
     /// Faces per step, ≥ 1.
     pub batch: usize,
-    /// Adam's first learning rate.
+    /// Adam's first learning rate; the highest one of a cosine.
     pub learning_rate: f64,
+    /// How the rate falls.
+    pub annealing: Annealing,
+    /// Share of each weight that a step takes away, times the rate (Loshchilov & Hutter 2019); 0: none.
+    pub weight_decay: f32,
     /// The rate is multiplied by it after [`Self::stagnation`] epochs without a lower training loss.
     pub decay: f64,
     /// See [`Self::decay`].
@@ -65,6 +80,8 @@ impl Default for ColumnTrainingConfig {
             epochs: 35,
             batch: 32,
             learning_rate: 1e-4,
+            annealing: Annealing::default(),
+            weight_decay: 0.0,
             decay: 0.5,
             stagnation: 2,
             patience: 8,

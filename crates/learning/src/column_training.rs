@@ -2,10 +2,10 @@
 
 use crate::calibration::Calibration;
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::column_config::{ColumnTrainingConfig, Trainable};
+use crate::column_config::{Annealing, ColumnTrainingConfig, Trainable};
 use crate::data::{LabelledFaces, holdout};
 use crate::features::Frozen;
-use crate::fit::{ColumnFit, Schedule};
+use crate::fit::{ColumnFit, Schedule, cosine};
 use crate::loss::{class_weights, cross_entropy, matrix};
 use crate::metrics::{Accuracy, Confusion};
 use crate::standard::Standard;
@@ -186,7 +186,7 @@ pub fn train_column<B: NetworkBackend>(
         Some(inputs) => model.valid().folded_on(inputs.features.clone(), &inputs.sources),
         None => model.valid(),
     };
-    let mut fit = ColumnFit::new(learns);
+    let mut fit = ColumnFit::new(learns, config.weight_decay);
     let mut state = State { epoch: 0, schedule: Schedule::new(config.learning_rate), curve: Vec::new() };
     if let Some((found, slot)) = checkpoint.map(Checkpoint::read::<State>).transpose()?.flatten() {
         state = found;
@@ -198,9 +198,13 @@ pub fn train_column<B: NetworkBackend>(
     let weights = class_weights(&train.counts(), config.class_weighting);
 
     while state.epoch < config.epochs {
-        let rate = state.schedule.learning_rate;
+        let mut rate = state.schedule.learning_rate;
         let (mut loss_sum, mut done) = (0.0f64, 0u32);
         for (inputs, targets) in supply.epoch(state.epoch) {
+            if config.annealing == Annealing::Cosine {
+                let at = state.epoch as f32 + done as f32 / progress.steps.max(1) as f32;
+                rate = cosine(config.learning_rate, at / config.epochs.max(1) as f32);
+            }
             let row_weights: Vec<Vec<f32>> =
                 targets.iter().map(|target| vec![target.iter().zip(&weights).map(|(t, w)| t * w).sum()]).collect();
             let smoothed = smooth(&targets, config.label_smoothing);

@@ -3,7 +3,7 @@
 use crate::checkpoint::{CheckpointError, Slot};
 use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
 use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::{Adam, AdamConfig, GradientsParams, Optimizer};
+use burn::optim::{AdamW, AdamWConfig, GradientsParams, Optimizer};
 use burn::tensor::Tensor;
 use network::{Column, NetworkBackend, TrainBackend};
 use serde::{Deserialize, Serialize};
@@ -14,14 +14,14 @@ type Train<B> = TrainBackend<B>;
 pub struct ColumnFit<B: NetworkBackend> {
     /// As far as it has learned.
     pub column: Column<Train<B>>,
-    optimiser: OptimizerAdaptor<Adam, Column<Train<B>>, Train<B>>,
+    optimiser: OptimizerAdaptor<AdamW, Column<Train<B>>, Train<B>>,
 }
 
 impl<B: NetworkBackend> ColumnFit<B> {
-    /// Begins from `column`.
-    pub fn new(column: Column<B>) -> Self {
-        let optimiser = AdamConfig::new().with_epsilon(1e-8).init::<Train<B>, Column<Train<B>>>();
-        Self { column: tracked(Column::from_inner(column)), optimiser }
+    /// Begins from `column`; each step takes away `weight_decay` · rate of the weights.
+    pub fn new(column: Column<B>, weight_decay: f32) -> Self {
+        let optimiser = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(weight_decay).init();
+        Self { column: tracked::<B, _>(Column::from_inner(column)), optimiser }
     }
 
     /// One step of Adam on the gradients of `loss`, which came from [`Self::column`].
@@ -46,7 +46,7 @@ impl<B: NetworkBackend> ColumnFit<B> {
 }
 
 /// A module that comes from the answering backend is not tracked; training needs it to be.
-fn tracked<B: NetworkBackend>(column: Column<Train<B>>) -> Column<Train<B>> {
+pub(crate) fn tracked<B: NetworkBackend, M: Module<Train<B>>>(module: M) -> M {
     struct Track;
     impl<B: NetworkBackend> ModuleMapper<Train<B>> for Track {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<Train<B>, D>>) -> Param<Tensor<Train<B>, D>> {
@@ -54,7 +54,16 @@ fn tracked<B: NetworkBackend>(column: Column<Train<B>>) -> Column<Train<B>> {
             Param::from_mapped_value(id, value.require_grad(), mapper)
         }
     }
-    column.map(&mut Track)
+    module.map(&mut Track)
+}
+
+/// Share of all steps in which a cosine's rate rises.
+const WARM_UP: f32 = 0.05;
+
+/// The rate at a point of a training, [0, 1], along [`Annealing::Cosine`].
+pub(crate) fn cosine(highest: f64, at: f32) -> f64 {
+    let rising = f64::from((at / WARM_UP).min(1.0));
+    highest * rising * (0.5 + 0.5 * f64::from(at.min(1.0) * std::f32::consts::PI).cos())
 }
 
 /// Lowers the rate when the training loss stagnates and remembers the best epoch.
@@ -101,6 +110,13 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cosine_rises_falls_and_ends_at_nothing() {
+        assert_eq!(cosine(1.0, 0.0), 0.0);
+        assert!(cosine(1.0, 0.05) > 0.99 && (cosine(1.0, 0.5) - 0.5).abs() < 1e-6);
+        assert!(cosine(1.0, 1.0) < 1e-6);
+    }
 
     #[test]
     fn the_rate_is_halved_after_two_epochs_without_progress() {

@@ -14,12 +14,14 @@ mod features;
 mod fit;
 mod loss;
 mod metrics;
+mod pictures;
+pub mod refine;
 mod standard;
 mod supply;
 
 pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use column_config::{ColumnTrainingConfig, Trainable};
+pub use column_config::{Annealing, ColumnTrainingConfig, Trainable};
 pub use column_training::{EpochRecord, Parts, Progress, TrainError, TrainedColumn, train_column};
 pub use data::{Face, LabelledFaces};
 pub use features::{Evaluation, evaluate_column};

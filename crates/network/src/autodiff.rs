@@ -54,7 +54,7 @@ impl<B: NetworkBackend> Backward<B, 4> for ConvolutionBackward {
     }
 }
 
-/// The step that carries gradients through one normalisation. Parents: x, gain, bias.
+/// The step that carries gradients through one normalisation. Parents: x, gain, bias, what is passed on.
 #[derive(Debug)]
 struct NormaliseBackward;
 
@@ -67,15 +67,17 @@ struct NormaliseState<T> {
     activation: Activation,
 }
 
-impl<B: NetworkBackend> Backward<B, 3> for NormaliseBackward {
+impl<B: NetworkBackend> Backward<B, 4> for NormaliseBackward {
     type State = NormaliseState<FloatTensor<B>>;
 
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let NormaliseState { x, gain, saved, activation } = ops.state;
         let gradient = grads.consume::<B>(&ops.node);
-        let found = B::normalise_gradients(x, gain, saved, gradient, activation);
-        for (parent, gradient) in ops.parents.into_iter().zip([found.x, found.gain, found.bias]) {
-            if let Some(node) = parent {
+        let wants_passed = ops.parents[3].is_some();
+        let found = B::normalise_gradients(x, gain, saved, gradient, activation, wants_passed);
+        let found = [Some(found.x), Some(found.gain), Some(found.bias), found.passed];
+        for (parent, gradient) in ops.parents.into_iter().zip(found) {
+            if let (Some(node), Some(gradient)) = (parent, gradient) {
                 grads.register::<B>(node.id, gradient);
             }
         }
@@ -145,11 +147,16 @@ impl<B: NetworkBackend, C: CheckpointStrategy> NetworkBackend for Autodiff<B, C>
         x: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        passed: Option<FloatTensor<Self>>,
         activation: Activation,
     ) -> Normalised<FloatTensor<Self>> {
-        let saved = B::normalise(x.primitive.clone(), gain.primitive.clone(), bias.primitive.clone(), activation);
+        let leaf = || <Self as AutodiffBackend>::from_inner(bias.primitive.clone());
+        let passed_node = passed.as_ref().map_or_else(|| leaf().node, |passed| passed.node.clone());
+        let nodes = [x.node.clone(), gain.node.clone(), bias.node.clone(), passed_node];
+        let passed = passed.map(|passed| passed.primitive);
+        let saved =
+            B::normalise(x.primitive.clone(), gain.primitive.clone(), bias.primitive.clone(), passed, activation);
         let moments = <Self as AutodiffBackend>::from_inner(saved.moments.clone());
-        let nodes = [x.node.clone(), gain.node.clone(), bias.node.clone()];
         let y = match NormaliseBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let y = saved.y.clone();
@@ -166,7 +173,8 @@ impl<B: NetworkBackend, C: CheckpointStrategy> NetworkBackend for Autodiff<B, C>
         saved: Normalised<FloatTensor<Self>>,
         gradient: FloatTensor<Self>,
         activation: Activation,
+        wants_passed: bool,
     ) -> NormalisedGradients<FloatTensor<Self>> {
-        composed::normalise_gradients::<Self>(x, gain, saved, gradient, activation)
+        composed::normalise_gradients::<Self>(x, gain, saved, gradient, activation, wants_passed)
     }
 }

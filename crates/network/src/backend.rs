@@ -73,6 +73,8 @@ pub struct NormalisedGradients<T> {
     pub gain: T,
     /// With respect to the bias.
     pub bias: T,
+    /// With respect to what is passed on.
+    pub passed: Option<T>,
 }
 
 /// A burn backend with the network's fused convolution,
@@ -106,12 +108,13 @@ pub trait NetworkBackend: Backend {
     /// Gradient to the input `x` from that of the output `y`.
     fn max_pool_gradient(x: FloatTensor<Self>, y: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// `activation((x − mean) / deviation · gain + bias)` with the moments of each channel of the batch `x [N, H, W, C]`
-    /// itself; `gain`, `bias` `[C]`.
+    /// `activation((x − mean) / deviation · gain + bias + passed)` with the moments of each channel of the batch
+    /// `x [N, H, W, C]` itself; `gain`, `bias` `[C]`, `passed` as large as `x`.
     fn normalise(
         x: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        passed: Option<FloatTensor<Self>>,
         activation: Activation,
     ) -> Normalised<FloatTensor<Self>>;
 
@@ -122,6 +125,7 @@ pub trait NetworkBackend: Backend {
         saved: Normalised<FloatTensor<Self>>,
         gradient: FloatTensor<Self>,
         activation: Activation,
+        wants_passed: bool,
     ) -> NormalisedGradients<FloatTensor<Self>>;
 }
 
@@ -243,14 +247,22 @@ impl NetworkBackend for Flex {
         tensor(dx, shape)
     }
 
-    fn normalise(x: FlexTensor, gain: FlexTensor, bias: FlexTensor, activation: Activation) -> Normalised<FlexTensor> {
+    fn normalise(
+        x: FlexTensor,
+        gain: FlexTensor,
+        bias: FlexTensor,
+        passed: Option<FlexTensor>,
+        activation: Activation,
+    ) -> Normalised<FlexTensor> {
         if reference() {
-            return composed::normalise::<Self>(x, gain, bias, activation);
+            return composed::normalise::<Self>(x, gain, bias, passed, activation);
         }
         let shape = dims(&x);
         let (x, gain, bias) = (x.to_contiguous(), gain.to_contiguous(), bias.to_contiguous());
+        let passed = passed.map(|passed| passed.to_contiguous());
         let mut y = vec![0.0; floats(&x).len()];
-        let moments = fastconv::normalise(floats(&x), floats(&gain), floats(&bias), activation, &mut y);
+        let passed = passed.as_ref().map(floats);
+        let moments = fastconv::normalise(floats(&x), floats(&gain), floats(&bias), passed, activation, &mut y);
         let moments = [moments.mean, moments.inverse_deviation].concat();
         Normalised { y: tensor(y, shape), moments: tensor(moments, [2, shape[3]]) }
     }
@@ -261,9 +273,10 @@ impl NetworkBackend for Flex {
         saved: Normalised<FlexTensor>,
         gradient: FlexTensor,
         activation: Activation,
+        wants_passed: bool,
     ) -> NormalisedGradients<FlexTensor> {
         if reference() {
-            return composed::normalise_gradients::<Self>(x, gain, saved, gradient, activation);
+            return composed::normalise_gradients::<Self>(x, gain, saved, gradient, activation, wants_passed);
         }
         let shape @ [_, _, _, channels] = dims(&x);
         let (x, gain, gradient) = (x.to_contiguous(), gain.to_contiguous(), gradient.to_contiguous());
@@ -272,9 +285,11 @@ impl NetworkBackend for Flex {
         let moments = Moments { mean: mean.to_vec(), inverse_deviation: inverse_deviation.to_vec() };
         let mut dx = vec![0.0; floats(&x).len()];
         fastconv::gradient_before_activation(activation, floats(&y), floats(&gradient), &mut dx);
+        let passed = wants_passed.then(|| tensor(dx.clone(), shape));
         let [to_gain, to_bias] = fastconv::normalise_backward(floats(&x), floats(&gain), &moments, &mut dx);
         NormalisedGradients {
             x: tensor(dx, shape),
+            passed,
             gain: tensor(to_gain, [channels]),
             bias: tensor(to_bias, [channels]),
         }
@@ -318,9 +333,10 @@ impl NetworkBackend for CudaBackend {
         x: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        passed: Option<FloatTensor<Self>>,
         activation: Activation,
     ) -> Normalised<FloatTensor<Self>> {
-        composed::normalise::<Self>(x, gain, bias, activation)
+        composed::normalise::<Self>(x, gain, bias, passed, activation)
     }
 
     fn normalise_gradients(
@@ -329,7 +345,8 @@ impl NetworkBackend for CudaBackend {
         saved: Normalised<FloatTensor<Self>>,
         gradient: FloatTensor<Self>,
         activation: Activation,
+        wants_passed: bool,
     ) -> NormalisedGradients<FloatTensor<Self>> {
-        composed::normalise_gradients::<Self>(x, gain, saved, gradient, activation)
+        composed::normalise_gradients::<Self>(x, gain, saved, gradient, activation, wants_passed)
     }
 }

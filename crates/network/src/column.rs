@@ -217,9 +217,10 @@ pub struct ColumnOutput<B: Backend> {
 /// Depths at which a column takes lateral input: blocks 1 to 3 (counted from 0), then the head.
 pub type Depth = usize;
 
-/// Max-pooling, which follows the last two blocks.
+/// Max-pooling, which follows the last two blocks. Features of smaller faces than the network is made for, which training
+/// may begin with, are pooled no further than the head reads.
 pub(crate) fn pooled<B: NetworkBackend>(depth: Depth, x: Tensor<B, 4>) -> Tensor<B, 4> {
-    if depth < 2 {
+    if depth < 2 || x.dims()[1] <= FEATURE_SIDE / 4 {
         return x;
     }
     Tensor::from_primitive(TensorPrimitive::Float(B::max_pool(x.into_primitive().tensor())))

@@ -8,10 +8,6 @@ use burn::tensor::Tensor;
 /// Standard deviation that lateral input begins with beside a block's own of 1.
 const LATERAL_DEVIATION: f32 = 0.2;
 
-/// Deviation that all layers but the widening ones have before ELU when they begin: their values lie where ELU is almost
-/// linear, so that two dozen layers begin as a short chain. Not compared with other values yet (ARCHITECTURE.md).
-const LINEAR_DEVIATION: f32 = 0.3;
-
 impl<B: NetworkBackend> Adapter<B> {
     fn normalised_on(mut self, sources: &[Tensor<B, 4>]) -> Self {
         let joined = self.joined(sources);
@@ -33,8 +29,8 @@ impl<B: NetworkBackend> Lateral<B> {
 type Change<'a, B> = &'a dyn Fn(Conv<B>, Tensor<B, 4>, Option<Tensor<B, 4>>) -> (Conv<B>, Option<Tensor<B, 1>>);
 
 impl<B: NetworkBackend> Column<B> {
-    /// Weights and biases of an untrained column rescaled layer by layer, so that on these inputs every channel has mean
-    /// 0 and a set deviation before its activation. Two dozen plain layers otherwise map all faces to nearly the same point,
+    /// Weights and biases of an untrained column rescaled where the number of channels changes, so that on these inputs
+    /// every channel has mean 0 and deviation 1 before its activation. Two dozen plain layers otherwise map all faces to nearly the same point,
     /// and the first hundreds of steps go into leaving it. Arguments as in [`Self::forward`].
     pub fn normalised_on(mut self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> Self {
         let drawn: Vec<_> = (1..BLOCKS).map(|depth| self.sources_at(sources, depth)).collect();
@@ -42,7 +38,7 @@ impl<B: NetworkBackend> Column<B> {
         self.laterals = laterals.map(|(lateral, drawn)| lateral.normalised_on(drawn)).collect();
         let (mut column, x) = self.rebuilt(features, sources, &|conv, x, _| {
             let [ci, co] = conv.channels();
-            (conv.normalised_on(x, if co > ci { 1.0 } else { LINEAR_DEVIATION }), None)
+            (if ci == co { conv } else { conv.normalised_on(x, 1.0) }, None)
         });
         if let Some(mut head) = column.head_lateral.take() {
             let lateral = last_outputs(sources);
@@ -58,12 +54,12 @@ impl<B: NetworkBackend> Column<B> {
     /// The column that answers the same on these inputs, but whose blocks normalise each batch before their activations:
     /// for training (Ioffe & Szegedy 2015). Arguments as in [`Self::forward`].
     pub fn normalising_on(self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> Self {
-        self.rebuilt(features, sources, &|conv, x, residual| (conv.normalising_on(x, residual), None)).0
+        self.rebuilt(features, sources, &|conv, x, residual| (conv.normalising_on(x, residual, 1, true), None)).0
     }
 
     /// The plain column of Table III that answers the same on these inputs as this one, which normalises.
     pub fn folded_on(self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> Self {
-        self.rebuilt(features, sources, &|conv, x, residual| conv.folded_on(x, residual)).0
+        self.rebuilt(features, sources, &|conv, x, residual| conv.folded_on(x, residual, 1)).0
     }
 
     /// Changes the convolutions of the blocks, each on what the changed ones before it give; also what the last block

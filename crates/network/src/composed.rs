@@ -112,6 +112,7 @@ pub(crate) fn normalise<B: Backend>(
     x: FloatTensor<B>,
     gain: FloatTensor<B>,
     bias: FloatTensor<B>,
+    passed: Option<FloatTensor<B>>,
     activation: Activation,
 ) -> Normalised<FloatTensor<B>> {
     let x = wrap::<B, 4>(x);
@@ -119,7 +120,10 @@ pub(crate) fn normalise<B: Backend>(
     let mean = x.clone().mean_dims(&[0, 1, 2]);
     let centred = x - mean.clone();
     let inverse = (centred.clone().square().mean_dims(&[0, 1, 2]) + fastconv::VARIANCE_FLOOR).sqrt().recip();
-    let y = centred * (inverse.clone() * channels::<B>(wrap(gain))) + channels::<B>(wrap(bias));
+    let mut y = centred * (inverse.clone() * channels::<B>(wrap(gain))) + channels::<B>(wrap(bias));
+    if let Some(passed) = passed {
+        y = y + wrap(passed);
+    }
     let moments = Tensor::cat(vec![mean.reshape([1, c]), inverse.reshape([1, c])], 0);
     Normalised { y: unwrap(activate(y, activation)), moments: unwrap(moments) }
 }
@@ -131,6 +135,7 @@ pub(crate) fn normalise_gradients<B: Backend>(
     saved: Normalised<FloatTensor<B>>,
     gradient: FloatTensor<B>,
     activation: Activation,
+    wants_passed: bool,
 ) -> NormalisedGradients<FloatTensor<B>> {
     let x = wrap::<B, 4>(x);
     let [n, h, w, c] = x.dims();
@@ -141,9 +146,15 @@ pub(crate) fn normalise_gradients<B: Backend>(
     let to_bias = g.clone().sum_dims(&[0, 1, 2]);
     let to_gain = (g.clone() * normalised.clone()).sum_dims(&[0, 1, 2]);
     let rows = (n * h * w) as f64;
+    let passed = wants_passed.then(|| unwrap(g.clone()));
     let dx =
         (g - to_bias.clone() / rows - normalised * (to_gain.clone() / rows)) * (row(1) * channels::<B>(wrap(gain)));
-    NormalisedGradients { x: unwrap(dx), gain: unwrap(to_gain.reshape([c])), bias: unwrap(to_bias.reshape([c])) }
+    NormalisedGradients {
+        x: unwrap(dx),
+        gain: unwrap(to_gain.reshape([c])),
+        bias: unwrap(to_bias.reshape([c])),
+        passed,
+    }
 }
 
 #[cfg(test)]
@@ -175,17 +186,29 @@ mod tests {
     #[test]
     fn cards_and_cpus_normalise_alike() {
         let (x, gain, bias, gradient) = (random([2, 8, 8, 21]), random([21]), random([21]), random([2, 8, 8, 21]));
-        for activation in [Activation::Elu, Activation::Relu, Activation::None] {
-            let composed = normalise::<Flex>(x.clone(), gain.clone(), bias.clone(), activation);
-            let fused = Flex::normalise(x.clone(), gain.clone(), bias.clone(), activation);
+        for (activation, passed) in [
+            (Activation::Elu, Some(random([2, 8, 8, 21]))),
+            (Activation::Relu, None),
+            (Activation::None, Some(random([2, 8, 8, 21]))),
+        ] {
+            let composed = normalise::<Flex>(x.clone(), gain.clone(), bias.clone(), passed.clone(), activation);
+            let fused = Flex::normalise(x.clone(), gain.clone(), bias.clone(), passed, activation);
             assert!(error::<4>(composed.y.clone(), fused.y) < 1e-4);
             assert!(error::<2>(composed.moments.clone(), fused.moments) < 1e-4);
-            let ours =
-                normalise_gradients::<Flex>(x.clone(), gain.clone(), composed.clone(), gradient.clone(), activation);
-            let theirs = Flex::normalise_gradients(x.clone(), gain.clone(), composed, gradient.clone(), activation);
+            let ours = normalise_gradients::<Flex>(
+                x.clone(),
+                gain.clone(),
+                composed.clone(),
+                gradient.clone(),
+                activation,
+                true,
+            );
+            let theirs =
+                Flex::normalise_gradients(x.clone(), gain.clone(), composed, gradient.clone(), activation, true);
             assert!(error::<4>(ours.x, theirs.x) < 1e-3);
             assert!(error::<1>(ours.gain, theirs.gain) < 1e-3);
             assert!(error::<1>(ours.bias, theirs.bias) < 1e-3);
+            assert!(ours.passed.zip(theirs.passed).is_some_and(|(a, b)| error::<4>(a, b) < 1e-3));
         }
     }
 

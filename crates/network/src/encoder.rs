@@ -71,6 +71,10 @@ pub struct Encoder<B: Backend> {
 /// Indices of the strided convolutions of Table I.
 const STRIDED: [usize; 3] = [2, 5, 9];
 
+fn stride_at(layer: usize) -> usize {
+    if STRIDED.contains(&layer) { 2 } else { 1 }
+}
+
 impl<B: NetworkBackend> Encoder<B> {
     /// Faces `[N, 1, H, W]` in [−1, 1] → features `[N, H/8, W/8, 256]` (NHWC). H and W are multiples of 8; the network
     /// is made for 128.
@@ -84,9 +88,34 @@ impl<B: NetworkBackend> Encoder<B> {
         x
     }
 
+    /// The encoder that answers the same on these faces, but whose layers normalise each batch before their activations:
+    /// for training. See [`Conv::normalising_on`].
+    pub fn normalising_on(self, faces: Tensor<B, 4>) -> Self {
+        self.rebuilt(faces, |conv, x, stride| conv.normalising_on(x, None, stride, false))
+    }
+
+    /// The plain encoder of Table I that answers the same on these faces as this one, which normalises.
+    pub fn folded_on(self, faces: Tensor<B, 4>) -> Self {
+        self.rebuilt(faces, |conv, x, stride| conv.folded_on(x, None, stride).0)
+    }
+
+    /// Changes the convolutions, each on what the changed ones before it give.
+    fn rebuilt(self, faces: Tensor<B, 4>, change: impl Fn(Conv<B>, Tensor<B, 4>, usize) -> Conv<B>) -> Self {
+        let [n, c, h, w] = faces.dims();
+        let mut x = faces.reshape([n, h, w, c]);
+        let mut convs = Vec::with_capacity(self.convs.len());
+        for (at, conv) in self.convs.into_iter().enumerate() {
+            let stride = stride_at(at);
+            let conv = change(conv, x.clone(), stride);
+            x = conv.forward(x, None, stride, Activation::Elu);
+            convs.push(conv);
+        }
+        Self { convs }
+    }
+
     /// Convolutions and their strides, in order.
     pub(crate) fn layers(&self) -> impl Iterator<Item = (&Conv<B>, usize)> {
-        self.convs.iter().enumerate().map(|(at, conv)| (conv, if STRIDED.contains(&at) { 2 } else { 1 }))
+        self.convs.iter().enumerate().map(|(at, conv)| (conv, stride_at(at)))
     }
 
     /// The output of every layer, NHWC, for pictures and tests.

@@ -55,6 +55,8 @@ pub struct Conv<B: Backend> {
     /// `[Co]`, of a layer that normalises each batch before it adds its bias: in training only, see
     /// [`Self::folded_on`].
     pub gain: Option<Param<Tensor<B, 1>>>,
+    /// Whether a layer with a gain adds its input to what it normalised, before the activation.
+    pub passes: bool,
 }
 
 impl<B: Backend> Conv<B> {
@@ -65,6 +67,7 @@ impl<B: Backend> Conv<B> {
             weight: normal([kernel, kernel, ci, co], ELU_GAIN / (kernel * kernel * ci) as f32, rng, device),
             bias: bias.then(|| Param::from_tensor(Tensor::zeros([co], device))),
             gain: None,
+            passes: false,
         }
     }
 }
@@ -87,6 +90,7 @@ impl<B: Backend> Conv<B> {
             weight: Param::from_tensor(noise.into_value().detach() + kernel),
             bias: Some(Param::from_tensor(Tensor::zeros([co], device))),
             gain: None,
+            passes: false,
         }
     }
 }
@@ -105,8 +109,9 @@ impl<B: NetworkBackend> Conv<B> {
         let Some((gain, bias)) = self.gain.as_ref().zip(self.bias.as_ref()) else {
             return self.convolution(x, self.bias.as_ref().map(primitive), residual, stride, activation);
         };
+        let passed = self.passes.then(|| x.clone().into_primitive().tensor());
         let sum = self.convolution(x, None, residual, stride, Activation::None);
-        let y = B::normalise(sum.into_primitive().tensor(), primitive(gain), primitive(bias), activation).y;
+        let y = B::normalise(sum.into_primitive().tensor(), primitive(gain), primitive(bias), passed, activation).y;
         Tensor::from_primitive(TensorPrimitive::Float(y))
     }
 
@@ -138,9 +143,23 @@ impl<B: NetworkBackend> Conv<B> {
         self
     }
 
-    /// The layer that gives the same on the batch `x`, but normalises each batch that it gets: for training.
-    pub fn normalising_on(mut self, x: Tensor<B, 4>, residual: Option<Tensor<B, 4>>) -> Self {
-        let (mean, variance) = moments(self.forward(x, residual, 1, Activation::None));
+    /// The layer that gives the same on the batch `x`, but normalises each batch that it gets: for training. One that keeps
+    /// the number of channels also passes its input on where `passes` says so, so that a long chain of layers learns like
+    /// a residual network (Ding et al. 2021); the centre taps lose what is passed.
+    pub fn normalising_on(
+        mut self,
+        x: Tensor<B, 4>,
+        residual: Option<Tensor<B, 4>>,
+        stride: usize,
+        passes: bool,
+    ) -> Self {
+        let [ci, co] = self.channels();
+        self.passes = passes && ci == co && stride == 1;
+        if self.passes {
+            self.pass_in_weights(-1.0);
+        }
+        let (mean, variance) = moments(self.convolution(x, None, residual, stride, Activation::None));
+        let mean = mean + self.bias.as_ref().map_or_else(|| Tensor::zeros([co], &self.weight.device()), |b| b.val());
         self.gain = Some(Param::from_tensor((variance + fastconv::VARIANCE_FLOOR).sqrt()));
         self.bias = Some(Param::from_tensor(mean));
         self
@@ -148,14 +167,34 @@ impl<B: NetworkBackend> Conv<B> {
 
     /// The layer without a gain that gives the same on the batch `x`, and what a residual has to be multiplied with
     /// from now on, `[Co]`. A layer without a gain stays as it is.
-    pub fn folded_on(mut self, x: Tensor<B, 4>, residual: Option<Tensor<B, 4>>) -> (Self, Option<Tensor<B, 1>>) {
+    pub fn folded_on(
+        mut self,
+        x: Tensor<B, 4>,
+        residual: Option<Tensor<B, 4>>,
+        stride: usize,
+    ) -> (Self, Option<Tensor<B, 1>>) {
         let Some(gain) = self.gain.take() else { return (self, None) };
-        let (mean, variance) = moments(self.convolution(x, None, residual, 1, Activation::None));
+        let (mean, variance) = moments(self.convolution(x, None, residual, stride, Activation::None));
         let scale = gain.val() / (variance + fastconv::VARIANCE_FLOOR).sqrt();
         self.scale(scale.clone());
         let shift = mean * scale.clone();
         self.bias = self.bias.map(|bias| bias.map(|bias| bias - shift));
+        if std::mem::take(&mut self.passes) {
+            self.pass_in_weights(1.0);
+        }
         (self, Some(scale))
+    }
+
+    /// Adds so much of the input to the output, through the centre taps. As many channels come out as go in.
+    fn pass_in_weights(&mut self, share: f32) {
+        let [kernel, _, ci, co] = self.weight.dims();
+        let centre = kernel / 2..kernel / 2 + 1;
+        self.weight = self.weight.clone().map(|weight| {
+            let eye = Tensor::<B, 2>::eye(ci, &weight.device()).reshape([1, 1, ci, co]) * share;
+            let at = [centre.clone(), centre.clone(), 0..ci, 0..co];
+            let taps = weight.clone().slice(at.clone()) + eye;
+            weight.slice_assign(at, taps)
+        });
     }
 
     /// Multiplies the weights to each output channel with a factor, `[Co]`.

@@ -111,7 +111,7 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
         }
         Step::TrainColumn => {
             let network = model(work)?.load::<B>(&Default::default())?;
-            let mut fit = Some(ColumnFit::new(network.columns()[TRAINED].column()?.clone()));
+            let mut fit = Some(ColumnFit::new(network.columns()[TRAINED].column()?.clone(), 0.0));
             let (features, source) = column_inputs(work, batch)?;
             let classes = COLUMNS[TRAINED].1;
             let targets: Vec<f32> =

@@ -120,7 +120,7 @@ fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String
     for (label, count) in &mapped.left_out {
         common.say(format!("left out: {count} faces of '{label}', which the model does not know"));
     }
-    let faces = labels::limited(mapped.faces, args.limit);
+    let faces = mapped.faces.spread(args.limit);
     if faces.is_empty() {
         bail!("{} has no faces in '{}'", args.data.display(), args.split.name());
     }

@@ -6,5 +6,6 @@ pub mod bench_step;
 pub mod evaluate;
 mod growth;
 pub mod models;
+pub mod refine_encoder;
 pub mod train_encoder;
 pub mod train_task;

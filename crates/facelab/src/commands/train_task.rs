@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::{Args as ClapArgs, ValueEnum};
 use engine::{ColumnRecord, ModelStore};
 use learning::augment::AugmentConfig;
-use learning::data::{self, LabelledFaces};
-use learning::{Checkpoint, ColumnTrainingConfig, Parts, Trainable, train_column};
+use learning::data;
+use learning::{Annealing, Checkpoint, ColumnTrainingConfig, Parts, Trainable, train_column};
 use network::weights::Precision;
 use network::{ColumnConfig, CpuBackend, NetworkBackend, TaskName};
 use std::ops::ControlFlow;
@@ -72,6 +72,12 @@ pub struct Args {
     /// Adam's first learning rate
     #[arg(long, default_value_t = ColumnTrainingConfig::default().learning_rate)]
     learning_rate: f64,
+    /// How the rate falls: on plateaus of the loss, or along a cosine over all epochs
+    #[arg(long, value_enum, default_value_t = Anneal::Plateau)]
+    annealing: Anneal,
+    /// Share of each weight that a step takes away, times the rate
+    #[arg(long, default_value_t = ColumnTrainingConfig::default().weight_decay)]
+    weight_decay: f32,
     /// Epochs without a better validation loss after which training ends; 0: never
     #[arg(long, default_value_t = ColumnTrainingConfig::default().patience)]
     patience: u32,
@@ -104,6 +110,13 @@ pub struct Args {
     provenance: Vec<String>,
 }
 
+/// See [`Annealing`].
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Anneal {
+    Plateau,
+    Cosine,
+}
+
 /// See [`Trainable`].
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Part {
@@ -117,6 +130,11 @@ impl Args {
             epochs: self.epochs,
             batch: self.batch,
             learning_rate: self.learning_rate,
+            annealing: match self.annealing {
+                Anneal::Plateau => Annealing::Plateau,
+                Anneal::Cosine => Annealing::Cosine,
+            },
+            weight_decay: self.weight_decay,
             patience: self.patience,
             epoch_faces: self.epoch_faces,
             class_weighting: self.class_weighting,
@@ -160,23 +178,14 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     }
 }
 
-/// A seeded, even share of the faces.
-fn limited(faces: &LabelledFaces, most: usize) -> LabelledFaces {
-    if most == 0 || faces.len() <= most {
-        return faces.clone();
-    }
-    let picked: Vec<usize> = (0..most).map(|i| i * faces.len() / most).collect();
-    faces.select(&picked)
-}
-
 fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
     let device = B::Device::default();
     let mut store = ModelStore::open(&args.model)?;
     let sources = args.sources(&store)?;
     let network = store.load::<B>(&device)?;
     let data = data::load(&args.data, args.task.as_str(), args.column.as_deref(), args.seed)?;
-    let validation = limited(&data.val, args.validation_faces);
-    let training = limited(&data.train, args.training_faces);
+    let validation = data.val.spread(args.validation_faces);
+    let training = data.train.spread(args.training_faces);
     let config = args.config();
     // Other settings or other faces are another training.
     let faces = (training.counts(), validation.counts());

@@ -5,6 +5,7 @@ use super::{BeganConfig, Sheet};
 use crate::checkpoint::Checkpoint;
 use crate::column_training::TrainError;
 use crate::data::Face;
+use crate::pictures::{mirrored, shrunk};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -110,7 +111,7 @@ pub fn train<B: NetworkBackend>(
     Ok(game.discriminator.valid().encoder)
 }
 
-/// A batch of faces, half of them mirrored, averaged down to `side`: `[N, 1, side, side]` in [−1, 1].
+/// A batch of faces, half of them mirrored.
 fn pictures<B: Backend>(
     faces: &[Face],
     batch: usize,
@@ -118,25 +119,13 @@ fn pictures<B: Backend>(
     rng: &mut StdRng,
     device: &B::Device,
 ) -> Tensor<B, 4> {
-    let step = FACE_SIZE / side;
-    let mut values = Vec::with_capacity(batch * side * side);
-    for _ in 0..batch {
-        let face = &faces[rng.random_range(0..faces.len())];
-        let mirror = rng.random_bool(0.5);
-        for y in 0..side {
-            for x in 0..side {
-                let x = if mirror { side - 1 - x } else { x };
-                let mut sum = 0u32;
-                for dy in 0..step {
-                    for dx in 0..step {
-                        sum += u32::from(face[(y * step + dy) * FACE_SIZE + x * step + dx]);
-                    }
-                }
-                values.push(sum as f32 / (step * step) as f32 / 127.5 - 1.0);
-            }
-        }
-    }
-    Tensor::from_data(TensorData::new(values, [batch, 1, side, side]), device)
+    let drawn: Vec<Face> = (0..batch)
+        .map(|_| {
+            let face = &faces[rng.random_range(0..faces.len())];
+            if rng.random_bool(0.5) { mirrored(face) } else { face.clone() }
+        })
+        .collect();
+    shrunk(&drawn, side, device)
 }
 
 /// z ~ U[−1, 1].

@@ -83,6 +83,14 @@ impl LabelledFaces {
         counts
     }
 
+    /// At most `most` faces, spread evenly over all; 0 keeps all.
+    pub fn spread(&self, most: usize) -> Self {
+        if most == 0 || self.len() <= most {
+            return self.clone();
+        }
+        self.select(&(0..most).map(|at| at * self.len() / most).collect::<Vec<_>>())
+    }
+
     /// The faces at `indices`, in that order.
     pub fn select(&self, indices: &[usize]) -> Self {
         Self {
@@ -227,4 +235,19 @@ pub(crate) fn to_face(picture: &image::DynamicImage) -> Face {
         return grey.into_raw().into();
     }
     image::imageops::resize(&grey, side, side, image::imageops::FilterType::CatmullRom).into_raw().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_takes_faces_from_the_whole_set() {
+        let mut all = LabelledFaces::new(vec!["a".parse().unwrap(), "b".parse().unwrap()]);
+        for at in 0..10_u8 {
+            all.push(vec![at].into(), usize::from(at >= 5));
+        }
+        assert_eq!(all.spread(4).counts(), [2, 2]);
+        assert_eq!(all.spread(0).len(), 10);
+    }
 }

@@ -1,0 +1,169 @@
+//! `facelab refine-encoder`: an encoder goes on learning from labels of several tasks.
+
+use crate::commands::train_encoder::parse_phase;
+use crate::common::Common;
+use crate::progress;
+use crate::training_log::Log;
+use anyhow::{Context, bail};
+use clap::Args as ClapArgs;
+use engine::ModelStore;
+use learning::began::Phase;
+use learning::refine::{self, RefineConfig, RefineTask};
+use learning::{Checkpoint, data};
+use network::weights::Precision;
+use network::{CpuBackend, EncoderConfig, NetworkBackend, TaskName};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+/// Let an encoder learn on from labelled faces of several tasks at once, and make a new model of it, without columns.
+///
+/// The encoder of --start (without it, a random one) gets a column for each task, and all learn together; the columns are
+/// thrown away, train-task makes the ones that stay. Checkpoints and a log (log.jsonl: losses, accuracy on validation
+/// faces) go to --work. A refinement that was cut off continues when it is called again with the same settings.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  facelab refine-encoder --start models/began --task gender=fairface --task age=fairface \\
+      --task emotion=ferplus --work runs/refined --out models/refined
+  facelab refine-encoder --start models/began --task smile=my_faces --work runs/r --out models/r \\
+      --phases 128:500 --own-blocks
+
+Exit codes: 0 refined, 1 failed, 2 wrong usage.")]
+pub struct Args {
+    /// Model whose encoder it begins with; none: a random encoder
+    #[arg(long, value_name = "DIR")]
+    start: Option<PathBuf>,
+    /// Task and its labelled faces; may be given several times
+    #[arg(long = "task", required = true, value_name = "NAME=PACK|FOLDER", value_parser = parse_task)]
+    tasks: Vec<(TaskName, PathBuf)>,
+    /// Folder of the model that is made; must not hold one yet
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Folder for checkpoints and log
+    #[arg(long, value_name = "DIR")]
+    work: PathBuf,
+    /// Picture sides and steps, in order
+    #[arg(long, default_value = "64:6000,128:600", value_delimiter = ',', value_name = "SIDE:STEPS", value_parser = parse_phase)]
+    phases: Vec<Phase>,
+    /// Faces per step
+    #[arg(long, default_value_t = RefineConfig::default().batch)]
+    batch: usize,
+    /// AdamW's highest rate
+    #[arg(long, default_value_t = RefineConfig::default().learning_rate)]
+    learning_rate: f64,
+    /// Share of each weight that a step takes away, times the rate
+    #[arg(long, default_value_t = RefineConfig::default().weight_decay)]
+    weight_decay: f32,
+    /// Share of a column's hidden units dropped
+    #[arg(long, default_value_t = RefineConfig::default().dropout)]
+    dropout: f64,
+    /// Give each task the four blocks of Table III; without, its head reads pooled features
+    #[arg(long)]
+    own_blocks: bool,
+    /// Evens out rare classes: 0 not at all, 1 fully
+    #[arg(long, default_value_t = RefineConfig::default().class_weighting)]
+    class_weighting: f32,
+    /// Train on so many faces of each task at most; 0: all
+    #[arg(long, default_value_t = 0)]
+    training_faces: usize,
+    /// Look at so many validation faces of each task at most; 0: all
+    #[arg(long, default_value_t = RefineConfig::default().validation_faces)]
+    validation_faces: usize,
+    /// Steps between checkpoints
+    #[arg(long, default_value_t = RefineConfig::default().checkpoint_every)]
+    checkpoint_every: u32,
+    /// Seed of columns, order and augmentation
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Name of the model
+    #[arg(long, default_value = "default")]
+    name: String,
+    /// Licence of the weights, SPDX
+    #[arg(long, default_value = "Apache-2.0")]
+    licence: String,
+}
+
+fn parse_task(text: &str) -> Result<(TaskName, PathBuf), String> {
+    let (name, data) = text.split_once('=').ok_or("expected NAME=PACK, such as gender=fairface")?;
+    Ok((name.parse().map_err(|error| format!("{error}"))?, data.into()))
+}
+
+/// Runs the command.
+pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
+    if args.out.join("manifest.yaml").exists() {
+        bail!("{} holds a model already; choose another --out", args.out.display());
+    }
+    let (device, why) = network::choose_device(common.device)?;
+    tracing::info!("{why}");
+    match device {
+        network::DeviceKind::Cpu => refine::<CpuBackend>(&args, common),
+        #[cfg(feature = "cuda")]
+        network::DeviceKind::Cuda => refine::<network::CudaBackend>(&args, common),
+        #[cfg(not(feature = "cuda"))]
+        network::DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
+    }
+}
+
+fn load(args: &Args) -> anyhow::Result<Vec<RefineTask>> {
+    let each = args.tasks.iter().map(|(name, path)| {
+        let data = data::load(path, name.as_str(), None, args.seed)?;
+        Ok(RefineTask { name: name.clone(), train: data.train.spread(args.training_faces), validation: data.val })
+    });
+    each.collect()
+}
+
+fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
+    let device = B::Device::default();
+    let (sizes, encoder, start) = match &args.start {
+        Some(dir) => {
+            let store = ModelStore::open(dir)?;
+            let record = &store.manifest().encoder;
+            (record.config.clone(), store.load_encoder::<B>(&device)?, Some(record.sha256.clone()))
+        }
+        None => {
+            let sizes = EncoderConfig::default();
+            let encoder = sizes.init::<B>(&device, args.seed);
+            (sizes, encoder, None)
+        }
+    };
+    let tasks = load(args)?;
+    let config = RefineConfig {
+        phases: args.phases.clone(),
+        batch: args.batch,
+        learning_rate: args.learning_rate,
+        weight_decay: args.weight_decay,
+        dropout: args.dropout,
+        own_blocks: args.own_blocks,
+        class_weighting: args.class_weighting,
+        checkpoint_every: args.checkpoint_every,
+        validation_faces: args.validation_faces,
+        seed: args.seed,
+        ..RefineConfig::default()
+    };
+    // Another start or other faces are another refinement.
+    let faces: Vec<_> = tasks.iter().map(|task| (&task.name, task.train.counts())).collect();
+    let checkpoint = Checkpoint::open(&args.work, &(&config, &start, faces))?;
+    let mut log = Log::append(&args.work.join("log.jsonl"))?;
+    let steps: u32 = config.phases.iter().map(|phase| phase.steps).sum();
+    let bar = progress::bar(common, "refining", u64::from(steps));
+    let mut failure = None;
+    let features = sizes.features();
+    let refined = refine::refine(encoder, features, &tasks, &config, &checkpoint, &device, &mut |step, record| {
+        bar.set_position(u64::from(step));
+        let Some(record) = record else { return ControlFlow::Continue(()) };
+        let each = record.accuracies.iter().map(|(task, share)| format!("{task} {:.1}%", share * 100.0));
+        bar.set_message(format!("{} px  {}", record.side, each.collect::<Vec<_>>().join("  ")));
+        match log.write(record) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })
+    .map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
+    bar.finish();
+    ModelStore::create(&args.out, &args.name, &args.licence, &refined, sizes, Precision::F16)
+        .with_context(|| format!("writing {}", args.out.display()))?;
+    common.say(format!("{}: encoder refined in {steps} steps", args.out.display()));
+    Ok(())
+}

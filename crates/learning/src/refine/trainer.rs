@@ -1,0 +1,279 @@
+//! The refinement's loop.
+
+use super::union::Union;
+use super::{RefineConfig, RefineTask};
+use crate::checkpoint::{Checkpoint, CheckpointError, Slot};
+use crate::column_training::TrainError;
+use crate::data::{Face, LabelledFaces};
+use crate::features::Inputs;
+use crate::fit::{cosine, tracked};
+use crate::loss::{class_weights, cross_entropy, matrix};
+use crate::metrics::Confusion;
+use crate::pictures::shrunk;
+use crate::standard::Standard;
+use burn::module::{AutodiffModule, Module};
+use burn::optim::adaptor::OptimizerAdaptor;
+use burn::optim::{AdamW, AdamWConfig, GradientsParams, Optimizer};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use network::{Column, ColumnConfig, Encoder, NetworkBackend, TaskName, TrainBackend, rows};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// One line of the refinement's log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefineRecord {
+    /// Counted from 1.
+    pub step: u32,
+    /// Side of the pictures.
+    pub side: usize,
+    /// Mean loss of each task since the record before.
+    pub losses: BTreeMap<TaskName, f32>,
+    /// Share of validation faces that each task's column had right.
+    pub accuracies: BTreeMap<TaskName, f32>,
+    /// The rate of the last step.
+    pub learning_rate: f64,
+    /// Seconds of the steps since the record before.
+    pub seconds: f32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct State {
+    step: u32,
+}
+
+type Train<B> = TrainBackend<B>;
+
+/// An encoder under one column for each task.
+#[derive(Module, Debug)]
+struct Trunk<B: Backend> {
+    encoder: Encoder<B>,
+    columns: Vec<Column<B>>,
+}
+
+impl<B: NetworkBackend> Trunk<B> {
+    /// Logits of every task for faces `[N, 1, side, side]`.
+    fn forward(&self, faces: Tensor<B, 4>, standards: &[Standard<B>]) -> Vec<Tensor<B, 2>> {
+        let features = self.encoder.forward(faces);
+        let inputs = Inputs { features, sources: Vec::new() };
+        let columns = self.columns.iter().zip(standards);
+        columns.map(|(column, standard)| column.head(standard.apply(inputs.at_head(column).features), &[])).collect()
+    }
+
+    fn normalising_on(self, faces: Tensor<B, 4>) -> Self {
+        let features = self.encoder.forward(faces.clone());
+        let columns = self.columns.into_iter().map(|column| column.normalising_on(features.clone(), &[])).collect();
+        Self { encoder: self.encoder.normalising_on(faces), columns }
+    }
+
+    fn folded_on(self, faces: Tensor<B, 4>) -> Self {
+        let encoder = self.encoder.folded_on(faces.clone());
+        let features = encoder.forward(faces);
+        let columns = self.columns.into_iter().map(|column| column.folded_on(features.clone(), &[])).collect();
+        Self { encoder, columns }
+    }
+}
+
+/// The trunk that learns, and its optimiser.
+struct Fit<B: NetworkBackend> {
+    trunk: Trunk<Train<B>>,
+    optimiser: OptimizerAdaptor<AdamW, Trunk<Train<B>>, Train<B>>,
+}
+
+impl<B: NetworkBackend> Fit<B> {
+    fn resumed(self, slot: &Slot, device: &B::Device) -> Result<Self, CheckpointError> {
+        Ok(Self {
+            trunk: self.trunk.load_record(slot.get::<Train<B>, _>("trunk", device)?),
+            optimiser: self.optimiser.load_record(slot.get::<Train<B>, _>("optimiser", device)?),
+        })
+    }
+
+    fn save(&self, slot: &Slot) -> Result<(), CheckpointError> {
+        slot.put::<Train<B>, _>("trunk", self.trunk.clone().into_record())?;
+        slot.put::<Train<B>, _>("optimiser", self.optimiser.to_record())
+    }
+
+    fn step(mut self, loss: Tensor<Train<B>, 1>, rate: f64) -> Self {
+        let mut gradients = loss.backward();
+        let gradients = GradientsParams::from_module::<Train<B>, _>(&mut gradients, &self.trunk);
+        self.trunk = self.optimiser.step(rate, self.trunk, gradients);
+        self
+    }
+}
+
+/// Faces that stand for all when moments are measured.
+const POPULATION_FACES: usize = 128;
+
+/// Refines `encoder` for all tasks at once. Every [`RefineConfig::checkpoint_every`] steps a checkpoint is written and
+/// `observer` gets a record; it is told of the other steps with `None`. A refinement that was cut off continues from the
+/// checkpoint with the same faces in the same order.
+///
+/// # Errors
+/// Cancelled by the observer, a checkpoint that cannot be written, a task without faces, or a loss that is no number.
+pub fn refine<B: NetworkBackend>(
+    encoder: Encoder<B>,
+    features: usize,
+    tasks: &[RefineTask],
+    config: &RefineConfig,
+    checkpoint: &Checkpoint,
+    device: &B::Device,
+    observer: &mut dyn FnMut(u32, Option<&RefineRecord>) -> ControlFlow<()>,
+) -> Result<Encoder<B>, TrainError> {
+    let mut union = Union::new(tasks);
+    if let Some(task) = tasks.iter().find(|task| task.train.is_empty()) {
+        return Err(TrainError::Data(format!("no training faces for '{}'", task.name)));
+    }
+    let population: Vec<Face> =
+        union.batch(0, POPULATION_FACES, config.seed).iter().map(|&at| union.faces[at].clone()).collect();
+    let first_side = config.phases.first().map_or(network::FACE_SIZE, |phase| phase.side);
+    let shown = shrunk::<B>(&population, first_side, device);
+    let columns = tasks.iter().enumerate().map(|(at, task)| {
+        let sizes = ColumnConfig {
+            features,
+            own_blocks: config.own_blocks,
+            dropout: config.dropout,
+            ..ColumnConfig::new(task.train.labels.len(), 0)
+        };
+        let column = sizes.init::<B>(device, config.seed + 1 + at as u64);
+        column.normalised_on(encoder.forward(shown.clone()), &[])
+    });
+    let trunk = Trunk { columns: columns.collect(), encoder: encoder.clone() };
+    // The head learns on standardised inputs, as in a column's own training.
+    let inputs = Inputs { features: trunk.encoder.forward(shown.clone()), sources: Vec::new() };
+    let standards: Vec<Standard<B>> =
+        trunk.columns.iter().map(|column| Standard::of_channels(inputs.at_head(column).features)).collect();
+    let train_standards: Vec<_> = standards.iter().map(|standard| standard.clone().train()).collect();
+    let columns = trunk
+        .columns
+        .into_iter()
+        .zip(&standards)
+        .map(|(column, standard)| column.reading_standardised(standard.mean.clone(), standard.deviation.clone()));
+    let trunk = Trunk { columns: columns.collect(), encoder: trunk.encoder }.normalising_on(shown);
+    let optimiser = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(config.weight_decay).init();
+    let mut fit = Fit { trunk: tracked::<B, _>(Trunk::from_inner(trunk)), optimiser };
+    let mut state = State { step: 0 };
+    if let Some((found, slot)) = checkpoint.read::<State>()? {
+        state = found;
+        fit = fit.resumed(&slot, device)?;
+        tracing::info!(step = state.step, "refinement continues from its checkpoint");
+    }
+    let weights: Vec<Vec<f32>> =
+        tasks.iter().map(|task| class_weights(&task.train.counts(), config.class_weighting)).collect();
+    let steps: u32 = config.phases.iter().map(|phase| phase.steps).sum();
+    let mut sums = vec![(0.0f64, 0u32); tasks.len()];
+    let mut since = Instant::now();
+
+    while state.step < steps {
+        let side = side_at(config, state.step);
+        let drawn = union.batch(state.step, config.batch, config.seed);
+        let seed = |at: usize| config.seed ^ (u64::from(state.step) << 24) ^ at as u64;
+        let changed: Vec<Face> = drawn
+            .par_iter()
+            .enumerate()
+            .map(|(at, &index)| config.augment.apply(&union.faces[index], seed(at)))
+            .collect();
+        let logits = fit.trunk.forward(shrunk(&changed, side, device), &train_standards);
+        let mut total: Option<Tensor<Train<B>, 1>> = None;
+        for (at, (task, logits)) in tasks.iter().zip(logits).enumerate() {
+            let Some((targets, row_weights)) = labels(&union, &drawn, at, task, &weights[at]) else { continue };
+            let loss = cross_entropy(logits, matrix(&targets, device), matrix(&row_weights, device));
+            let value = loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN);
+            if !value.is_finite() {
+                let learning_rate = config.learning_rate;
+                return Err(TrainError::Diverged { epoch: state.step + 1, loss: value, learning_rate });
+            }
+            sums[at] = (sums[at].0 + f64::from(value), sums[at].1 + 1);
+            total = Some(total.map_or(loss.clone(), |total| total + loss));
+        }
+        let rate = cosine(config.learning_rate, state.step as f32 / steps as f32);
+        if let Some(loss) = total {
+            fit = fit.step(loss, rate);
+        }
+        state.step += 1;
+        let due = state.step.is_multiple_of(config.checkpoint_every.max(1)) || state.step == steps;
+        let record = due.then(|| {
+            let trunk = fit.trunk.valid().folded_on(shrunk(&population, side, device));
+            RefineRecord {
+                step: state.step,
+                side,
+                losses: by_task(tasks, |at| (sums[at].0 / f64::from(sums[at].1.max(1))) as f32),
+                accuracies: by_task(tasks, |at| {
+                    accuracy(&trunk, &standards, at, &tasks[at].validation, config.validation_faces, side, device)
+                }),
+                learning_rate: rate,
+                seconds: since.elapsed().as_secs_f32(),
+            }
+        });
+        if due {
+            checkpoint.write(&state, |slot| fit.save(slot))?;
+            sums.fill((0.0, 0));
+            since = Instant::now();
+        }
+        if observer(state.step, record.as_ref()).is_break() {
+            return Err(TrainError::Cancelled);
+        }
+    }
+    let last_side = side_at(config, steps.saturating_sub(1));
+    Ok(fit.trunk.valid().encoder.folded_on(shrunk(&population, last_side, device)))
+}
+
+fn side_at(config: &RefineConfig, step: u32) -> usize {
+    let mut first = 0;
+    for phase in &config.phases {
+        first += phase.steps;
+        if step < first {
+            return phase.side;
+        }
+    }
+    network::FACE_SIZE
+}
+
+/// Targets and weights of a batch for one task; faces that it has no label for weigh nothing. Nothing when it has no label
+/// for any.
+fn labels(
+    union: &Union,
+    drawn: &[usize],
+    task: usize,
+    data: &RefineTask,
+    weights: &[f32],
+) -> Option<(Vec<Vec<f32>>, Vec<Vec<f32>>)> {
+    let (mut targets, mut row_weights) = (Vec::new(), Vec::new());
+    for &index in drawn {
+        let target = union.rows[index][task].map(|row| &data.train.targets[row]);
+        let weight = target.map_or(0.0, |target| target.iter().zip(weights).map(|(t, w)| t * w).sum());
+        targets.push(target.cloned().unwrap_or_else(|| vec![0.0; weights.len()]));
+        row_weights.push(vec![weight]);
+    }
+    row_weights.iter().any(|weight| weight[0] > 0.0).then_some((targets, row_weights))
+}
+
+fn by_task(tasks: &[RefineTask], value: impl Fn(usize) -> f32) -> BTreeMap<TaskName, f32> {
+    tasks.iter().enumerate().map(|(at, task)| (task.name.clone(), value(at))).collect()
+}
+
+/// Share of an even choice of the faces that a task's column has right.
+fn accuracy<B: NetworkBackend>(
+    trunk: &Trunk<B>,
+    standards: &[Standard<B>],
+    task: usize,
+    validation: &LabelledFaces,
+    most: usize,
+    side: usize,
+    device: &B::Device,
+) -> f32 {
+    const BATCH: usize = 32;
+    let chosen = validation.spread(most);
+    let alone = Trunk { encoder: trunk.encoder.clone(), columns: vec![trunk.columns[task].clone()] };
+    let standard = std::slice::from_ref(&standards[task]);
+    let answers: Vec<Vec<f32>> = chosen
+        .faces
+        .chunks(BATCH)
+        .flat_map(|faces| {
+            alone.forward(shrunk(faces, side, device), standard).into_iter().flat_map(rows).collect::<Vec<_>>()
+        })
+        .collect();
+    Confusion::new(chosen.labels.len(), &answers, &chosen.classes()).accuracy().value
+}
