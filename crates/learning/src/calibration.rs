@@ -64,6 +64,11 @@ impl Calibration {
         (probabilities, unknown)
     }
 
+    /// Mean negative log-likelihood of soft labels.
+    pub(crate) fn loss(&self, logits: &[Vec<f32>], targets: &[Vec<f32>]) -> f32 {
+        likelihood(logits, targets, self.temperature)
+    }
+
     /// Probabilities of the labels alone, summing to 1; for reports on closed sets.
     pub fn closed_set(&self, logits: &[f32]) -> Vec<f32> {
         softmax(logits, self.temperature)

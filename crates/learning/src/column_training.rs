@@ -281,6 +281,23 @@ const INITIALISATION_FACES: usize = 16;
 /// Faces that stand for all when a batch's moments are replaced.
 const POPULATION_FACES: usize = 128;
 
+impl LabelledFaces {
+    /// That there are two labels at least, and a face of each.
+    pub(crate) fn require_all_labels(&self) -> Result<(), TrainError> {
+        if self.labels.len() < 2 {
+            return Err(TrainError::Data("a task needs at least two labels".into()));
+        }
+        let counts = self.labels.iter().zip(self.counts());
+        let missing: Vec<String> =
+            counts.filter(|(_, count)| *count == 0).map(|(label, _)| format!("'{label}'")).collect();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(TrainError::Data(format!("no training faces for {}", missing.join(", "))))
+        }
+    }
+}
+
 /// The faces to fit on and those to hold back.
 fn parts(data: &Parts<'_>, config: &ColumnTrainingConfig) -> Result<(LabelledFaces, LabelledFaces), TrainError> {
     let (train, validation) = if data.validation.is_empty() {
@@ -289,21 +306,8 @@ fn parts(data: &Parts<'_>, config: &ColumnTrainingConfig) -> Result<(LabelledFac
     } else {
         (data.train.clone(), data.validation.clone())
     };
-    if train.labels.len() < 2 {
-        return Err(TrainError::Data("a task needs at least two labels".into()));
-    }
-    let missing: Vec<String> = train
-        .labels
-        .iter()
-        .zip(train.counts())
-        .filter(|(_, count)| *count == 0)
-        .map(|(label, _)| format!("'{label}'"))
-        .collect();
-    if missing.is_empty() {
-        Ok((train, validation))
-    } else {
-        Err(TrainError::Data(format!("no training faces for {}", missing.join(", "))))
-    }
+    train.require_all_labels()?;
+    Ok((train, validation))
 }
 
 fn steps_per_epoch(train: &LabelledFaces, config: &ColumnTrainingConfig) -> u32 {

@@ -16,7 +16,7 @@ pub(crate) const BLOCKS: usize = 4;
 /// Side of the features that a column reads, pixels.
 pub(crate) const FEATURE_SIDE: usize = 16;
 /// Pixels of what the head reads.
-const HEAD_PIXELS: usize = (FEATURE_SIDE / 4) * (FEATURE_SIDE / 4);
+pub(crate) const HEAD_PIXELS: usize = (FEATURE_SIDE / 4) * (FEATURE_SIDE / 4);
 
 /// Sizes of a column; the default is Table III.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ pub(crate) struct Block<B: Backend> {
 #[derive(Module, Debug)]
 pub(crate) struct Adapter<B: Backend> {
     /// One learned scalar a source, `[sources]`.
-    scale: Param<Tensor<B, 1>>,
+    pub scale: Param<Tensor<B, 1>>,
     pub reduce: Conv<B>,
 }
 
@@ -201,8 +201,8 @@ pub struct Column<B: Backend> {
     pub(crate) laterals: Vec<Lateral<B>>,
     pub(crate) head_lateral: Option<HeadLateral<B>>,
     pub(crate) hidden: Dense<B>,
-    dropout: Dropout,
-    output: Dense<B>,
+    pub(crate) dropout: Dropout,
+    pub(crate) output: Dense<B>,
 }
 
 /// What a column gives.

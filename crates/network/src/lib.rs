@@ -10,6 +10,7 @@
 mod autodiff;
 mod backend;
 mod column;
+mod column_linear;
 mod column_scales;
 mod composed;
 mod decoder;
@@ -27,6 +28,7 @@ pub mod weights;
 pub use backend::CudaBackend;
 pub use backend::{Activation, CpuBackend, NetworkBackend, TrainBackend};
 pub use column::{Column, ColumnConfig, ColumnOutput, Depth};
+pub use column_linear::LinearHead;
 pub use decoder::{Decoder, DecoderConfig, Discriminator};
 pub use device::{DeviceChoice, DeviceError, DeviceKind, choose_device};
 pub use encoder::{Encoder, EncoderConfig};

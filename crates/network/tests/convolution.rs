@@ -41,6 +41,7 @@ proptest! {
             weight: Param::from_tensor(weight),
             bias: with_bias.then(|| Param::from_tensor(bias)),
             gain: None,
+            passes: false,
         };
         let fused = conv.forward(x.clone(), Some(residual.clone()), stride, Activation::Elu);
         let options = ConvOptions::new([stride; 2], [kernel / 2; 2], [1; 2], 1);

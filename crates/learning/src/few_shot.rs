@@ -1,0 +1,336 @@
+//! Teaching a task with a few samples: a linear head in closed form, chosen by what it says of faces that it has not seen.
+//!
+//! Ridge regression of the classes on the encoder's pooled features and on the sources' last blocks. Which of them it reads,
+//! and how much its weights are held down, is decided by the likelihood of held-out faces; the same answers give accuracy
+//! and calibration, so that no sample is lost to validation.
+
+use crate::augment::AugmentConfig;
+use crate::calibration::Calibration;
+use crate::column_training::{EpochRecord, Progress, TrainError, TrainedColumn};
+use crate::data::{Face, LabelledFaces};
+use crate::features::{Frozen, Inputs};
+use crate::loss::class_weights;
+use crate::metrics::Confusion;
+use crate::ridge::Ridge;
+use nalgebra::{DMatrix, DVector};
+use network::{Column, ColumnConfig, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// What a head may read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reads {
+    /// What held-out faces say is best.
+    #[default]
+    Best,
+    /// The encoder's features alone.
+    Features,
+    /// The sources' last blocks alone.
+    Sources,
+    /// Both.
+    Both,
+}
+
+/// Settings of [`teach`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FewShotConfig {
+    /// What the head reads.
+    pub reads: Reads,
+    /// Copies of each face that are learned from, the face itself among them, ≥ 1; the others are changed.
+    pub copies: usize,
+    /// How they are changed.
+    pub augment: AugmentConfig,
+    /// Faces are left out in so many runs per label, in the order they came, at most: neighbours in time resemble each other.
+    pub folds: usize,
+    /// Seed of the changes.
+    pub seed: u64,
+}
+
+impl Default for FewShotConfig {
+    fn default() -> Self {
+        Self { reads: Reads::default(), copies: 2, augment: AugmentConfig::default(), folds: 10, seed: 0 }
+    }
+}
+
+/// Penalties that are tried, as multiples of the mean eigenvalue.
+const PENALTIES: [f64; 8] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+/// Penalty where no face can be left out.
+const PENALTY: f64 = 1.0;
+/// Scores of ridge regression lie about between 0 and 1; logits are so many times as large, then the temperature follows.
+const SHARPNESS: f64 = 10.0;
+/// Faces per batch: a step of the progress.
+const BATCH: usize = 8;
+/// Share of the channels' mean deviation that is added to each: one that hardly changes is not blown up.
+const DEVIATION_FLOOR: f32 = 0.1;
+
+/// What one part of the network says of all rows.
+struct Group {
+    /// `[rows, values]`, each channel standardised.
+    x: DMatrix<f32>,
+    /// What was taken from the values at a pixel, `[channels]`.
+    mean: Vec<f32>,
+    /// By which they were divided then, `[channels]`.
+    deviation: Vec<f32>,
+    /// Products of all rows with all rows, with mean 1 on the diagonal after centring.
+    gram: DMatrix<f64>,
+    /// By which the products were multiplied for that.
+    scale: f64,
+}
+
+impl Group {
+    fn new(channels: usize, rows: &[Vec<f32>]) -> Self {
+        let values = rows.first().map_or(0, Vec::len);
+        let count = (rows.len() * values / channels.max(1)).max(1) as f32;
+        let (mut mean, mut square) = (vec![0.0f32; channels], vec![0.0f32; channels]);
+        for pixel in rows.iter().flat_map(|row| row.chunks(channels)) {
+            for ((mean, square), x) in mean.iter_mut().zip(&mut square).zip(pixel) {
+                *mean += x / count;
+                *square += x * x / count;
+            }
+        }
+        let deviation: Vec<f32> =
+            mean.iter().zip(&square).map(|(mean, square)| (square - mean * mean).max(0.0).sqrt()).collect();
+        let floor = deviation.iter().sum::<f32>() / channels.max(1) as f32 * DEVIATION_FLOOR + f32::MIN_POSITIVE;
+        let deviation: Vec<f32> = deviation.into_iter().map(|deviation| deviation + floor).collect();
+        let x = DMatrix::from_fn(rows.len(), values, |i, j| {
+            let channel = j % channels;
+            (rows[i][j] - mean[channel]) / deviation[channel]
+        });
+        let mut gram = (&x * x.transpose()).map(f64::from);
+        let centre = gram.mean();
+        let scale = 1.0 / (gram.diagonal().mean() - centre).max(f64::MIN_POSITIVE);
+        gram *= scale;
+        Self { x, mean, deviation, gram, scale }
+    }
+
+    /// Weights `[values, classes]` to what the network gives, row by row.
+    fn weights(&self, dual: &DMatrix<f64>) -> Vec<f32> {
+        let channels = self.deviation.len();
+        let weights = self.x.transpose() * dual.map(|share| (share * self.scale) as f32);
+        (0..weights.nrows())
+            .flat_map(|value| {
+                weights.row(value).iter().map(|w| w / self.deviation[value % channels]).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+}
+
+/// Teaches a head for `faces.labels`; `like` gives the sizes of the model's columns. `observer` is called after every batch
+/// of faces; [`ControlFlow::Break`] ends with [`TrainError::Cancelled`].
+///
+/// # Errors
+/// See [`TrainError`].
+#[expect(clippy::too_many_arguments, reason = "as in train_column, whose place it takes for few samples")]
+pub fn teach<B: NetworkBackend>(
+    network: &ProgressiveNetwork<B>,
+    sources: &[TaskName],
+    faces: &LabelledFaces,
+    like: &ColumnConfig,
+    config: &FewShotConfig,
+    device: &B::Device,
+    observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<TrainedColumn<B>, TrainError> {
+    let started = Instant::now();
+    faces.require_all_labels()?;
+    let like = ColumnConfig { classes: faces.labels.len(), sources: sources.len(), own_blocks: false, ..like.clone() };
+    let groups = read(network, sources, faces, &like, config, device, observer)?;
+    let rows = faces.len() * config.copies.max(1);
+    let targets =
+        DMatrix::from_fn(rows, faces.labels.len(), |row, class| f64::from(faces.targets[row % faces.len()][class]));
+    let of_class = class_weights(&faces.counts(), 1.0);
+    let classes = faces.classes();
+    let weights: Vec<f64> = (0..rows).map(|row| f64::from(of_class[classes[row % faces.len()]])).collect();
+    let left_out = runs(faces, config);
+
+    let mut best: Option<(Choice, Vec<usize>, Ridge)> = None;
+    for mix in mixes(groups.len(), config.reads) {
+        let mut gram = DMatrix::zeros(rows, rows);
+        mix.iter().for_each(|&group| gram += &groups[group].gram);
+        let ridge = Ridge::new(&gram, &targets, &weights);
+        let found = left_out.as_deref().map_or_else(
+            || Choice {
+                loss: f32::MAX,
+                penalty: PENALTY * ridge.scale(),
+                held_out: Vec::new(),
+                calibration: Calibration::default(),
+            },
+            |groups| Choice::best(&ridge, groups, faces),
+        );
+        // The last mix reads most: without held-out faces it is taken.
+        if best.as_ref().is_none_or(|(best, _, _)| found.loss < best.loss || left_out.is_none()) {
+            best = Some((found, mix, ridge));
+        }
+    }
+    let Some((choice, mix, ridge)) = best else {
+        return Err(TrainError::Data("there is nothing that the head may read".into()));
+    };
+    let head = head(&groups, &mix, &ridge, choice.penalty, faces.labels.len());
+    let (column, sizes) = Column::linear(&like, &head, device);
+    let confusion = Confusion::new(faces.labels.len(), &choice.held_out, &classes);
+    let accuracy = confusion.accuracy();
+    tracing::info!(
+        ?mix,
+        penalty = choice.penalty,
+        "of the features (0) and the sources (1 and on) the head reads these"
+    );
+    Ok(TrainedColumn {
+        column,
+        config: sizes,
+        calibration: choice.calibration,
+        accuracy,
+        confusion,
+        curve: vec![EpochRecord {
+            epoch: 1,
+            loss: choice.loss,
+            validation_loss: choice.loss,
+            validation_accuracy: accuracy.value,
+            learning_rate: 0.0,
+            seconds: started.elapsed().as_secs_f32(),
+        }],
+        seconds: started.elapsed().as_secs_f32(),
+    })
+}
+
+/// The best penalty of a mix.
+struct Choice {
+    /// Mean negative log-likelihood of the held-out faces at the best temperature.
+    loss: f32,
+    penalty: f64,
+    /// Logits of each face without its run.
+    held_out: Vec<Vec<f32>>,
+    calibration: Calibration,
+}
+
+impl Choice {
+    fn best(ridge: &Ridge, groups: &[Vec<usize>], faces: &LabelledFaces) -> Self {
+        let tried = PENALTIES.par_iter().map(|penalty| {
+            let penalty = penalty * ridge.scale();
+            let scores = ridge.held_out(penalty, groups);
+            let held_out: Vec<Vec<f32>> = (0..faces.len())
+                .map(|row| scores.row(row).iter().map(|score| (score * SHARPNESS) as f32).collect())
+                .collect();
+            let calibration = Calibration::fit(&held_out, &faces.targets);
+            let loss = calibration.loss(&held_out, &faces.targets);
+            Self { loss, penalty, held_out, calibration }
+        });
+        // The larger penalty of equals.
+        let best = tried.collect::<Vec<_>>().into_iter().rev().min_by(|a, b| a.loss.total_cmp(&b.loss));
+        best.unwrap_or_else(|| unreachable!("the penalties are a constant"))
+    }
+}
+
+/// What the encoder (first) and each source say of all rows: copy `c` of face `i` is row `c · faces + i`.
+fn read<B: NetworkBackend>(
+    network: &ProgressiveNetwork<B>,
+    sources: &[TaskName],
+    faces: &LabelledFaces,
+    like: &ColumnConfig,
+    config: &FewShotConfig,
+    device: &B::Device,
+    observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Vec<Group>, TrainError> {
+    let started = Instant::now();
+    let frozen = Frozen::new(network, sources, false)?;
+    let pool = like.init::<B>(device, 0);
+    let mut pictures: Vec<Face> = faces.faces.clone();
+    for copy in 1..config.copies.max(1) {
+        let seed = |index: usize| config.seed ^ ((copy as u64) << 40) ^ index as u64;
+        let changed = faces.faces.par_iter().enumerate().map(|(at, face)| config.augment.apply(face, seed(at)));
+        pictures.extend(changed.collect::<Vec<_>>());
+    }
+    let mut rows: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(pictures.len()); 1 + sources.len()];
+    let steps = pictures.len().div_ceil(BATCH) as u32;
+    for (step, batch) in pictures.chunks(BATCH).enumerate() {
+        let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
+        let Inputs { features, sources } = frozen.inputs(&batch, device).at_head(&pool);
+        let each = std::iter::once(features).chain(sources.into_iter().flatten());
+        for (rows, values) in rows.iter_mut().zip(each) {
+            rows.extend(network::rows(values.flatten(1, 3)));
+        }
+        let seconds = started.elapsed().as_secs_f32();
+        let progress = Progress {
+            epoch: 0,
+            epochs: 1,
+            step: step as u32 + 1,
+            steps,
+            loss: 0.0,
+            validation_accuracy: None,
+            eta_s: seconds / (step + 1) as f32 * (steps as usize - step - 1) as f32,
+        };
+        if observer(&progress).is_break() {
+            return Err(TrainError::Cancelled);
+        }
+    }
+    let channels = |group: usize| if group == 0 { like.features } else { like.channels[1] };
+    Ok(rows.iter().enumerate().map(|(group, rows)| Group::new(channels(group), rows)).collect())
+}
+
+/// Lists of groups that a head may read.
+fn mixes(groups: usize, reads: Reads) -> Vec<Vec<usize>> {
+    let (all, sources): (Vec<usize>, Vec<usize>) = ((0..groups).collect(), (1..groups).collect());
+    match reads {
+        Reads::Features => vec![vec![0]],
+        Reads::Sources => vec![sources],
+        Reads::Both => vec![all],
+        Reads::Best if groups == 1 => vec![vec![0]],
+        Reads::Best => {
+            let mut mixes = vec![vec![0]];
+            mixes.extend(sources.iter().map(|&source| vec![source]));
+            if sources.len() > 1 {
+                mixes.extend(sources.iter().map(|&source| vec![0, source]));
+                mixes.push(sources);
+            }
+            mixes.push(all);
+            mixes
+        }
+    }
+}
+
+/// Rows that are left out together: runs of faces of one label with all their copies. Nothing when a label has one face.
+fn runs(faces: &LabelledFaces, config: &FewShotConfig) -> Option<Vec<Vec<usize>>> {
+    let classes = faces.classes();
+    let mut runs = Vec::new();
+    for class in 0..faces.labels.len() {
+        let of_class: Vec<usize> = (0..faces.len()).filter(|&face| classes[face] == class).collect();
+        if of_class.len() < 2 {
+            return None;
+        }
+        let count = config.folds.clamp(2, of_class.len());
+        for run in 0..count {
+            let part = &of_class[run * of_class.len() / count..(run + 1) * of_class.len() / count];
+            let copies =
+                (0..config.copies.max(1)).flat_map(|copy| part.iter().map(move |&face| copy * faces.len() + face));
+            runs.push(copies.collect());
+        }
+    }
+    Some(runs)
+}
+
+/// The fit on all rows as weights.
+fn head(groups: &[Group], mix: &[usize], ridge: &Ridge, penalty: f64, classes: usize) -> LinearHead {
+    let dual = ridge.solve(penalty) * SHARPNESS;
+    let mut parts: Vec<Vec<f32>> = groups
+        .iter()
+        .enumerate()
+        .map(|(at, group)| if mix.contains(&at) { group.weights(&dual) } else { vec![0.0; group.x.ncols() * classes] })
+        .collect();
+    // What the mean row is given is the mean target.
+    let share: DVector<f64> = ridge.row_means();
+    let mut bias: DVector<f64> = ridge.target_means() * SHARPNESS;
+    for &group in mix {
+        bias -= (&groups[group].gram * &dual).tr_mul(&share);
+    }
+    // The rows had their channels' means taken away; what the network gives has them.
+    for (part, group) in parts.iter().zip(groups) {
+        for (value, weights) in part.chunks(classes).enumerate() {
+            let mean = f64::from(group.mean[value % group.mean.len()]);
+            bias.iter_mut().zip(weights).for_each(|(bias, weight)| *bias -= mean * f64::from(*weight));
+        }
+    }
+    let sources = parts.split_off(1);
+    LinearHead { own: parts.remove(0), sources, bias: bias.iter().map(|bias| *bias as f32).collect() }
+}

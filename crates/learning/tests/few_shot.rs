@@ -1,0 +1,90 @@
+//! Teaching with a few samples: the head learns, says how well, and answers as it was fitted.
+
+use learning::augment::AugmentConfig;
+use learning::data::{Face, LabelledFaces};
+use learning::{FewShotConfig, Reads, TrainError, TrainedColumn, evaluate_column, teach};
+use network::{ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, FACE_SIZE, ProgressiveNetwork, TaskName};
+use std::ops::ControlFlow;
+
+type B = CpuBackend;
+
+/// Bright on the left, on the right, or nowhere.
+fn faces(counts: [usize; 3], seed: u64) -> LabelledFaces {
+    let mut faces = LabelledFaces::new(["left", "right", "none"].map(|label| label.parse().unwrap()).into());
+    for (class, count) in counts.into_iter().enumerate() {
+        for n in 0..count {
+            let face: Face = (0..FACE_SIZE * FACE_SIZE)
+                .map(|i| {
+                    let mixed = (i as u64 * 2_654_435_761).wrapping_add(seed * 7919 + n as u64 * 104_729);
+                    let bright = class < 2 && (i % FACE_SIZE < FACE_SIZE / 2) == (class == 0);
+                    ((mixed >> 13) % 60) as u8 + if bright { 150 } else { 40 }
+                })
+                .collect();
+            faces.push(face, class);
+        }
+    }
+    faces
+}
+
+fn sizes() -> ColumnConfig {
+    ColumnConfig { channels: [16, 16], features: 16, adapter_channels: 16, hidden: 20, ..ColumnConfig::new(3, 0) }
+}
+
+/// An untrained network with a column to draw from.
+fn network() -> (ProgressiveNetwork<B>, TaskName) {
+    let (device, name) = (Default::default(), "source".parse::<TaskName>().unwrap());
+    let encoder = EncoderConfig { channels: [16; 4], ..EncoderConfig::default() };
+    let mut network = ProgressiveNetwork::new(encoder.init::<B>(&device, 1));
+    network.insert(ColumnEntry::new(name.clone(), vec![], sizes().init(&device, 3), false)).unwrap();
+    (network, name)
+}
+
+fn config(reads: Reads) -> FewShotConfig {
+    // A mirrored face would have the other label.
+    FewShotConfig { reads, augment: AugmentConfig { mirror: false, ..AugmentConfig::default() }, ..Default::default() }
+}
+
+fn taught(faces: &LabelledFaces, reads: Reads) -> Result<TrainedColumn<B>, TrainError> {
+    let (network, source) = network();
+    let go_on = &mut |_: &_| ControlFlow::Continue(());
+    teach(&network, &[source], faces, &sizes(), &config(reads), &Default::default(), go_on)
+}
+
+#[test]
+fn whatever_it_reads_a_taught_head_knows_faces_that_it_has_not_seen() {
+    for reads in [Reads::Best, Reads::Features, Reads::Sources, Reads::Both] {
+        let trained = taught(&faces([5, 6, 4], 1), reads).unwrap();
+        assert_eq!((trained.accuracy.value, trained.accuracy.held_back), (1.0, 15), "{reads:?}");
+        let (mut network, source) = network();
+        let name: TaskName = "side".parse().unwrap();
+        network.insert(ColumnEntry::new(name.clone(), vec![source], trained.column, false)).unwrap();
+        let new = faces([3, 3, 3], 9);
+        let found = evaluate_column(&network, &name, &new, &Default::default(), &mut |_| ()).unwrap();
+        for (logits, class) in found.logits.iter().zip(found.truth) {
+            let (posterior, unknown) = trained.calibration.posterior(logits);
+            assert!(posterior[class] > 0.5 && unknown < 0.5, "{reads:?}: {posterior:?}, unknown {unknown}");
+        }
+    }
+}
+
+#[test]
+fn one_face_of_each_label_is_enough_to_learn_and_too_few_to_measure() {
+    let trained = taught(&faces([1, 1, 1], 1), Reads::Best).unwrap();
+    assert_eq!(trained.accuracy.held_back, 0);
+}
+
+#[test]
+fn a_label_without_faces_is_refused_and_the_observer_can_end_it() {
+    let error = taught(&faces([3, 0, 3], 1), Reads::Best).err().unwrap().to_string();
+    assert_eq!(error, "no training faces for 'right'");
+    let (network, _) = network();
+    let (faces, mut calls) = (faces([9, 9, 9], 1), 0);
+    let mut observer = |progress: &learning::Progress| {
+        calls += 1;
+        assert_eq!(progress.step, calls);
+        if calls == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let result = teach(&network, &[], &faces, &sizes(), &config(Reads::Best), &Default::default(), &mut observer);
+    assert!(matches!(result, Err(TrainError::Cancelled)));
+    assert_eq!(calls, 2);
+}
