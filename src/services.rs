@@ -182,8 +182,7 @@ fn trained(
         Ok(outcome) => {
             let accuracy = &outcome.accuracy;
             let message = format!(
-                "{name} answers after {} epochs in {:.0} s: {:.0} % of {} held-back samples right ({:.0} to {:.0} %)",
-                outcome.epochs,
+                "{name} answers after {:.0} s: {:.0} % of {} held-back samples right ({:.0} to {:.0} %)",
                 outcome.training_seconds,
                 100.0 * accuracy.value,
                 accuracy.held_back,

@@ -130,7 +130,7 @@ pub(crate) static SPECS: &[Spec] = &[
     int("training_threads", 1, 1024, "Threads of a training on the CPU, at the lowest priority."),
     switch("retain_samples", "Keep the face crops that tasks were taught with. They are personal data; without them a task cannot be retrained with more samples later."),
     int("max_samples_per_label", 1, 10_000, "Kept crops per label of a task; further ones are refused.").unit("crops"),
-    int("training.epochs", 1, 1000, "Epochs of a training at most, when the request names none.").unit("epochs"),
+    int("training.epochs", 0, 1000, "Epochs of a training by gradients at most, when the request names none; 0: a linear head in closed form.").unit("epochs"),
     double("training.time_budget_s", 1.0, 86_400.0, "A training ends with what it has after this time.").unit("s"),
     int("training.queue", 0, 64, "Trainings that may wait behind the running one; further ones are refused.").unit("trainings"),
 

@@ -72,7 +72,7 @@ fn default_state_dir() -> PathBuf {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TeachingConfig {
-    /// Epochs at most when a request names none, 1..=1000.
+    /// Epochs of a training by gradients at most when a request names none, ..=1000; 0: a linear head in closed form.
     pub epochs: u32,
     /// A training ends with what it has after so many seconds, 1..=86400.
     pub time_budget_s: f32,
@@ -82,7 +82,7 @@ pub struct TeachingConfig {
 
 impl Default for TeachingConfig {
     fn default() -> Self {
-        Self { epochs: 30, time_budget_s: 300.0, queue: 4 }
+        Self { epochs: 0, time_budget_s: 300.0, queue: 4 }
     }
 }
 
@@ -188,7 +188,7 @@ impl TeachingConfig {
     /// # Errors
     /// The first option that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        count("training.epochs", self.epochs as usize, 1, 1000, "between 1 and 1000")?;
+        count("training.epochs", self.epochs as usize, 0, 1000, "between 0 and 1000")?;
         within("training.time_budget_s", self.time_budget_s, 1.0, 86_400.0, "between 1 and 86400 seconds")?;
         count("training.queue", self.queue, 0, 64, "between 0 and 64 trainings")
     }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use learning::{
-    Checkpoint, CheckpointError, ColumnTrainingConfig, LabelledFaces, Parts, Progress, TrainError, TrainedColumn,
-    train_column,
+    Checkpoint, CheckpointError, ColumnTrainingConfig, FewShotConfig, LabelledFaces, Parts, Progress, TrainError,
+    TrainedColumn, teach, train_column,
 };
 use network::{Label, NetworkBackend, TaskName};
 use rayon::ThreadPool;
@@ -115,7 +115,7 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
     };
     let faces = labelled(spec, &samples);
     let few_shot = ColumnTrainingConfig::few_shot();
-    let config = ColumnTrainingConfig {
+    let by_gradient = ColumnTrainingConfig {
         epochs: spec.epochs,
         // Who asks for many epochs wants more than the few that usually do.
         patience: few_shot.patience.max(spec.epochs / 4),
@@ -141,10 +141,14 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
         ControlFlow::Continue(())
     };
     let mut attempt = || {
+        if spec.epochs == 0 {
+            let config = FewShotConfig::default();
+            return teach(&network, &spec.sources, &faces, &template, &config, &device, &mut observer);
+        }
         let checkpoint = checkpoint(&folder, spec, &faces)?;
         let data = Parts { train: &faces, validation: &LabelledFaces::new(spec.labels.clone()) };
         let (column, checkpoint) = (template.clone(), Some(&checkpoint));
-        train_column(&network, &spec.sources, data, column, &config, checkpoint, &device, &mut observer)
+        train_column(&network, &spec.sources, data, column, &by_gradient, checkpoint, &device, &mut observer)
     };
     let mut trained = pool.install(&mut attempt);
     if let Err(TrainError::Checkpoint(error)) = &trained {
@@ -301,14 +305,19 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
     outcome.try_send(result).ok();
 }
 
+/// ` over N epochs`; nothing for a head in closed form.
+fn over(epochs: u32) -> String {
+    if epochs == 0 { String::new() } else { format!(" over {epochs} epochs") }
+}
+
 fn note(spec: JobSpec, result: &Outcome) -> Note {
     match result {
         Ok(outcome) => Note {
             state: TaskState::Ready,
             message: format!(
-                "trained in {:.1} s over {} epochs with {} samples; {:.0} % of {} held-back samples right ({:.0} to {:.0} %)",
+                "trained in {:.1} s{} with {} samples; {:.0} % of {} held-back samples right ({:.0} to {:.0} %)",
                 outcome.training_seconds,
-                outcome.epochs,
+                over(outcome.epochs),
                 outcome.samples.iter().sum::<u32>(),
                 100.0 * outcome.accuracy.value,
                 outcome.accuracy.held_back,

@@ -9,8 +9,16 @@ const SIZE: (u32, u32) = (480, 340);
 /// Heights of letters, pixels.
 const TITLE: i32 = 18;
 const TEXT: i32 = 14;
-const COLOURS: [RGBColor; 4] =
-    [RGBColor(16, 72, 140), RGBColor(200, 80, 20), RGBColor(40, 130, 60), RGBColor(120, 60, 140)];
+const COLOURS: [RGBColor; 8] = [
+    RGBColor(16, 72, 140),
+    RGBColor(200, 80, 20),
+    RGBColor(40, 130, 60),
+    RGBColor(120, 60, 140),
+    RGBColor(120, 120, 120),
+    RGBColor(190, 150, 10),
+    RGBColor(10, 150, 160),
+    RGBColor(200, 50, 120),
+];
 
 /// One chart; both axes begin at 0.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod common;
 mod face_table;
+mod fewshot;
 mod figure;
 mod labels;
 mod progress;

@@ -6,11 +6,11 @@
 
 use crate::augment::AugmentConfig;
 use crate::calibration::Calibration;
-use crate::column_training::{EpochRecord, Progress, TrainError, TrainedColumn};
-use crate::data::{Face, LabelledFaces};
-use crate::features::{Frozen, Inputs};
+use crate::column_training::{Progress, TrainError, TrainedColumn};
+use crate::data::LabelledFaces;
 use crate::loss::class_weights;
 use crate::metrics::Confusion;
+use crate::readings::{Group, Readings};
 use crate::ridge::Ridge;
 use nalgebra::{DMatrix, DVector};
 use network::{Column, ColumnConfig, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
@@ -62,62 +62,6 @@ const PENALTIES: [f64; 8] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
 const PENALTY: f64 = 1.0;
 /// Scores of ridge regression lie about between 0 and 1; logits are so many times as large, then the temperature follows.
 const SHARPNESS: f64 = 10.0;
-/// Faces per batch: a step of the progress.
-const BATCH: usize = 8;
-/// Share of the channels' mean deviation that is added to each: one that hardly changes is not blown up.
-const DEVIATION_FLOOR: f32 = 0.1;
-
-/// What one part of the network says of all rows.
-struct Group {
-    /// `[rows, values]`, each channel standardised.
-    x: DMatrix<f32>,
-    /// What was taken from the values at a pixel, `[channels]`.
-    mean: Vec<f32>,
-    /// By which they were divided then, `[channels]`.
-    deviation: Vec<f32>,
-    /// Products of all rows with all rows, with mean 1 on the diagonal after centring.
-    gram: DMatrix<f64>,
-    /// By which the products were multiplied for that.
-    scale: f64,
-}
-
-impl Group {
-    fn new(channels: usize, rows: &[Vec<f32>]) -> Self {
-        let values = rows.first().map_or(0, Vec::len);
-        let count = (rows.len() * values / channels.max(1)).max(1) as f32;
-        let (mut mean, mut square) = (vec![0.0f32; channels], vec![0.0f32; channels]);
-        for pixel in rows.iter().flat_map(|row| row.chunks(channels)) {
-            for ((mean, square), x) in mean.iter_mut().zip(&mut square).zip(pixel) {
-                *mean += x / count;
-                *square += x * x / count;
-            }
-        }
-        let deviation: Vec<f32> =
-            mean.iter().zip(&square).map(|(mean, square)| (square - mean * mean).max(0.0).sqrt()).collect();
-        let floor = deviation.iter().sum::<f32>() / channels.max(1) as f32 * DEVIATION_FLOOR + f32::MIN_POSITIVE;
-        let deviation: Vec<f32> = deviation.into_iter().map(|deviation| deviation + floor).collect();
-        let x = DMatrix::from_fn(rows.len(), values, |i, j| {
-            let channel = j % channels;
-            (rows[i][j] - mean[channel]) / deviation[channel]
-        });
-        let mut gram = (&x * x.transpose()).map(f64::from);
-        let centre = gram.mean();
-        let scale = 1.0 / (gram.diagonal().mean() - centre).max(f64::MIN_POSITIVE);
-        gram *= scale;
-        Self { x, mean, deviation, gram, scale }
-    }
-
-    /// Weights `[values, classes]` to what the network gives, row by row.
-    fn weights(&self, dual: &DMatrix<f64>) -> Vec<f32> {
-        let channels = self.deviation.len();
-        let weights = self.x.transpose() * dual.map(|share| (share * self.scale) as f32);
-        (0..weights.nrows())
-            .flat_map(|value| {
-                weights.row(value).iter().map(|w| w / self.deviation[value % channels]).collect::<Vec<_>>()
-            })
-            .collect()
-    }
-}
 
 /// Teaches a head for `faces.labels`; `like` gives the sizes of the model's columns. `observer` is called after every batch
 /// of faces; [`ControlFlow::Break`] ends with [`TrainError::Cancelled`].
@@ -137,8 +81,40 @@ pub fn teach<B: NetworkBackend>(
     let started = Instant::now();
     faces.require_all_labels()?;
     let like = ColumnConfig { classes: faces.labels.len(), sources: sources.len(), own_blocks: false, ..like.clone() };
-    let groups = read(network, sources, faces, &like, config, device, observer)?;
-    let rows = faces.len() * config.copies.max(1);
+    let readings = Readings::of(network, sources, &faces.faces, &like, config, device, observer)?;
+    let fit = fit(&readings, faces, config)?;
+    let (column, sizes) = Column::linear(&like, &fit.head, device);
+    let confusion = Confusion::new(faces.labels.len(), &fit.held_out, &faces.classes());
+    Ok(TrainedColumn {
+        column,
+        config: sizes,
+        calibration: fit.calibration,
+        accuracy: confusion.accuracy(),
+        confusion,
+        curve: Vec::new(),
+        seconds: started.elapsed().as_secs_f32(),
+    })
+}
+
+/// A head, and what it says of faces that it was fitted without.
+#[derive(Debug, Clone)]
+pub struct HeadFit {
+    /// The head.
+    pub head: LinearHead,
+    /// Fitted on the held-out answers.
+    pub calibration: Calibration,
+    /// Logits of each face from a fit without its run; none when a label has one face.
+    pub held_out: Vec<Vec<f32>>,
+}
+
+/// Fits a head on what was read of `faces`.
+///
+/// # Errors
+/// A label has no face, or there is nothing to read.
+pub fn fit(readings: &Readings, faces: &LabelledFaces, config: &FewShotConfig) -> Result<HeadFit, TrainError> {
+    faces.require_all_labels()?;
+    let groups = readings.groups();
+    let rows = readings.rows();
     let targets =
         DMatrix::from_fn(rows, faces.labels.len(), |row, class| f64::from(faces.targets[row % faces.len()][class]));
     let of_class = class_weights(&faces.counts(), 1.0);
@@ -169,30 +145,12 @@ pub fn teach<B: NetworkBackend>(
         return Err(TrainError::Data("there is nothing that the head may read".into()));
     };
     let head = head(&groups, &mix, &ridge, choice.penalty, faces.labels.len());
-    let (column, sizes) = Column::linear(&like, &head, device);
-    let confusion = Confusion::new(faces.labels.len(), &choice.held_out, &classes);
-    let accuracy = confusion.accuracy();
-    tracing::info!(
+    tracing::debug!(
         ?mix,
         penalty = choice.penalty,
         "of the features (0) and the sources (1 and on) the head reads these"
     );
-    Ok(TrainedColumn {
-        column,
-        config: sizes,
-        calibration: choice.calibration,
-        accuracy,
-        confusion,
-        curve: vec![EpochRecord {
-            epoch: 1,
-            loss: choice.loss,
-            validation_loss: choice.loss,
-            validation_accuracy: accuracy.value,
-            learning_rate: 0.0,
-            seconds: started.elapsed().as_secs_f32(),
-        }],
-        seconds: started.elapsed().as_secs_f32(),
-    })
+    Ok(HeadFit { head, calibration: choice.calibration, held_out: choice.held_out })
 }
 
 /// The best penalty of a mix.
@@ -221,52 +179,6 @@ impl Choice {
         let best = tried.collect::<Vec<_>>().into_iter().rev().min_by(|a, b| a.loss.total_cmp(&b.loss));
         best.unwrap_or_else(|| unreachable!("the penalties are a constant"))
     }
-}
-
-/// What the encoder (first) and each source say of all rows: copy `c` of face `i` is row `c · faces + i`.
-fn read<B: NetworkBackend>(
-    network: &ProgressiveNetwork<B>,
-    sources: &[TaskName],
-    faces: &LabelledFaces,
-    like: &ColumnConfig,
-    config: &FewShotConfig,
-    device: &B::Device,
-    observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
-) -> Result<Vec<Group>, TrainError> {
-    let started = Instant::now();
-    let frozen = Frozen::new(network, sources, false)?;
-    let pool = like.init::<B>(device, 0);
-    let mut pictures: Vec<Face> = faces.faces.clone();
-    for copy in 1..config.copies.max(1) {
-        let seed = |index: usize| config.seed ^ ((copy as u64) << 40) ^ index as u64;
-        let changed = faces.faces.par_iter().enumerate().map(|(at, face)| config.augment.apply(face, seed(at)));
-        pictures.extend(changed.collect::<Vec<_>>());
-    }
-    let mut rows: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(pictures.len()); 1 + sources.len()];
-    let steps = pictures.len().div_ceil(BATCH) as u32;
-    for (step, batch) in pictures.chunks(BATCH).enumerate() {
-        let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
-        let Inputs { features, sources } = frozen.inputs(&batch, device).at_head(&pool);
-        let each = std::iter::once(features).chain(sources.into_iter().flatten());
-        for (rows, values) in rows.iter_mut().zip(each) {
-            rows.extend(network::rows(values.flatten(1, 3)));
-        }
-        let seconds = started.elapsed().as_secs_f32();
-        let progress = Progress {
-            epoch: 0,
-            epochs: 1,
-            step: step as u32 + 1,
-            steps,
-            loss: 0.0,
-            validation_accuracy: None,
-            eta_s: seconds / (step + 1) as f32 * (steps as usize - step - 1) as f32,
-        };
-        if observer(&progress).is_break() {
-            return Err(TrainError::Cancelled);
-        }
-    }
-    let channels = |group: usize| if group == 0 { like.features } else { like.channels[1] };
-    Ok(rows.iter().enumerate().map(|(group, rows)| Group::new(channels(group), rows)).collect())
 }
 
 /// Lists of groups that a head may read.

@@ -5,7 +5,7 @@ mod packs;
 mod split;
 
 pub use folder::load_folder;
-pub use packs::{load_pack, load_unlabelled};
+pub use packs::{load_pack, load_rows, load_unlabelled};
 pub use split::{holdout, stratified_folds};
 
 use network::{FACE_SIZE, Label, NameError};

@@ -238,6 +238,32 @@ fn load_votes(folder: &Path, name: String, table: &Table) -> Result<Dataset, Dat
     Ok(dataset)
 }
 
+/// Every face of a pack of files with what its table says in some columns, in the table's order.
+///
+/// # Errors
+/// The pack cannot be read or lacks one of the columns.
+pub fn load_rows(folder: &Path, columns: &[&str]) -> Result<Vec<(Face, Vec<String>)>, DataError> {
+    let mut rows = Vec::new();
+    let tables = Table::of(folder)?;
+    for table in &tables {
+        let file = table.require("file")?;
+        let at = columns.iter().map(|column| table.require(column)).collect::<Result<Vec<_>, _>>()?;
+        rows.extend(table.rows.iter().map(|row| {
+            (&row[file], columns.iter().zip(&at).map(|(column, &at)| label_text(column, &row[at])).collect::<Vec<_>>())
+        }));
+    }
+    let pictures = read_archives(folder, &rows.iter().map(|(file, _)| *file).collect())?;
+    rows.into_iter()
+        .map(|(file, cells)| match pictures.get(file) {
+            Some(face) => Ok((face.clone(), cells)),
+            None => Err(DataError::Empty {
+                path: folder.to_owned(),
+                reason: format!("'{file}' is in labels.csv but in no archive"),
+            }),
+        })
+        .collect()
+}
+
 /// All training faces of a pack or a folder tree, without labels; for the encoder.
 ///
 /// # Errors

@@ -1,0 +1,211 @@
+//! `facelab fewshot`: what can be learned from a few samples a label.
+
+use crate::chart::{Chart, write_charts};
+use crate::common::{Common, command_line, print, write_json};
+use crate::fewshot::{Bench, Draw, Method, Outcome, Pool, Row, draws, folds, text};
+use crate::progress;
+use anyhow::{Context, bail};
+use clap::Args as ClapArgs;
+use engine::{MANIFEST, ModelStore};
+use learning::FewShotConfig;
+use network::{ColumnConfig, CpuBackend, DeviceKind, NetworkBackend, TaskName};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Measure how well a task is learned from a few samples a label, by add_task's default and by other methods.
+///
+/// Samples are drawn anew many times; mean accuracy on faces that were not drawn, with its 95% interval over the draws. A
+/// column of the task's own name is never read, nor are those of --without.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  facelab fewshot smile --model models/default --data london --column emotion --shots 1,5,20
+  facelab fewshot who --model models/default --data lfw --column identity --classes 12 --no-sources
+  facelab fewshot who --model models/default --data lfw --column identity --folds id_fold --no-sources
+  facelab fewshot emotion --model models/default --data ferplus --column votes \\
+      --labels neutral,happiness,surprise,sadness,anger --json few.json --png few.png
+
+Exit codes: 0 measured, 1 failed, 2 wrong usage.")]
+pub struct Args {
+    /// Name of the task
+    task: TaskName,
+    /// The model
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Pack
+    #[arg(long, value_name = "PACK")]
+    data: PathBuf,
+    /// The table's column with the labels; 'votes' for FER+'s majority (validation part)
+    #[arg(long, value_name = "NAME")]
+    column: String,
+    /// Labels that take part; none: all
+    #[arg(long, value_delimiter = ',', value_name = "LABEL")]
+    labels: Vec<String>,
+    /// Labels of a draw at most, drawn too; 0: all
+    #[arg(long, default_value_t = 0)]
+    classes: usize,
+    /// Samples a label
+    #[arg(long, value_delimiter = ',', default_value = "1,5,20")]
+    shots: Vec<usize>,
+    /// The table's column with folds: each is asked for once, the others are taught; instead of --shots
+    #[arg(long, value_name = "NAME")]
+    folds: Option<String>,
+    /// Draws
+    #[arg(long, default_value_t = 20)]
+    draws: usize,
+    /// Faces a label that are asked for in a draw, at most
+    #[arg(long, default_value_t = 20)]
+    ask: usize,
+    /// Faces a label that are read, at most; 0: all
+    #[arg(long, default_value_t = 150)]
+    pool: usize,
+    /// Methods
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Method::Default, Method::Features, Method::Sources,
+        Method::Both, Method::FeaturesLogistic, Method::BothLogistic, Method::HogLogistic])]
+    methods: Vec<Method>,
+    /// Draws for methods that learn by gradients, which take long
+    #[arg(long, default_value_t = 3)]
+    gradient_draws: usize,
+    /// Column that gradients may begin from
+    #[arg(long, value_name = "TASK")]
+    closest: Option<TaskName>,
+    /// Columns that are not read
+    #[arg(long, value_delimiter = ',', value_name = "TASK")]
+    without: Vec<TaskName>,
+    /// No column is read, as add_task with no_sources
+    #[arg(long)]
+    no_sources: bool,
+    /// Copies of each sample that the closed form learns from
+    #[arg(long, default_value_t = FewShotConfig::default().copies)]
+    copies: usize,
+    /// Write everything as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draw accuracy over samples
+    #[arg(long, value_name = "FILE")]
+    png: Option<PathBuf>,
+    /// Seed of draws and changes
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// All that is written.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    task: &'a TaskName,
+    data: String,
+    labels: Vec<String>,
+    sources: Vec<TaskName>,
+    rows: Vec<Row>,
+    model_sha256: String,
+    device: String,
+    command: String,
+}
+
+/// Runs the command.
+pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
+    let (device, why) = common.device()?;
+    match device {
+        DeviceKind::Cpu => measure::<CpuBackend>(&args, common, why),
+        #[cfg(feature = "cuda")]
+        DeviceKind::Cuda => measure::<network::CudaBackend>(&args, common, why),
+        #[cfg(not(feature = "cuda"))]
+        DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
+    }
+}
+
+fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -> anyhow::Result<()> {
+    let store = ModelStore::open(&args.model)?;
+    let device = B::Device::default();
+    let network = store.load::<B>(&device)?;
+    let columns = &store.manifest().columns;
+    let read = |name: &TaskName| !args.no_sources && *name != args.task && !args.without.contains(name);
+    let sources: Vec<TaskName> =
+        columns.iter().filter(|c| c.transferable && read(&c.name)).map(|c| c.name.clone()).collect();
+    let like = match columns.first() {
+        Some(column) => column.config.clone(),
+        None => ColumnConfig { features: store.manifest().encoder.config.features(), ..ColumnConfig::new(2, 0) },
+    };
+    let pool = Pool::load(&args.data, &args.column, &args.labels, args.folds.as_deref(), args.pool, args.seed)
+        .with_context(|| format!("reading {}", args.data.display()))?;
+    let labels = pool.labels.iter().map(ToString::to_string).collect();
+    let bar = progress::bar(common, "reading", 100);
+    let config = FewShotConfig { copies: args.copies.max(1), seed: args.seed, ..FewShotConfig::default() };
+    let closest = args.closest.clone();
+    let bench = Bench::new(&network, sources.clone(), closest, like, config, pool, &device, &mut |share| {
+        bar.set_position((share * 100.0) as u64);
+    })?;
+    bar.finish_and_clear();
+
+    let sets: Vec<(usize, Vec<Draw>)> = if args.folds.is_some() {
+        let draws = folds(&bench.pool);
+        let taught = draws.first().map_or(0, |draw| draw.teach.len() / draw.labels.len().max(1));
+        vec![(taught, draws)]
+    } else {
+        let drawn = |&shots: &usize| (shots, draws(&bench.pool, shots, args.classes, args.ask, args.draws, args.seed));
+        args.shots.iter().map(drawn).collect()
+    };
+    if sets.iter().all(|(_, draws)| draws.is_empty()) {
+        bail!("no label has as many faces as --shots asks for, and one more");
+    }
+    let mut rows = Vec::new();
+    for (shots, draws) in sets.iter().filter(|(_, draws)| !draws.is_empty()) {
+        let bar = progress::bar(common, &format!("{shots} shots"), (args.methods.len() * draws.len()) as u64);
+        let mut found: BTreeMap<Method, Vec<(f32, f32)>> = BTreeMap::new();
+        for &method in &args.methods {
+            let count = if method.is_slow() { args.gradient_draws.min(draws.len()) } else { draws.len() };
+            for draw in &draws[..count] {
+                bar.set_message(method.name());
+                if let Some(result) = bench.run(method, draw)? {
+                    found.entry(method).or_default().push(result);
+                }
+                bar.inc(1);
+            }
+        }
+        bar.finish_and_clear();
+        let default: Option<Vec<f32>> = found.get(&Method::Default).map(|each| each.iter().map(|(a, _)| *a).collect());
+        rows.extend(found.into_iter().map(|(method, each)| {
+            let difference = default.as_ref().filter(|_| method != Method::Default).map(|default| {
+                Outcome::of(default.iter().zip(&each).map(|(default, (other, _))| default - other).collect())
+            });
+            Row {
+                method,
+                shots: *shots,
+                seconds: each.iter().map(|(_, seconds)| seconds).sum::<f32>() / each.len().max(1) as f32,
+                accuracy: Outcome::of(each.into_iter().map(|(accuracy, _)| accuracy).collect()),
+                default_is_better_by: difference,
+            }
+        }));
+    }
+    if let Some(path) = &args.png {
+        write_charts(path, &[chart(args, &rows)])?;
+    }
+    let table = text(&rows);
+    if let Some(path) = &args.json {
+        let report = Report {
+            task: &args.task,
+            data: args.data.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+            labels,
+            sources,
+            rows,
+            model_sha256: network::weights::sha256_file(&args.model.join(MANIFEST))?,
+            device: device_line,
+            command: command_line(),
+        };
+        write_json(path, &report)?;
+    }
+    print(&table)
+}
+
+fn chart(args: &Args, rows: &[Row]) -> Chart {
+    let line = |method: &Method| {
+        let points = rows.iter().filter(|row| row.method == *method);
+        (method.name(), points.map(|row| (row.shots as f64, f64::from(row.accuracy.mean))).collect())
+    };
+    Chart {
+        title: format!("{}: accuracy after a few samples", args.task),
+        x: "samples a label".into(),
+        y: "accuracy".into(),
+        lines: args.methods.iter().map(line).collect(),
+    }
+}

@@ -1,0 +1,74 @@
+//! Histograms of oriented gradients (Dalal & Triggs 2005): the floor that any network should beat.
+
+use network::FACE_SIZE;
+
+/// Faces are averaged down to this side, pixels.
+const SIDE: usize = 64;
+/// Side of a cell, pixels.
+const CELL: usize = 8;
+const CELLS: usize = SIDE / CELL;
+/// Orientations over half a turn.
+const BINS: usize = 9;
+/// Blocks of 2×2 cells are cut at this share after their first normalisation.
+const CUT: f32 = 0.2;
+
+/// The descriptor of a 128×128 grey face, 7 · 7 · 4 · 9 values.
+pub fn descriptor(face: &[u8]) -> Vec<f32> {
+    let step = FACE_SIZE / SIDE;
+    let pixel = |x: usize, y: usize| -> f32 {
+        let sum: u32 =
+            (0..step * step).map(|at| u32::from(face[(y * step + at / step) * FACE_SIZE + x * step + at % step])).sum();
+        sum as f32 / (step * step) as f32
+    };
+    let small: Vec<f32> = (0..SIDE * SIDE).map(|at| pixel(at % SIDE, at / SIDE)).collect();
+    let at = |x: usize, y: usize| small[y.min(SIDE - 1) * SIDE + x.min(SIDE - 1)];
+    let mut cells = vec![[0.0f32; BINS]; CELLS * CELLS];
+    for y in 0..SIDE {
+        for x in 0..SIDE {
+            let dx = at(x + 1, y) - at(x.saturating_sub(1), y);
+            let dy = at(x, y + 1) - at(x, y.saturating_sub(1));
+            let turn = dy.atan2(dx).rem_euclid(std::f32::consts::PI) / std::f32::consts::PI * BINS as f32;
+            // Shared by the two nearest orientations.
+            let (low, share) = ((turn - 0.5).rem_euclid(BINS as f32), dx.hypot(dy));
+            let (first, part) = (low as usize % BINS, low.fract());
+            let cell = &mut cells[y / CELL * CELLS + x / CELL];
+            cell[first] += share * (1.0 - part);
+            cell[(first + 1) % BINS] += share * part;
+        }
+    }
+    let mut out = Vec::with_capacity((CELLS - 1) * (CELLS - 1) * 4 * BINS);
+    for y in 0..CELLS - 1 {
+        for x in 0..CELLS - 1 {
+            let block = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| cells[(y + dy) * CELLS + x + dx]);
+            let mut block: Vec<f32> = block.concat();
+            normalise(&mut block);
+            block.iter_mut().for_each(|value| *value = value.min(CUT));
+            normalise(&mut block);
+            out.extend(block);
+        }
+    }
+    out
+}
+
+fn normalise(values: &mut [f32]) {
+    let length = values.iter().map(|value| value * value).sum::<f32>().sqrt() + 1e-6;
+    values.iter_mut().for_each(|value| *value /= length);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stripes_are_told_apart_by_their_direction_and_light_does_not_matter() {
+        let stripes = |upright: bool, light: u8| -> Vec<f32> {
+            let pixel = |at: usize| if upright { at % FACE_SIZE } else { at / FACE_SIZE } / 8 % 2;
+            descriptor(&(0..FACE_SIZE * FACE_SIZE).map(|at| light * (1 + pixel(at) as u8)).collect::<Vec<u8>>())
+        };
+        let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() / 49.0;
+        let (upright, flat) = (stripes(true, 60), stripes(false, 60));
+        assert_eq!(upright.len(), 7 * 7 * 4 * 9);
+        assert!((product(&upright, &stripes(true, 90)) - 1.0).abs() < 1e-3);
+        assert!(product(&upright, &flat) < 0.2);
+    }
+}

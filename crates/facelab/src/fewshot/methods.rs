@@ -1,0 +1,168 @@
+//! What a few samples can be taught with.
+
+use super::draw::{Draw, Pool};
+use super::hog;
+use super::logistic::Logistic;
+use anyhow::Context;
+use clap::ValueEnum;
+use learning::augment::AugmentConfig;
+use learning::data::argmax;
+use learning::{
+    ColumnTrainingConfig, FewShotConfig, Parts, Readings, Reads, Trainable, evaluate_column, fit, train_column,
+};
+use network::{ColumnConfig, ColumnEntry, NetworkBackend, ProgressiveNetwork, TaskName};
+use serde::Serialize;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// A way to learn from a few samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// What add_task does: a linear head in closed form that reads what held-out samples say is best
+    Default,
+    /// The same on the encoder's features: no lateral connections
+    Features,
+    /// The same on the sources' last blocks
+    Sources,
+    /// The same on both
+    Both,
+    /// Logistic regression (C = 1) on the encoder's features
+    FeaturesLogistic,
+    /// Logistic regression on features and sources
+    BothLogistic,
+    /// Logistic regression on histograms of oriented gradients
+    HogLogistic,
+    /// Gradients, a head of two layers with lateral connections
+    GradientHead,
+    /// Gradients, a whole column of Table III with lateral connections, from random weights
+    GradientWhole,
+    /// The same from a copy of the closest column
+    GradientWholeFrom,
+    /// Gradients, the fully connected layers on a copy of the closest column's blocks
+    GradientTopFrom,
+}
+
+impl Method {
+    /// Whether it takes minutes a draw.
+    pub fn is_slow(self) -> bool {
+        self >= Self::GradientHead
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// Everything that is read once for all draws.
+pub struct Bench<'a, B: NetworkBackend> {
+    network: &'a ProgressiveNetwork<B>,
+    sources: Vec<TaskName>,
+    closest: Option<TaskName>,
+    like: ColumnConfig,
+    config: FewShotConfig,
+    device: &'a B::Device,
+    pub pool: Pool,
+    readings: Readings,
+    hogs: Vec<Vec<f32>>,
+    /// Seconds that reading one face and its copies takes.
+    seconds_a_face: f32,
+}
+
+impl<'a, B: NetworkBackend> Bench<'a, B> {
+    /// Reads all faces of the pool; `progress` is told the share that is done.
+    #[expect(clippy::too_many_arguments, reason = "each is one thing that the command decides")]
+    pub fn new(
+        network: &'a ProgressiveNetwork<B>,
+        sources: Vec<TaskName>,
+        closest: Option<TaskName>,
+        like: ColumnConfig,
+        config: FewShotConfig,
+        pool: Pool,
+        device: &'a B::Device,
+        progress: &mut dyn FnMut(f32),
+    ) -> anyhow::Result<Self> {
+        let start = Instant::now();
+        let readings = Readings::of(network, &sources, &pool.faces, &like, &config, device, &mut |at| {
+            progress(at.step as f32 / at.steps as f32);
+            ControlFlow::Continue(())
+        })?;
+        let seconds_a_face = start.elapsed().as_secs_f32() / pool.faces.len().max(1) as f32;
+        let hogs = pool.faces.iter().map(|face| hog::descriptor(face)).collect();
+        Ok(Self { network, sources, closest, like, config, device, pool, readings, hogs, seconds_a_face })
+    }
+
+    /// Share of the asked faces that a method has right in a draw, and the seconds that teaching would take from the samples
+    /// on. `None` when the method cannot be had here.
+    pub fn run(&self, method: Method, draw: &Draw) -> anyhow::Result<Option<(f32, f32)>> {
+        let start = Instant::now();
+        let needs_sources = matches!(method, Method::Sources | Method::Both | Method::BothLogistic);
+        let needs_closest = matches!(method, Method::GradientWholeFrom | Method::GradientTopFrom);
+        if (needs_sources && self.sources.is_empty()) || (needs_closest && self.closest.is_none()) {
+            return Ok(None);
+        }
+        let reading = self.seconds_a_face * draw.teach.len() as f32;
+        let (answers, seconds) = match method {
+            Method::Default => (self.closed_form(Reads::Best, draw)?, reading),
+            Method::Features => (self.closed_form(Reads::Features, draw)?, reading),
+            Method::Sources => (self.closed_form(Reads::Sources, draw)?, reading),
+            Method::Both => (self.closed_form(Reads::Both, draw)?, reading),
+            Method::FeaturesLogistic => (self.logistic(&[self.readings.values(0)], draw), reading),
+            Method::BothLogistic => {
+                let parts: Vec<_> = (0..=self.sources.len()).map(|part| self.readings.values(part)).collect();
+                (self.logistic(&parts, draw), reading)
+            }
+            Method::HogLogistic => (self.logistic(&[&self.hogs], draw), 0.0),
+            _ => (self.gradients(method, draw)?, 0.0),
+        };
+        let truth = draw.ask.iter().map(|&face| self.pool.class(face, &draw.labels));
+        let right = answers.iter().zip(truth).filter(|(answer, truth)| *answer == truth).count();
+        Ok(Some((right as f32 / draw.ask.len().max(1) as f32, seconds + start.elapsed().as_secs_f32())))
+    }
+
+    fn closed_form(&self, reads: Reads, draw: &Draw) -> anyhow::Result<Vec<usize>> {
+        let config = FewShotConfig { reads, ..self.config.clone() };
+        let found = fit(&self.readings.select(&draw.teach), &self.pool.select(&draw.teach, &draw.labels), &config)?;
+        let asked = self.readings.select(&draw.ask).without_copies();
+        Ok(asked.answers(&found.head).iter().map(|logits| argmax(logits)).collect())
+    }
+
+    fn logistic(&self, parts: &[&[Vec<f32>]], draw: &Draw) -> Vec<usize> {
+        let row = |face: usize| -> Vec<f32> { parts.iter().flat_map(|part| part[face].iter().copied()).collect() };
+        let rows: Vec<Vec<f32>> = draw.teach.iter().map(|&face| row(face)).collect();
+        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        let truth: Vec<usize> = draw.teach.iter().map(|&face| self.pool.class(face, &draw.labels)).collect();
+        let fitted = Logistic::fit(&rows, &truth, draw.labels.len());
+        draw.ask.iter().map(|&face| fitted.class(&row(face))).collect()
+    }
+
+    fn gradients(&self, method: Method, draw: &Draw) -> anyhow::Result<Vec<usize>> {
+        let few = ColumnTrainingConfig::few_shot();
+        let whole = ColumnTrainingConfig { learning_rate: 2e-4, batch: 8, trainable: Trainable::All, ..few.clone() };
+        let (config, own_blocks) = match method {
+            Method::GradientWhole => (whole, true),
+            Method::GradientWholeFrom => (ColumnTrainingConfig { start_from: self.closest.clone(), ..whole }, true),
+            Method::GradientTopFrom => (ColumnTrainingConfig { start_from: self.closest.clone(), ..few }, true),
+            _ => (few, false),
+        };
+        let config = ColumnTrainingConfig { augment: self.augment(), ..config };
+        let faces = self.pool.select(&draw.teach, &draw.labels);
+        let none = learning::LabelledFaces::new(faces.labels.clone());
+        let parts = Parts { train: &faces, validation: &none };
+        let sizes = ColumnConfig { own_blocks, ..self.like.clone() };
+        let trained = train_column(self.network, &self.sources, parts, sizes, &config, None, self.device, &mut |_| {
+            ControlFlow::Continue(())
+        })?;
+        let name: TaskName = "few_shot".parse().context("a name for the column")?;
+        let mut network = self.network.clone();
+        network.insert(ColumnEntry::new(name.clone(), self.sources.clone(), trained.column, false))?;
+        let asked = self.pool.select(&draw.ask, &draw.labels);
+        let found = evaluate_column(&network, &name, &asked, self.device, &mut |_| ())?;
+        Ok(found.logits.iter().map(|logits| argmax(logits)).collect())
+    }
+
+    fn augment(&self) -> AugmentConfig {
+        self.config.augment.clone()
+    }
+}

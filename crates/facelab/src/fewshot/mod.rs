@@ -1,0 +1,11 @@
+//! The few-shot benchmark: draws of a few samples per label, and what methods make of them.
+
+mod draw;
+mod hog;
+mod logistic;
+mod methods;
+mod outcome;
+
+pub use draw::{Draw, Pool, draws, folds};
+pub use methods::{Bench, Method};
+pub use outcome::{Outcome, Row, text};

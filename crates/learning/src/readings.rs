@@ -1,0 +1,199 @@
+//! What heads read of faces: the encoder's pooled features and the sources' last blocks.
+
+use crate::column_training::{Progress, TrainError};
+use crate::data::Face;
+use crate::features::{Frozen, Inputs};
+use crate::few_shot::FewShotConfig;
+use nalgebra::DMatrix;
+use network::{ColumnConfig, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
+use rayon::prelude::*;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// Faces per batch: a step of the progress.
+const BATCH: usize = 8;
+/// Share of the channels' mean deviation that is added to each: one that hardly changes is not blown up.
+const DEVIATION_FLOOR: f32 = 0.1;
+
+/// What the encoder (first) and each source say of faces and of changed copies of them.
+#[derive(Debug, Clone)]
+pub struct Readings {
+    /// For each part `[rows][4 · 4 · C]`; copy `c` of face `i` is row `c · faces + i`.
+    values: Vec<Vec<Vec<f32>>>,
+    /// Channels of each part.
+    channels: Vec<usize>,
+    faces: usize,
+}
+
+impl Readings {
+    /// Reads `faces` and the copies that `config` asks for; `like` gives the sizes. `observer` is called after every batch.
+    ///
+    /// # Errors
+    /// A source does not exist, or the observer asked to stop.
+    pub fn of<B: NetworkBackend>(
+        network: &ProgressiveNetwork<B>,
+        sources: &[TaskName],
+        faces: &[Face],
+        like: &ColumnConfig,
+        config: &FewShotConfig,
+        device: &B::Device,
+        observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Self, TrainError> {
+        let started = Instant::now();
+        let frozen = Frozen::new(network, sources, false)?;
+        let pool = ColumnConfig { own_blocks: false, sources: sources.len(), ..like.clone() }.init::<B>(device, 0);
+        let mut pictures: Vec<Face> = faces.to_vec();
+        for copy in 1..config.copies.max(1) {
+            let seed = |index: usize| config.seed ^ ((copy as u64) << 40) ^ index as u64;
+            let changed = faces.par_iter().enumerate().map(|(at, face)| config.augment.apply(face, seed(at)));
+            pictures.extend(changed.collect::<Vec<_>>());
+        }
+        let mut values: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(pictures.len()); 1 + sources.len()];
+        let steps = pictures.len().div_ceil(BATCH) as u32;
+        for (step, batch) in pictures.chunks(BATCH).enumerate() {
+            let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
+            let Inputs { features, sources } = frozen.inputs(&batch, device).at_head(&pool);
+            let each = std::iter::once(features).chain(sources.into_iter().flatten());
+            for (values, read) in values.iter_mut().zip(each) {
+                values.extend(network::rows(read.flatten(1, 3)));
+            }
+            let each = started.elapsed().as_secs_f32() / (step + 1) as f32;
+            let progress = Progress {
+                epoch: 0,
+                epochs: 1,
+                step: step as u32 + 1,
+                steps,
+                loss: 0.0,
+                validation_accuracy: None,
+                eta_s: each * (steps as usize - step - 1) as f32,
+            };
+            if observer(&progress).is_break() {
+                return Err(TrainError::Cancelled);
+            }
+        }
+        let channels = (0..=sources.len()).map(|part| if part == 0 { like.features } else { like.channels[1] });
+        Ok(Self { values, channels: channels.collect(), faces: faces.len() })
+    }
+
+    /// Values that were found otherwise, one row a face.
+    pub fn from_rows(rows: Vec<Vec<f32>>) -> Self {
+        // Every value is a channel of its own.
+        let (channels, faces) = (vec![rows.first().map_or(1, Vec::len)], rows.len());
+        Self { values: vec![rows], channels, faces }
+    }
+
+    /// The readings of some of the faces, in this order.
+    pub fn select(&self, faces: &[usize]) -> Self {
+        let copies = self.rows() / self.faces.max(1);
+        let rows: Vec<usize> =
+            (0..copies).flat_map(|copy| faces.iter().map(move |face| copy * self.faces + face)).collect();
+        let values = self.values.iter().map(|part| rows.iter().map(|&row| part[row].clone()).collect()).collect();
+        Self { values, channels: self.channels.clone(), faces: faces.len() }
+    }
+
+    /// The readings of some of the parts.
+    pub fn parts(&self, parts: &[usize]) -> Self {
+        let values = parts.iter().map(|&part| self.values[part].clone()).collect();
+        Self { values, channels: parts.iter().map(|&part| self.channels[part]).collect(), faces: self.faces }
+    }
+
+    /// The faces as they are, without their copies.
+    pub fn without_copies(&self) -> Self {
+        let values = self.values.iter().map(|part| part[..self.faces].to_vec()).collect();
+        Self { values, ..self.clone() }
+    }
+
+    /// What one part says of each face, `[faces][values]`.
+    pub fn values(&self, part: usize) -> &[Vec<f32>] {
+        &self.values[part][..self.faces]
+    }
+
+    /// Faces and copies.
+    pub fn rows(&self) -> usize {
+        self.values.first().map_or(0, Vec::len)
+    }
+
+    /// Faces.
+    pub fn len(&self) -> usize {
+        self.faces
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.faces == 0
+    }
+
+    /// What a head says of each face, `[faces][classes]`.
+    pub fn answers(&self, head: &LinearHead) -> Vec<Vec<f32>> {
+        let weights: Vec<&Vec<f32>> = std::iter::once(&head.own).chain(&head.sources).collect();
+        let classes = head.bias.len();
+        (0..self.faces)
+            .into_par_iter()
+            .map(|face| {
+                let mut logits = head.bias.clone();
+                for (part, weights) in self.values.iter().zip(&weights) {
+                    for (value, weights) in part[face].iter().zip(weights.chunks(classes)) {
+                        logits.iter_mut().zip(weights).for_each(|(logit, weight)| *logit += value * weight);
+                    }
+                }
+                logits
+            })
+            .collect()
+    }
+
+    pub(crate) fn groups(&self) -> Vec<Group> {
+        self.values.iter().zip(&self.channels).map(|(rows, &channels)| Group::new(channels, rows)).collect()
+    }
+}
+
+/// What one part of the network says of all rows.
+pub(crate) struct Group {
+    /// `[rows, values]`, each channel standardised.
+    pub x: DMatrix<f32>,
+    /// What was taken from the values at a pixel, `[channels]`.
+    pub mean: Vec<f32>,
+    /// By which they were divided then, `[channels]`.
+    deviation: Vec<f32>,
+    /// Products of all rows with all rows, with mean 1 on the diagonal after centring.
+    pub gram: DMatrix<f64>,
+    /// By which the products were multiplied for that.
+    scale: f64,
+}
+
+impl Group {
+    pub fn new(channels: usize, rows: &[Vec<f32>]) -> Self {
+        let values = rows.first().map_or(0, Vec::len);
+        let count = (rows.len() * values / channels.max(1)).max(1) as f32;
+        let (mut mean, mut square) = (vec![0.0f32; channels], vec![0.0f32; channels]);
+        for pixel in rows.iter().flat_map(|row| row.chunks(channels)) {
+            for ((mean, square), x) in mean.iter_mut().zip(&mut square).zip(pixel) {
+                *mean += x / count;
+                *square += x * x / count;
+            }
+        }
+        let deviation: Vec<f32> =
+            mean.iter().zip(&square).map(|(mean, square)| (square - mean * mean).max(0.0).sqrt()).collect();
+        let floor = deviation.iter().sum::<f32>() / channels.max(1) as f32 * DEVIATION_FLOOR + f32::MIN_POSITIVE;
+        let deviation: Vec<f32> = deviation.into_iter().map(|deviation| deviation + floor).collect();
+        let x = DMatrix::from_fn(rows.len(), values, |i, j| {
+            let channel = j % channels;
+            (rows[i][j] - mean[channel]) / deviation[channel]
+        });
+        let mut gram = (&x * x.transpose()).map(f64::from);
+        let centre = gram.mean();
+        let scale = 1.0 / (gram.diagonal().mean() - centre).max(f64::MIN_POSITIVE);
+        gram *= scale;
+        Self { x, mean, deviation, gram, scale }
+    }
+
+    /// Weights `[values, classes]` to what the network gives, row by row.
+    pub fn weights(&self, dual: &DMatrix<f64>) -> Vec<f32> {
+        let channels = self.deviation.len();
+        let weights = self.x.transpose() * dual.map(|share| (share * self.scale) as f32);
+        (0..weights.nrows())
+            .flat_map(|value| {
+                weights.row(value).iter().map(|w| w / self.deviation[value % channels]).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+}
