@@ -8,6 +8,8 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::ops::FloatTensor;
+use burn::tensor::{Tensor, TensorPrimitive};
+use std::cell::Cell;
 
 /// The step that carries gradients through one pooling.
 #[derive(Debug)]
@@ -27,6 +29,32 @@ impl<B: NetworkBackend> Backward<B, 1> for MaxPoolBackward {
     }
 }
 
+thread_local! {
+    static GUIDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `backward` so that gradients pass activations only where both they and the activation are positive (guided
+/// backpropagation, Springenberg et al. 2015).
+pub(crate) fn guided<T>(backward: impl FnOnce() -> T) -> T {
+    /// Puts things right also when `backward` panics.
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            GUIDED.set(false);
+        }
+    }
+    let _reset = Reset;
+    GUIDED.set(true);
+    backward()
+}
+
+/// What [`guided`] lets through.
+fn guide<B: NetworkBackend>(y: FloatTensor<B>, gradient: FloatTensor<B>) -> FloatTensor<B> {
+    let wrap = |primitive| Tensor::<B, 4>::from_primitive(TensorPrimitive::Float(primitive));
+    let open = wrap(y).greater_elem(0.0).float();
+    (wrap(gradient).clamp_min(0.0) * open).into_primitive().tensor()
+}
+
 /// The step that carries gradients through one convolution. Parents: x, weight, bias, residual.
 #[derive(Debug)]
 struct ConvolutionBackward;
@@ -36,7 +64,10 @@ impl<B: NetworkBackend> Backward<B, 4> for ConvolutionBackward {
 
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let (saved, settings) = ops.state;
-        let gradient = grads.consume::<B>(&ops.node);
+        let mut gradient = grads.consume::<B>(&ops.node);
+        if GUIDED.get() && settings.activation != Activation::None {
+            gradient = guide::<B>(saved.y.clone(), gradient);
+        }
         let [x, weight, bias, residual] = ops.parents;
         let found = B::convolution_gradients(saved, gradient, settings, x.is_some());
         if let (Some(node), Some(dx)) = (x, found.x) {

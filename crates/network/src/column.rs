@@ -231,6 +231,11 @@ impl<B: Backend> Column<B> {
     pub fn has_sources(&self) -> bool {
         self.head_lateral.is_some()
     }
+
+    /// Whether the column has the four blocks of Table III.
+    pub fn has_blocks(&self) -> bool {
+        !self.blocks.is_empty()
+    }
 }
 
 impl<B: NetworkBackend> Column<B> {

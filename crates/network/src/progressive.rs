@@ -31,6 +31,16 @@ pub enum NetworkError {
     /// Sources and lateral connections do not fit.
     #[error("column '{0}' names sources but has no lateral connections, or the other way round")]
     Laterals(TaskName),
+    /// A label that the column does not have.
+    #[error("column '{column}' has {classes} labels, none at {class} (counted from 0)")]
+    NoLabel {
+        /// The column.
+        column: TaskName,
+        /// What was asked for.
+        class: usize,
+        /// Labels that there are.
+        classes: usize,
+    },
     /// Others draw from the column.
     #[error("column '{column}' cannot go: {} draw from it", .dependants.iter().map(|d| format!("'{d}'")).collect::<Vec<_>>().join(", "))]
     InUse {
