@@ -1,7 +1,8 @@
 //! Arguments: what every command shares, and the commands.
 
 use crate::commands::{
-    annotate, bench, bench_step, evaluate, explain, fewshot, models, refine_encoder, train_encoder, train_task,
+    annotate, bench, bench_step, evaluate, experiment, explain, fewshot, models, refine_encoder, train_encoder,
+    train_task,
 };
 pub use crate::common::Common;
 use clap::{Parser, Subcommand};
@@ -40,6 +41,7 @@ enum Command {
     RefineEncoder(refine_encoder::Args),
     TrainTask(train_task::Args),
     Evaluate(evaluate::Args),
+    Experiment(experiment::Args),
     Explain(explain::Args),
     Fewshot(fewshot::Args),
     Annotate(annotate::Args),
@@ -61,6 +63,7 @@ impl Cli {
             Command::RefineEncoder(args) => refine_encoder::run(args, &common),
             Command::TrainTask(args) => train_task::run(args, &common),
             Command::Evaluate(args) => evaluate::run(args, &common),
+            Command::Experiment(args) => experiment::run(args, &common),
             Command::Explain(args) => explain::run(args, &common),
             Command::Fewshot(args) => fewshot::run(args, &common),
             Command::Annotate(args) => annotate::run(args, &common),

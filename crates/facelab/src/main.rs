@@ -7,6 +7,7 @@ mod chart;
 mod cli;
 mod commands;
 mod common;
+mod experiment;
 mod explanation_sheet;
 mod face_table;
 mod fewshot;

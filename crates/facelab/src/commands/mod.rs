@@ -4,6 +4,7 @@ pub mod annotate;
 pub mod bench;
 pub mod bench_step;
 pub mod evaluate;
+pub mod experiment;
 pub mod explain;
 pub mod fewshot;
 mod growth;

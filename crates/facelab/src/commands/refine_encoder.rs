@@ -82,7 +82,7 @@ pub struct Args {
     licence: String,
 }
 
-fn parse_task(text: &str) -> Result<(TaskName, PathBuf), String> {
+pub(super) fn parse_task(text: &str) -> Result<(TaskName, PathBuf), String> {
     let (name, data) = text.split_once('=').ok_or("expected NAME=PACK, such as gender=fairface")?;
     Ok((name.parse().map_err(|error| format!("{error}"))?, data.into()))
 }
@@ -162,7 +162,7 @@ fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()>
     })
     .map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
     bar.finish();
-    ModelStore::create(&args.out, &args.name, &args.licence, &refined, sizes, Precision::F16)
+    ModelStore::create(&args.out, &args.name, &args.licence, &refined.encoder, sizes, Precision::F16)
         .with_context(|| format!("writing {}", args.out.display()))?;
     common.say(format!("{}: encoder refined in {steps} steps", args.out.display()));
     Ok(())

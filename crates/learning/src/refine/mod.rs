@@ -6,7 +6,7 @@
 mod trainer;
 mod union;
 
-pub use trainer::{RefineRecord, refine};
+pub use trainer::{RefineRecord, Refined, refine};
 
 use crate::augment::AugmentConfig;
 use crate::began::Phase;

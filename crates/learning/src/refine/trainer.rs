@@ -77,6 +77,15 @@ impl<B: NetworkBackend> Trunk<B> {
     }
 }
 
+/// What a refinement gives.
+#[derive(Debug, Clone)]
+pub struct Refined<B: Backend> {
+    /// The encoder.
+    pub encoder: Encoder<B>,
+    /// The column that each task learned with, and its sizes.
+    pub columns: Vec<(Column<B>, ColumnConfig)>,
+}
+
 /// The trunk that learns, and its optimiser.
 struct Fit<B: NetworkBackend> {
     trunk: Trunk<Train<B>>,
@@ -121,7 +130,7 @@ pub fn refine<B: NetworkBackend>(
     checkpoint: &Checkpoint,
     device: &B::Device,
     observer: &mut dyn FnMut(u32, Option<&RefineRecord>) -> ControlFlow<()>,
-) -> Result<Encoder<B>, TrainError> {
+) -> Result<Refined<B>, TrainError> {
     let mut union = Union::new(tasks);
     if let Some(task) = tasks.iter().find(|task| task.train.is_empty()) {
         return Err(TrainError::Data(format!("no training faces for '{}'", task.name)));
@@ -130,14 +139,17 @@ pub fn refine<B: NetworkBackend>(
         union.batch(0, POPULATION_FACES, config.seed).iter().map(|&at| union.faces[at].clone()).collect();
     let first_side = config.phases.first().map_or(network::FACE_SIZE, |phase| phase.side);
     let shown = shrunk::<B>(&population, first_side, device);
-    let columns = tasks.iter().enumerate().map(|(at, task)| {
-        let sizes = ColumnConfig {
+    let sizes: Vec<ColumnConfig> = tasks
+        .iter()
+        .map(|task| ColumnConfig {
             features,
             own_blocks: config.own_blocks,
             dropout: config.dropout,
             ..ColumnConfig::new(task.train.labels.len(), 0)
-        };
-        let column = sizes.init::<B>(device, config.seed + 1 + at as u64);
+        })
+        .collect();
+    let columns = sizes.iter().zip(1..).map(|(sizes, at)| {
+        let column = sizes.init::<B>(device, config.seed + at);
         column.normalised_on(encoder.forward(shown.clone()), &[])
     });
     let trunk = Trunk { columns: columns.collect(), encoder: encoder.clone() };
@@ -217,7 +229,11 @@ pub fn refine<B: NetworkBackend>(
         }
     }
     let last_side = side_at(config, steps.saturating_sub(1));
-    Ok(fit.trunk.valid().encoder.folded_on(shrunk(&population, last_side, device)))
+    let trunk = fit.trunk.valid().folded_on(shrunk(&population, last_side, device));
+    let columns = trunk.columns.into_iter().zip(standards).zip(sizes);
+    let columns =
+        columns.map(|((column, standard), sizes)| (column.reading_raw(standard.mean, standard.deviation), sizes));
+    Ok(Refined { encoder: trunk.encoder, columns: columns.collect() })
 }
 
 fn side_at(config: &RefineConfig, step: u32) -> usize {

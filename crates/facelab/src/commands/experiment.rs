@@ -1,0 +1,171 @@
+//! `facelab experiment`: the paper's tables and figures, and a search over the training's settings.
+
+use crate::common::{Common, command_line, print, write_json};
+use crate::experiment::{Laboratory, Parameter, curves, table4, table5, table6, tune};
+use anyhow::bail;
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use learning::{Annealing, ColumnTrainingConfig};
+use network::{CpuBackend, DeviceKind, NetworkBackend, TaskName};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Repeat the paper's experiments on your data.
+///
+/// Every training is written to --out when it is done; a call with the same --out goes on where the last one ended. Results
+/// come as Markdown, CSV and plots, beside the paper's. Fig. 4 is `facelab explain`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  facelab experiment table4 --model models/default --task emotion=ferplus --task gender=fairface \\
+      --runs 3 --epochs 5 --subset 2000 --out runs/table4
+  facelab experiment table5 --model models/default --task emotion=ferplus --task age=adience \\
+      --task gender=lfw_gender --task identity=lfw --recipe paper --runs 10 --out runs/table5
+  facelab experiment tune --model models/default --task emotion=ferplus --subset 2000 --epochs 4 \\
+      --parameter learning_rate=1e-5..3e-3:log --parameter dropout=0..0.7 --trials 30 --out runs/tune
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+pub struct Args {
+    #[command(subcommand)]
+    which: Which,
+}
+
+#[derive(Debug, Subcommand)]
+enum Which {
+    /// Table IV: encoder frozen, or trained on with the column
+    Table4(Settings),
+    /// Table V: every combination of sources that the paper has
+    Table5(Settings),
+    /// Table VI: the paper's best combinations beside what others reach
+    Table6(Settings),
+    /// Fig. 5: learning curves with and without lateral connections
+    Fig5(Settings),
+    /// A tree-structured Parzen search over the training's settings, on validation faces
+    Tune {
+        #[command(flatten)]
+        settings: Settings,
+        /// Field of the training's config and its values: NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A|B|C
+        #[arg(long = "parameter", required = true, value_name = "NAME=VALUES")]
+        parameters: Vec<Parameter>,
+        /// Trainings in all
+        #[arg(long, default_value_t = 20)]
+        trials: usize,
+    },
+}
+
+/// What all experiments share.
+#[derive(Debug, ClapArgs)]
+struct Settings {
+    /// Model whose encoder is used
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Task and its data; emotion, age, gender and identity are the paper's
+    #[arg(long = "task", required = true, value_name = "NAME=PACK", value_parser = super::refine_encoder::parse_task)]
+    tasks: Vec<(TaskName, PathBuf)>,
+    /// Folder of results
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Repetitions, each with seeds of its own; the paper has 10
+    #[arg(long, default_value_t = 3)]
+    runs: u32,
+    /// Epochs of each training at most [default: the recipe's]
+    #[arg(long)]
+    epochs: Option<u32>,
+    /// Faces to learn from and to ask for, at most; 0: all
+    #[arg(long, default_value_t = 0)]
+    subset: usize,
+    /// How columns are trained
+    #[arg(long, value_enum, default_value_t = Recipe::Ours)]
+    recipe: Recipe,
+    /// Seed of the first repetition
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Recipe {
+    /// 35 epochs of Adam at 1e-4, halved when the loss stagnates; plain layers
+    Paper,
+    /// What the shipped columns are trained with: rate 1e-3 along a cosine, layers that normalise and pass on
+    Ours,
+}
+
+impl Settings {
+    fn laboratory<'a>(&self, common: &'a Common) -> Laboratory<'a> {
+        let recipe = match self.recipe {
+            Recipe::Paper => ColumnTrainingConfig { normalise: false, patience: 0, ..Default::default() },
+            Recipe::Ours => ColumnTrainingConfig {
+                epochs: 5,
+                learning_rate: 1e-3,
+                annealing: Annealing::Cosine,
+                weight_decay: 0.05,
+                patience: 0,
+                cached_copies: 1,
+                ..Default::default()
+            },
+        };
+        Laboratory {
+            model: self.model.clone(),
+            tasks: self.tasks.iter().cloned().collect(),
+            out: self.out.clone(),
+            subset: self.subset,
+            config: ColumnTrainingConfig { epochs: self.epochs.unwrap_or(recipe.epochs), seed: self.seed, ..recipe },
+            common,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
+    let (device, _) = common.device()?;
+    match device {
+        DeviceKind::Cpu => experiment::<CpuBackend>(&args, common),
+        #[cfg(feature = "cuda")]
+        DeviceKind::Cuda => experiment::<network::CudaBackend>(&args, common),
+        #[cfg(not(feature = "cuda"))]
+        DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
+    }
+}
+
+fn experiment<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
+    let settings = match &args.which {
+        Which::Table4(settings) | Which::Table5(settings) | Which::Table6(settings) | Which::Fig5(settings) => settings,
+        Which::Tune { settings, .. } => settings,
+    };
+    let lab = settings.laboratory(common);
+    describe(&lab, settings)?;
+    let text = match &args.which {
+        Which::Table4(settings) => table4::<B>(&lab, settings.runs)?,
+        Which::Table5(settings) => table5::<B>(&lab, settings.runs)?,
+        Which::Table6(settings) => table6::<B>(&lab, settings.runs)?,
+        Which::Fig5(settings) => curves::<B>(&lab, settings.runs)?,
+        Which::Tune { parameters, trials, settings } => {
+            let [(task, _)] = settings.tasks.as_slice() else { bail!("a search is for one task: give one --task") };
+            let found = tune::<B>(&lab, task, parameters, *trials)?;
+            let line = |trial: &crate::experiment::Trial| format!("{:.2}%  {:?}", trial.accuracy * 100.0, trial.values);
+            found.iter().take(5).map(line).collect::<Vec<_>>().join("\n")
+        }
+    };
+    print(&text)
+}
+
+/// What the results were computed with; another call with the same folder must mean the same.
+fn describe(lab: &Laboratory, settings: &Settings) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Description<'a> {
+        encoder_sha256: String,
+        subset: usize,
+        config: &'a ColumnTrainingConfig,
+        command: String,
+    }
+    let encoder_sha256 = engine::ModelStore::open(&settings.model)?.manifest().encoder.sha256.clone();
+    let found = Description { encoder_sha256, subset: lab.subset, config: &lab.config, command: command_line() };
+    let path = lab.out.join("experiment.json");
+    if let Ok(text) = std::fs::read_to_string(&path) {
+        let before: serde_json::Value = serde_json::from_str(&text)?;
+        let now = serde_json::to_value(&found)?;
+        if ["encoder_sha256", "subset", "config"].iter().any(|key| before[key] != now[key]) {
+            bail!("{} holds results of other settings; choose another --out", lab.out.display());
+        }
+        return Ok(());
+    }
+    write_json(&path, &found)
+}

@@ -1,0 +1,11 @@
+//! The paper's experiments: trainings that are cells of its tables, each written to disk when it is done.
+
+mod bench;
+mod cell;
+mod paper;
+mod tables;
+mod tune;
+
+pub use bench::Laboratory;
+pub use tables::{curves, table4, table5, table6};
+pub use tune::{Parameter, Trial, tune};
