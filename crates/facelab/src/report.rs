@@ -1,7 +1,7 @@
 //! What an evaluation found, for people and as JSON.
 
 use crate::labels;
-use learning::{Accuracy, Confusion, LabelledFaces};
+use learning::{Accuracy, Confusion, LabelledFaces, ReliabilityBin};
 use network::Label;
 use network::weights::sha256;
 use serde::Serialize;
@@ -37,6 +37,8 @@ pub struct Figures {
     pub ece_uncalibrated: f32,
     /// The column's temperature.
     pub temperature: f32,
+    /// Answers by confidence, with the temperature.
+    pub reliability: Vec<ReliabilityBin>,
 }
 
 impl Figures {
@@ -44,10 +46,10 @@ impl Figures {
     pub fn new(labels: &[Label], logits: &[Vec<f32>], truth: &[usize], calibration: &learning::Calibration) -> Self {
         let confusion = Confusion::new(labels.len(), logits, truth);
         let Accuracy { value, low, high, .. } = confusion.accuracy();
-        let ece = |calibration: &learning::Calibration| {
-            let closed: Vec<Vec<f32>> = logits.iter().map(|row| calibration.closed_set(row)).collect();
-            learning::expected_calibration_error(&closed, truth)
+        let closed = |calibration: &learning::Calibration| -> Vec<Vec<f32>> {
+            logits.iter().map(|row| calibration.closed_set(row)).collect()
         };
+        let ece = |calibration| learning::expected_calibration_error(&closed(calibration), truth);
         let recall = confusion.recall();
         let known: Vec<f32> = recall.iter().copied().flatten().collect();
         Self {
@@ -63,6 +65,7 @@ impl Figures {
             ece: ece(calibration),
             ece_uncalibrated: ece(&learning::Calibration::default()),
             temperature: calibration.temperature,
+            reliability: learning::reliability(&closed(calibration), truth),
             confusion: confusion.counts,
         }
     }
@@ -90,6 +93,9 @@ pub struct Report {
     /// Figures.
     #[serde(flatten)]
     pub figures: Figures,
+    /// By column of the table and by what it says of a face: how many there are and how many were right.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, BTreeMap<String, Accuracy>>,
     /// Labels of the data that the model does not know, with the number of faces left out.
     pub left_out: BTreeMap<String, usize>,
     /// Labels of the model that the data does not have.
@@ -149,6 +155,17 @@ impl Report {
             let mistaken =
                 f.mistaken_for(at).map_or_else(String::new, |(other, share)| format!("{other} {}", percent(share)));
             line(format_args!("  {:width$}  {faces:>6}  {recall:>6}  {mistaken}", label.as_ref()));
+        }
+        for (column, groups) in &self.groups {
+            for (group, accuracy) in groups {
+                line(format_args!(
+                    "  {column} {group}: {} of {} faces (95% interval {} to {})",
+                    percent(accuracy.value),
+                    accuracy.held_back,
+                    percent(accuracy.low),
+                    percent(accuracy.high)
+                ));
+            }
         }
         for (label, count) in &self.left_out {
             line(format_args!("  left out: {count} faces of '{label}', which the model does not know"));

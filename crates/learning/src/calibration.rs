@@ -22,7 +22,7 @@ impl Default for Calibration {
 }
 
 /// log Σ exp, without overflow.
-fn log_sum_exp(values: &[f32]) -> f32 {
+pub fn log_sum_exp(values: &[f32]) -> f32 {
     let top = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     if !top.is_finite() {
         return top;

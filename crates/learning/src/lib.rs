@@ -22,7 +22,7 @@ mod ridge;
 mod standard;
 mod supply;
 
-pub use calibration::Calibration;
+pub use calibration::{Calibration, log_sum_exp};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use column_config::{Annealing, ColumnTrainingConfig, Trainable};
 pub use column_training::{EpochRecord, Parts, Progress, TrainError, TrainedColumn, train_column};
@@ -30,5 +30,5 @@ pub use data::{Face, LabelledFaces};
 pub use features::{Evaluation, evaluate_column};
 pub use few_shot::{FewShotConfig, HeadFit, Reads, fit, teach};
 pub use fit::ColumnFit;
-pub use metrics::{Accuracy, Confusion, expected_calibration_error};
+pub use metrics::{Accuracy, Confusion, ReliabilityBin, area_under_roc, expected_calibration_error, reliability};
 pub use readings::Readings;

@@ -92,19 +92,61 @@ impl Confusion {
     }
 }
 
-/// Expected calibration error over 15 bins of confidence (Guo et al. 2017): the mean gap between confidence and accuracy.
-pub fn expected_calibration_error(probabilities: &[Vec<f32>], truth: &[usize]) -> f32 {
-    const BINS: usize = 15;
-    let mut bins = [(0.0f64, 0.0f64); BINS];
+/// Bins of confidence.
+const BINS: usize = 15;
+
+/// Answers of about the same confidence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReliabilityBin {
+    /// Their number.
+    pub count: u32,
+    /// Their mean confidence, [0, 1]; 0 for none.
+    pub confidence: f32,
+    /// Share of them that was right.
+    pub accuracy: f32,
+}
+
+/// Answers by their confidence, in 15 bins of equal width.
+pub fn reliability(probabilities: &[Vec<f32>], truth: &[usize]) -> Vec<ReliabilityBin> {
+    let mut sums = [(0u32, 0.0f64, 0u32); BINS];
     for (row, &class) in probabilities.iter().zip(truth) {
         let answer = argmax(row);
         let confidence = f64::from(row.get(answer).copied().unwrap_or(0.0));
-        let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
-        bin.0 += confidence;
-        bin.1 += f64::from(u8::from(answer == class));
+        let (count, confidences, right) = &mut sums[((confidence * BINS as f64) as usize).min(BINS - 1)];
+        *count += 1;
+        *confidences += confidence;
+        *right += u32::from(answer == class);
     }
-    let total = probabilities.len().max(1) as f64;
-    (bins.iter().map(|(confidence, right)| (confidence - right).abs()).sum::<f64>() / total) as f32
+    let bin = |(count, confidences, right): (u32, f64, u32)| match count {
+        0 => ReliabilityBin::default(),
+        _ => ReliabilityBin {
+            count,
+            confidence: (confidences / f64::from(count)) as f32,
+            accuracy: right as f32 / count as f32,
+        },
+    };
+    sums.map(bin).to_vec()
+}
+
+/// Expected calibration error over 15 bins of confidence (Guo et al. 2017): the mean gap between confidence and accuracy.
+pub fn expected_calibration_error(probabilities: &[Vec<f32>], truth: &[usize]) -> f32 {
+    let bins = reliability(probabilities, truth);
+    let gaps = bins.iter().map(|bin| bin.count as f32 * (bin.confidence - bin.accuracy).abs());
+    gaps.sum::<f32>() / probabilities.len().max(1) as f32
+}
+
+/// Area under the ROC curve of scores that should be higher for `positive`: the chance that one of them is higher than one
+/// of `negative`.
+pub fn area_under_roc(positive: &[f32], negative: &[f32]) -> f32 {
+    let mut negative: Vec<f32> = negative.to_vec();
+    negative.sort_by(f32::total_cmp);
+    let below = |score: &f32| {
+        let lower = negative.partition_point(|other| other < score);
+        let equal = negative.partition_point(|other| other <= score) - lower;
+        lower as f64 + equal as f64 / 2.0
+    };
+    let sum: f64 = positive.iter().map(below).sum();
+    (sum / (positive.len() * negative.len()).max(1) as f64) as f32
 }
 
 #[cfg(test)]
@@ -126,6 +168,13 @@ mod tests {
         assert_eq!(confusion.counts, [[1, 0], [1, 1]]);
         assert_eq!(confusion.recall(), [Some(1.0), Some(0.5)]);
         assert!((confusion.majority() - 2.0 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_area_under_the_curve_counts_pairs_in_the_right_order() {
+        assert_eq!(area_under_roc(&[2.0, 3.0], &[1.0, 0.0]), 1.0);
+        assert_eq!(area_under_roc(&[2.0, 0.5], &[1.0, 0.0]), 0.75);
+        assert_eq!(area_under_roc(&[1.0], &[1.0]), 0.5);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `facelab evaluate`: how well one column answers on labelled faces.
 
+use crate::chart::{Chart, write_charts};
 use crate::cli::Common;
 use crate::common::{command_line, print, write_json};
 use crate::report::{Figures, Report};
@@ -7,9 +8,10 @@ use crate::{figure, labels, progress, report};
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, ValueEnum};
 use engine::{MANIFEST, ModelStore};
-use learning::data::{self, Split};
-use learning::evaluate_column;
+use learning::data::{self, Face, Split};
+use learning::{Accuracy, LabelledFaces, evaluate_column};
 use network::{CpuBackend, DeviceKind, NetworkBackend, TaskName};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -49,6 +51,12 @@ pub struct Args {
     /// Write the confusion matrix as a picture
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
+    /// Draw accuracy over confidence, with and without the column's temperature
+    #[arg(long, value_name = "FILE")]
+    reliability: Option<PathBuf>,
+    /// Report accuracy by what the table says in these columns too, such as gender, race7 (packs of files only)
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN")]
+    groups: Vec<String>,
     /// Evaluate so many faces at most, spread over the part; 0: all
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
@@ -104,7 +112,49 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
             format!("{} on {}/{}: {:.1}% of {} faces", report.task, report.data, report.split, f.accuracy * 100.0, f.n);
         figure::write_confusion(path, f, &title)?;
     }
+    if let Some(path) = &args.reliability {
+        write_charts(path, &[reliability_chart(&report)])?;
+    }
     print(&report.text())
+}
+
+fn reliability_chart(report: &Report) -> Chart {
+    let f = &report.figures;
+    let bins = f.reliability.iter().filter(|bin| bin.count > 0);
+    let points = bins.map(|bin| (f64::from(bin.confidence), f64::from(bin.accuracy))).collect();
+    Chart {
+        title: format!("{} on {}/{}: calibration error {:.1}%", report.task, report.data, report.split, f.ece * 100.0),
+        x: "confidence".into(),
+        y: "share that is right".into(),
+        lines: vec![("answers".into(), points), ("as it should be".into(), vec![(0.0, 0.0), (1.0, 1.0)])],
+    }
+}
+
+/// Accuracy by what the table says of each face.
+fn by_group(
+    args: &Args,
+    faces: &LabelledFaces,
+    logits: &[Vec<f32>],
+    truth: &[usize],
+) -> anyhow::Result<BTreeMap<String, BTreeMap<String, Accuracy>>> {
+    let mut counts: BTreeMap<String, BTreeMap<String, (usize, usize)>> = BTreeMap::new();
+    if args.groups.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let columns: Vec<&str> = args.groups.iter().map(String::as_str).collect();
+    let rows = data::load_rows(&args.data, &columns).with_context(|| format!("reading {}", args.data.display()))?;
+    let said: HashMap<Face, Vec<String>> = rows.into_iter().collect();
+    for ((face, row), &class) in faces.faces.iter().zip(logits).zip(truth) {
+        let right = usize::from(data::argmax(row) == class);
+        for (column, group) in args.groups.iter().zip(said.get(face).into_iter().flatten()) {
+            let count = counts.entry(column.clone()).or_default().entry(group.clone()).or_default();
+            *count = (count.0 + right, count.1 + 1);
+        }
+    }
+    let accuracies = |groups: BTreeMap<String, (usize, usize)>| {
+        groups.into_iter().map(|(group, (right, all))| (group, Accuracy::of(right, all))).collect()
+    };
+    Ok(counts.into_iter().map(|(column, groups)| (column, accuracies(groups))).collect())
 }
 
 fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -> anyhow::Result<Report> {
@@ -135,6 +185,7 @@ fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String
         data: dataset.name,
         split: args.split.name().to_owned(),
         figures: Figures::new(&record.labels, &evaluation.logits, &evaluation.truth, &record.calibration),
+        groups: by_group(args, &faces, &evaluation.logits, &evaluation.truth)?,
         left_out: mapped.left_out.into_iter().map(|(label, count)| (label.to_string(), count)).collect(),
         labels_not_in_data: mapped.absent,
         model: store.manifest().name.clone(),

@@ -2,7 +2,7 @@
 
 use crate::chart::{Chart, write_charts};
 use crate::common::{Common, command_line, print, write_json};
-use crate::fewshot::{Bench, Draw, Method, Outcome, Pool, Row, draws, folds, text};
+use crate::fewshot::{Bench, Draw, Method, Outcome, Pool, Row, Strangers, draws, folds, text};
 use crate::progress;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
@@ -75,6 +75,9 @@ pub struct Args {
     /// No column is read, as add_task with no_sources
     #[arg(long)]
     no_sources: bool,
+    /// Measure too how well the default tells strangers (labels that are not in a draw) from those who were taught
+    #[arg(long)]
+    strangers: bool,
     /// Copies of each sample that the closed form learns from
     #[arg(long, default_value_t = FewShotConfig::default().copies)]
     copies: usize,
@@ -97,6 +100,8 @@ struct Report<'a> {
     labels: Vec<String>,
     sources: Vec<TaskName>,
     rows: Vec<Row>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    strangers: Vec<Strangers>,
     model_sha256: String,
     device: String,
     command: String,
@@ -148,7 +153,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
     if sets.iter().all(|(_, draws)| draws.is_empty()) {
         bail!("no label has as many faces as --shots asks for, and one more");
     }
-    let mut rows = Vec::new();
+    let (mut rows, mut strangers) = (Vec::new(), Vec::new());
     for (shots, draws) in sets.iter().filter(|(_, draws)| !draws.is_empty()) {
         let bar = progress::bar(common, &format!("{shots} shots"), (args.methods.len() * draws.len()) as u64);
         let mut found: BTreeMap<Method, Vec<(f32, f32)>> = BTreeMap::new();
@@ -163,6 +168,13 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
             }
         }
         bar.finish_and_clear();
+        if args.strangers {
+            let scores: Vec<_> = draws.iter().map(|draw| bench.familiarity(draw)).collect::<Result<_, _>>()?;
+            if scores.iter().any(|(_, strangers)| strangers.is_empty()) {
+                bail!("every label takes part in a draw: nobody is a stranger; give --classes");
+            }
+            strangers.push(Strangers::of(*shots, &scores));
+        }
         let default: Option<Vec<f32>> = found.get(&Method::Default).map(|each| each.iter().map(|(a, _)| *a).collect());
         rows.extend(found.into_iter().map(|(method, each)| {
             let difference = default.as_ref().filter(|_| method != Method::Default).map(|default| {
@@ -178,9 +190,17 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
         }));
     }
     if let Some(path) = &args.png {
-        write_charts(path, &[chart(args, &rows)])?;
+        let roc = (!strangers.is_empty()).then(|| roc(args, &strangers));
+        write_charts(path, &std::iter::once(chart(args, &rows)).chain(roc).collect::<Vec<_>>())?;
     }
-    let table = text(&rows);
+    let mut table = text(&rows);
+    for found in &strangers {
+        let (area, named) = (&found.area, &found.named_at_95);
+        table += &format!(
+            "strangers, {} shots: area under the ROC curve {:.3} ± {:.3}; {:.3} ± {:.3} pass where 95% of those taught do\n",
+            found.shots, area.mean, area.interval, named.mean, named.interval
+        );
+    }
     if let Some(path) = &args.json {
         let report = Report {
             task: &args.task,
@@ -188,6 +208,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
             labels,
             sources,
             rows,
+            strangers,
             model_sha256: network::weights::sha256_file(&args.model.join(MANIFEST))?,
             device: device_line,
             command: command_line(),
@@ -195,6 +216,19 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
         write_json(path, &report)?;
     }
     print(&table)
+}
+
+fn roc(args: &Args, strangers: &[Strangers]) -> Chart {
+    let line = |found: &Strangers| {
+        let points = found.curve.iter().map(|&(strangers, known)| (f64::from(strangers), f64::from(known)));
+        (format!("{} samples a label", found.shots), points.collect())
+    };
+    Chart {
+        title: format!("{}: strangers", args.task),
+        x: "share of strangers that pass".into(),
+        y: "share of those taught that pass".into(),
+        lines: strangers.iter().map(line).collect(),
+    }
 }
 
 fn chart(args: &Args, rows: &[Row]) -> Chart {

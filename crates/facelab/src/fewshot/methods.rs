@@ -121,6 +121,20 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         Ok(Some((right as f32 / draw.ask.len().max(1) as f32, seconds + start.elapsed().as_secs_f32())))
     }
 
+    /// How known the default finds faces that were taught (others of the same labels), and strangers: faces of labels that
+    /// take no part in the draw. Log-sum-exp of the logits, what a column's `unknown` share follows.
+    pub fn familiarity(&self, draw: &Draw) -> anyhow::Result<(Vec<f32>, Vec<f32>)> {
+        let taught = self.pool.select(&draw.teach, &draw.labels);
+        let found = fit(&self.readings.select(&draw.teach), &taught, &self.config)?;
+        let strangers: Vec<usize> =
+            (0..self.pool.faces.len()).filter(|&face| !draw.labels.contains(&self.pool.truth[face])).collect();
+        let score = |faces: &[usize]| -> Vec<f32> {
+            let answers = self.readings.select(faces).without_copies().answers(&found.head);
+            answers.iter().map(|logits| learning::log_sum_exp(logits)).collect()
+        };
+        Ok((score(&draw.ask), score(&strangers)))
+    }
+
     fn closed_form(&self, reads: Reads, draw: &Draw) -> anyhow::Result<Vec<usize>> {
         let config = FewShotConfig { reads, ..self.config.clone() };
         let found = fit(&self.readings.select(&draw.teach), &self.pool.select(&draw.teach, &draw.labels), &config)?;

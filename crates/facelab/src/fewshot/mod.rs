@@ -8,4 +8,4 @@ mod outcome;
 
 pub use draw::{Draw, Pool, draws, folds};
 pub use methods::{Bench, Method};
-pub use outcome::{Outcome, Row, text};
+pub use outcome::{Outcome, Row, Strangers, text};

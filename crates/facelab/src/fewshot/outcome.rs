@@ -1,6 +1,7 @@
 //! Means and their intervals.
 
 use super::methods::Method;
+use learning::area_under_roc;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -26,6 +27,47 @@ pub struct Outcome {
     pub interval: f32,
     /// One value a draw.
     pub each: Vec<f32>,
+}
+
+/// How well strangers are told from those who were taught.
+#[derive(Debug, Clone, Serialize)]
+pub struct Strangers {
+    /// Samples a label.
+    pub shots: usize,
+    /// Area under the ROC curve, over draws.
+    pub area: Outcome,
+    /// Share of strangers that pass as known where 95% of those who were taught do, over draws.
+    pub named_at_95: Outcome,
+    /// The curve of all draws together: share of strangers and of taught faces that pass, threshold falling.
+    pub curve: Vec<(f32, f32)>,
+}
+
+/// Points of a curve.
+const POINTS: usize = 50;
+
+impl Strangers {
+    /// From the scores of taught faces and of strangers in each draw.
+    pub fn of(shots: usize, draws: &[(Vec<f32>, Vec<f32>)]) -> Self {
+        let passing = |scores: &[f32], threshold: f32| {
+            scores.iter().filter(|&&score| score >= threshold).count() as f32 / scores.len().max(1) as f32
+        };
+        let named = |(known, strangers): &(Vec<f32>, Vec<f32>)| passing(strangers, quantile(known, 0.05));
+        let all = |of: fn(&(Vec<f32>, Vec<f32>)) -> &Vec<f32>| draws.iter().flat_map(of).copied().collect::<Vec<f32>>();
+        let (known, strangers) = (all(|draw| &draw.0), all(|draw| &draw.1));
+        let curve = (0..=POINTS).map(|at| quantile(&known, 1.0 - at as f32 / POINTS as f32));
+        Self {
+            shots,
+            area: Outcome::of(draws.iter().map(|(known, strangers)| area_under_roc(known, strangers)).collect()),
+            named_at_95: Outcome::of(draws.iter().map(named).collect()),
+            curve: curve.map(|threshold| (passing(&strangers, threshold), passing(&known, threshold))).collect(),
+        }
+    }
+}
+
+fn quantile(values: &[f32], share: f32) -> f32 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    sorted.get((share * sorted.len().saturating_sub(1) as f32) as usize).copied().unwrap_or(f32::NAN)
 }
 
 /// 97.5% quantiles of Student's t for 1 to 19 degrees of freedom.
@@ -74,6 +116,15 @@ pub fn text(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strangers_that_score_lower_are_told_apart() {
+        let known: Vec<f32> = (0..100).map(|at| 5.0 + at as f32 * 0.01).collect();
+        let strangers: Vec<f32> = (0..100).map(|at| at as f32 * 0.0505).collect();
+        let found = Strangers::of(5, &[(known.clone(), strangers.clone()), (known, strangers)]);
+        assert!(found.area.mean > 0.99 && found.named_at_95.mean == 0.0, "{found:?}");
+        assert_eq!(found.curve.last(), Some(&(0.0, 1.0)));
+    }
 
     #[test]
     fn the_interval_of_four_draws() {
