@@ -1,7 +1,7 @@
 //! Arguments: what every command shares, and the commands.
 
 use crate::commands::{
-    annotate, bench, bench_step, evaluate, experiment, explain, fewshot, models, refine_encoder, train_encoder,
+    annotate, bench, bench_step, evaluate, experiment, explain, fewshot, import, models, refine_encoder, train_encoder,
     train_task,
 };
 pub use crate::common::Common;
@@ -44,6 +44,7 @@ enum Command {
     Experiment(experiment::Args),
     Explain(explain::Args),
     Fewshot(fewshot::Args),
+    Import(import::Args),
     Annotate(annotate::Args),
     Models(models::Args),
     Bench(bench::Args),
@@ -65,6 +66,7 @@ impl Cli {
             Command::Evaluate(args) => evaluate::run(args, &common),
             Command::Experiment(args) => experiment::run(args, &common),
             Command::Explain(args) => explain::run(args, &common),
+            Command::Import(args) => import::run(args, &common),
             Command::Fewshot(args) => fewshot::run(args, &common),
             Command::Annotate(args) => annotate::run(args, &common),
             Command::Models(args) => models::run(args, &common),

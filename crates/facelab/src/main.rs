@@ -12,6 +12,7 @@ mod explanation_sheet;
 mod face_table;
 mod fewshot;
 mod figure;
+mod import;
 mod labels;
 mod progress;
 mod report;

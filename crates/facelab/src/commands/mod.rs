@@ -8,6 +8,7 @@ pub mod experiment;
 pub mod explain;
 pub mod fewshot;
 mod growth;
+pub mod import;
 pub mod models;
 pub mod refine_encoder;
 pub mod train_encoder;
