@@ -9,6 +9,7 @@ mod arguments;
 mod clock;
 mod convert;
 mod diagnostics;
+mod explanations;
 mod files;
 mod logging;
 mod memory;

@@ -12,6 +12,7 @@ pub(crate) const IMAGE_COMPRESSED: &str = "image/compressed";
 
 pub(crate) const ATTRIBUTES: &str = "attributes";
 pub(crate) const ANNOTATED: &str = "annotated/compressed";
+pub(crate) const EXPLANATION: &str = "explanation/compressed";
 pub(crate) const TASKS: &str = "tasks";
 pub(crate) const DIAGNOSTICS: &str = "/diagnostics";
 pub(crate) const ROSOUT: &str = "/rosout";
@@ -42,9 +43,10 @@ const fn named(name: &'static str, kind: &'static str) -> Named {
 pub(crate) const SUBSCRIPTIONS: [Named; 2] =
     [named(IMAGE, "sensor_msgs/msg/Image"), named(IMAGE_COMPRESSED, "sensor_msgs/msg/CompressedImage")];
 
-pub(crate) const PUBLICATIONS: [Named; 6] = [
+pub(crate) const PUBLICATIONS: [Named; 7] = [
     named(ATTRIBUTES, "face_attributes/msg/FaceAttributesArray"),
     named(ANNOTATED, "sensor_msgs/msg/CompressedImage"),
+    named(EXPLANATION, "sensor_msgs/msg/CompressedImage"),
     named(TASKS, "face_attributes/msg/TaskArray"),
     named(DIAGNOSTICS, "diagnostic_msgs/msg/DiagnosticArray"),
     named(ROSOUT, "rcl_interfaces/msg/Log"),

@@ -125,7 +125,8 @@ fn serve(
     let live = Arc::new(Mutex::new(config.node.clone()));
 
     let publishers = Publishers::new(&mut node).map_err(Failure::other)?;
-    let (answered, mut threads) = publishers.start(&engine, &live, clock.clone(), &stop).map_err(Failure::other)?;
+    let (answered, mut threads) =
+        publishers.start(&engine, &config.engine, &live, clock.clone(), &stop).map_err(Failure::other)?;
     let (input, decoder) = subscriptions::start(&mut node, handle, &config.node, &engine)?;
     threads.push(decoder);
     services::start(&mut node, handle, &engine, PictureLimits::new(config.node.max_image_pixels))

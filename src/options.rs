@@ -20,6 +20,7 @@ pub(crate) struct NodeOptions {
     /// Larger pictures are refused before they are decoded.
     pub(crate) max_image_pixels: u64,
     pub(crate) annotated: AnnotatedOptions,
+    pub(crate) explanation: ExplanationOptions,
     pub(crate) diagnostics: DiagnosticsOptions,
     /// Time from `/clock`, for the stamps of what the node itself originates.
     pub(crate) use_sim_time: bool,
@@ -32,6 +33,7 @@ impl Default for NodeOptions {
             // Twice a 4K picture.
             max_image_pixels: 16_000_000,
             annotated: AnnotatedOptions::default(),
+            explanation: ExplanationOptions::default(),
             diagnostics: DiagnosticsOptions::default(),
             use_sim_time: false,
         }
@@ -63,6 +65,20 @@ pub(crate) struct AnnotatedOptions {
 impl Default for AnnotatedOptions {
     fn default() -> Self {
         Self { rate_hz: 10.0, jpeg_quality: 80 }
+    }
+}
+
+/// Where in the largest face the tasks look.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ExplanationOptions {
+    /// Sheets a second at most; 0: none.
+    pub(crate) rate_hz: f32,
+}
+
+impl Default for ExplanationOptions {
+    fn default() -> Self {
+        Self { rate_hz: 0.5 }
     }
 }
 

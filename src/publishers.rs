@@ -1,12 +1,13 @@
 //! Answers out: one message per processed frame, the task list at every change, a marked picture while somebody looks.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
-use engine::{Engine, FrameResult, FrameSlot};
+use engine::{Engine, EngineConfig, FrameResult, FrameSlot};
 use r2r::face_attributes::msg::{FaceAttributesArray, TaskArray};
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::{Node, Publisher, QosProfile};
@@ -14,6 +15,7 @@ use r2r::{Node, Publisher, QosProfile};
 use crate::annotate::annotated;
 use crate::clock::NodeClock;
 use crate::convert::{face_attributes_array, task_array};
+use crate::explanations::explain_loop;
 use crate::names;
 use crate::options::NodeOptions;
 use crate::shutdown::Stop;
@@ -35,6 +37,7 @@ pub(crate) struct Answered {
 pub(crate) struct Publishers {
     attributes: Publisher<FaceAttributesArray>,
     annotated: Publisher<CompressedImage>,
+    explanation: Publisher<CompressedImage>,
     tasks: Publisher<TaskArray>,
 }
 
@@ -48,6 +51,7 @@ impl Publishers {
             attributes: node.create_publisher(names::ATTRIBUTES, QosProfile::default())?,
             // Reliable, so that viewers of either kind match.
             annotated: node.create_publisher(names::ANNOTATED, QosProfile::default().keep_last(1))?,
+            explanation: node.create_publisher(names::EXPLANATION, QosProfile::default().keep_last(1))?,
             tasks: node.create_publisher(names::TASKS, QosProfile::default().keep_last(1).transient_local())?,
         })
     }
@@ -59,27 +63,38 @@ impl Publishers {
     pub(crate) fn start(
         self,
         engine: &Arc<Engine>,
+        config: &EngineConfig,
         live: &Live,
         clock: NodeClock,
         stop: &Stop,
     ) -> io::Result<(Arc<Answered>, Vec<JoinHandle<()>>)> {
         let answered = Arc::new(Answered::default());
-        let pictures = Arc::new(FrameSlot::default());
+        let (pictures, faces) = (Arc::new(FrameSlot::default()), Arc::new(FrameSlot::default()));
+        let curious = Arc::new(AtomicBool::new(false));
         let answers = Answers {
             engine: Arc::clone(engine),
             attributes: self.attributes,
             viewers: self.annotated.clone(),
             pictures: Arc::clone(&pictures),
+            curious: self.explanation.clone(),
+            explanations_wanted: Arc::clone(&curious),
+            faces: Arc::clone(&faces),
             live: Arc::clone(live),
             answered: Arc::clone(&answered),
         };
-        let (annotated, tasks, live) = (self.annotated, self.tasks, Arc::clone(live));
+        let (annotated, tasks) = (self.annotated, self.tasks);
+        let (quality, live) = (Arc::clone(live), Arc::clone(live));
+        let (explanation, config) = (self.explanation, config.clone());
         let engine = Arc::clone(engine);
         let (stop_answers, stop_tasks) = (stop.clone(), stop.clone());
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
         let threads = vec![
             thread("answers").spawn(move || answers.run(&stop_answers))?,
             thread("annotated").spawn(move || annotate_loop(&pictures, &annotated, &live))?,
+            thread("explanation").spawn(move || {
+                let quality = || options(&quality).annotated.jpeg_quality;
+                explain_loop(&faces, &explanation, &curious, &config, quality);
+            })?,
             thread("tasks").spawn(move || tasks_loop(&engine, &tasks, &clock, &stop_tasks))?,
         ];
         Ok((answered, threads))
@@ -91,6 +106,9 @@ struct Answers {
     attributes: Publisher<FaceAttributesArray>,
     viewers: Publisher<CompressedImage>,
     pictures: Arc<FrameSlot<FrameResult>>,
+    curious: Publisher<CompressedImage>,
+    explanations_wanted: Arc<AtomicBool>,
+    faces: Arc<FrameSlot<FrameResult>>,
     live: Live,
     answered: Arc<Answered>,
 }
@@ -99,14 +117,24 @@ impl Answers {
     fn run(self, stop: &Stop) {
         let results = self.engine.results();
         let mut watched = Instant::now();
-        let mut pace = Pace::default();
+        let (mut pace, mut explaining) = (Pace::default(), Pace::default());
+        let mut explained = false;
         while !stop.is_set() {
             match results.recv_timeout(GLANCE) {
                 Ok(result) => {
                     let _ = self.answered.detector.set(result.detector);
                     log_failure(names::ATTRIBUTES, self.attributes.publish(&face_attributes_array(&result)));
-                    let rate_hz = options(&self.live).annotated.rate_hz;
-                    if result.image.is_some() && pace.is_due(Instant::now(), rate_hz) {
+                    let live = options(&self.live);
+                    let wanted = self.explanations_wanted.load(Ordering::Relaxed);
+                    if wanted && result.image.is_some() && explaining.is_due(Instant::now(), live.explanation.rate_hz) {
+                        self.faces.put(result.clone());
+                        explained = true;
+                    } else if explained && !wanted {
+                        // Nothing is explained any more: the weights for it are given up.
+                        self.faces.put(result.clone());
+                        explained = false;
+                    }
+                    if result.image.is_some() && pace.is_due(Instant::now(), live.annotated.rate_hz) {
                         self.pictures.put(result);
                     }
                 }
@@ -115,11 +143,17 @@ impl Answers {
             }
             if watched.elapsed() >= GLANCE {
                 watched = Instant::now();
-                let viewers = self.viewers.get_inter_process_subscription_count().unwrap_or(0);
-                self.engine.keep_images(viewers > 0 && options(&self.live).annotated.rate_hz > 0.0);
+                let live = options(&self.live);
+                let watched = |publisher: &Publisher<CompressedImage>, rate_hz: f32| {
+                    rate_hz > 0.0 && publisher.get_inter_process_subscription_count().unwrap_or(0) > 0
+                };
+                let explanations = watched(&self.curious, live.explanation.rate_hz);
+                self.explanations_wanted.store(explanations, Ordering::Relaxed);
+                self.engine.keep_images(explanations || watched(&self.viewers, live.annotated.rate_hz));
             }
         }
         self.pictures.close();
+        self.faces.close();
     }
 }
 

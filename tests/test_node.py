@@ -97,6 +97,15 @@ def test_marked_pictures_are_published_while_somebody_looks(answers, camera, pee
     assert Picture.open(io.BytesIO(bytes(marked.data))).size == (512, 512)
 
 
+def test_explanations_are_published_while_somebody_looks(answers, camera, peer):
+    with peer.listen(CompressedImage, "explanation/compressed") as viewer:
+        sheet = viewer.wait_for(lambda message: True, "a sheet")
+    assert sheet.format == "jpeg" and sheet.header.frame_id == camera.frame_id
+    assert stamp_of(sheet) in camera.sent()
+    # A row of five tiles for each of the three tasks.
+    assert Picture.open(io.BytesIO(bytes(sheet.data))).size == (5 * 128, 3 * (24 + 128))
+
+
 def value(setting):
     kind = {bool: (1, "bool_value"), int: (2, "integer_value"), float: (3, "double_value"), str: (4, "string_value")}
     code, field = kind[type(setting)]

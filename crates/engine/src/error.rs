@@ -23,6 +23,9 @@ pub enum EngineError {
     /// The face detector cannot be opened, or refuses a frame.
     #[error("face detection: {0}")]
     Detect(#[from] DetectError),
+    /// A column cannot be explained.
+    #[error(transparent)]
+    Network(#[from] network::NetworkError),
     /// The teaching half cannot start.
     #[error(transparent)]
     Tasks(Box<TaskError>),

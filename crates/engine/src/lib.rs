@@ -13,6 +13,7 @@ mod engine;
 #[cfg(test)]
 mod engine_tests;
 mod error;
+mod explainer;
 mod frame_slot;
 mod heads;
 mod judge;
@@ -58,6 +59,7 @@ pub use crate::config::{ConfigError, EngineConfig, LiveParams, SchedulerConfig, 
 pub use crate::crops::{CropError, ImageSource, SampleImage};
 pub use crate::engine::Engine;
 pub use crate::error::EngineError;
+pub use crate::explainer::{Explained, Explainer};
 pub use crate::frame_slot::FrameSlot;
 pub use crate::heads::{NetworkUpdate, TaskHead};
 pub use crate::pipeline::Pipeline;

@@ -34,13 +34,7 @@ impl StateStore {
     pub fn open(dir: &Path, model: &Manifest) -> Result<Self, StoreError> {
         disk::make_dir(dir, Access::Private).map_err(StoreError::io(dir))?;
         let lock = lock(dir)?;
-        let path = dir.join(MANIFEST);
-        let manifest = if path.try_exists().map_err(StoreError::io(&path))? {
-            TaughtManifest::read(&path, model)?
-        } else {
-            TaughtManifest::new(model)
-        };
-        let store = Self { dir: dir.to_path_buf(), manifest, lock };
+        let store = Self { lock, ..Self::read(dir, model)? };
         if store.writable() {
             store.sweep()?;
         } else {
@@ -50,6 +44,20 @@ impl StateStore {
             );
         }
         Ok(store)
+    }
+
+    /// Reads what has been taught, leaving the folder as it is; nothing where there is none.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn read(dir: &Path, model: &Manifest) -> Result<Self, StoreError> {
+        let path = dir.join(MANIFEST);
+        let manifest = if path.try_exists().map_err(StoreError::io(&path))? {
+            TaughtManifest::read(&path, model)?
+        } else {
+            TaughtManifest::new(model)
+        };
+        Ok(Self { dir: dir.to_path_buf(), manifest, lock: None })
     }
 
     /// Where the tasks are.

@@ -12,9 +12,6 @@ const GAP: i32 = 8;
 const TEXT: i32 = 14;
 /// Height of a line of text, pixels.
 const LINE: i32 = 22;
-/// Share of a map's pixels that are shown at full strength.
-const CLIPPED: f32 = 0.005;
-const TITLES: [&str; 5] = ["face", "guided backprop.", "Grad-CAM", "guided Grad-CAM", "encoder's CAM"];
 
 /// One row of the sheet.
 pub struct Line {
@@ -31,19 +28,19 @@ pub struct Line {
 /// The file cannot be written.
 pub fn write_sheet(path: &Path, lines: &[Line]) -> anyhow::Result<()> {
     let side = FACE_SIZE as i32;
-    let width = GAP + TITLES.len() as i32 * (side + GAP);
+    let width = GAP + Explanation::TILES.len() as i32 * (side + GAP);
     let row = side + LINE;
     let height = LINE + lines.len() as i32 * row + GAP;
     write_picture(path, (width as u32, height as u32), |area| {
         area.fill(&WHITE).map_err(|error| error.to_string())?;
         let style = (FONT, TEXT).into_font().color(&BLACK);
-        for (at, title) in TITLES.iter().enumerate() {
+        for (at, title) in Explanation::TILES.iter().enumerate() {
             let place = (GAP + at as i32 * (side + GAP), 5);
             area.draw_text(title, &style, place).map_err(|error| error.to_string())?;
         }
         for (at, line) in lines.iter().enumerate() {
             let top = LINE + at as i32 * row;
-            for (column, tile) in tiles(line).into_iter().enumerate() {
+            for (column, tile) in line.explanation.tiles(&line.face).into_iter().enumerate() {
                 let place = (GAP + column as i32 * (side + GAP), top);
                 let tile = BitMapElement::with_owned_buffer(place, (FACE_SIZE as u32, FACE_SIZE as u32), tile)
                     .ok_or("a tile of another size")?;
@@ -54,39 +51,6 @@ pub fn write_sheet(path: &Path, lines: &[Line]) -> anyhow::Result<()> {
         area.present().map_err(|error| error.to_string())
     })
     .with_context(|| format!("drawing {}", path.display()))
-}
-
-/// RGB pixels of a row's tiles.
-fn tiles(line: &Line) -> [Vec<u8>; 5] {
-    let grey = |values: Vec<u8>| -> Vec<u8> { values.into_iter().flat_map(|value| [value; 3]).collect() };
-    [
-        grey(line.face.clone()),
-        grey(signed(&line.explanation.guided)),
-        overlay(&line.face, &line.explanation.cam),
-        grey(signed(&line.explanation.guided_cam())),
-        overlay(&line.face, &line.explanation.encoder_cam),
-    ]
-}
-
-/// Grey at 0, white where brightness speaks for the label, black where darkness does.
-fn signed(values: &[f32]) -> Vec<u8> {
-    let mut sizes: Vec<f32> = values.iter().map(|value| value.abs()).collect();
-    sizes.sort_by(f32::total_cmp);
-    let top = sizes.get(((sizes.len() as f32 * (1.0 - CLIPPED)) as usize).min(sizes.len().saturating_sub(1)));
-    let top = top.copied().unwrap_or(1.0).max(f32::MIN_POSITIVE);
-    values.iter().map(|value| (127.5 + 127.5 * (value / top).clamp(-1.0, 1.0)) as u8).collect()
-}
-
-/// The face under a map from blue (0) over green and yellow to red (1).
-fn overlay(face: &[u8], map: &[f32]) -> Vec<u8> {
-    let ramp = |at: f32, middle: f32| (1.5 - (4.0 * at - middle).abs()).clamp(0.0, 1.0);
-    face.iter()
-        .zip(map)
-        .flat_map(|(&grey, &at)| {
-            [ramp(at, 3.0), ramp(at, 2.0), ramp(at, 1.0)]
-                .map(|colour| (f32::from(grey) * 0.55 + colour * 255.0 * 0.45) as u8)
-        })
-        .collect()
 }
 
 #[cfg(test)]

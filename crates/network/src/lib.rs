@@ -17,6 +17,7 @@ mod decoder;
 mod device;
 mod encoder;
 mod explain;
+mod explanation_tiles;
 mod layers;
 mod names;
 mod prepared;
