@@ -33,7 +33,8 @@ pub struct RefineConfig {
     pub phases: Vec<Phase>,
     /// Faces per step.
     pub batch: usize,
-    /// AdamW's highest rate; it rises first, then falls along half a cosine over all steps.
+    /// AdamW's highest rate; in each phase it rises first, then falls along half a cosine: what was learned on small
+    /// pictures is of little use on large ones until it has been adapted to them.
     pub learning_rate: f64,
     /// Share of each weight that a step takes away, times the rate.
     pub weight_decay: f32,

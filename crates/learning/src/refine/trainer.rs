@@ -179,7 +179,7 @@ pub fn refine<B: NetworkBackend>(
     let mut since = Instant::now();
 
     while state.step < steps {
-        let side = side_at(config, state.step);
+        let (side, share) = phase_at(config, state.step);
         let drawn = union.batch(state.step, config.batch, config.seed);
         let seed = |at: usize| config.seed ^ (u64::from(state.step) << 24) ^ at as u64;
         let changed: Vec<Face> = drawn
@@ -200,7 +200,7 @@ pub fn refine<B: NetworkBackend>(
             sums[at] = (sums[at].0 + f64::from(value), sums[at].1 + 1);
             total = Some(total.map_or(loss.clone(), |total| total + loss));
         }
-        let rate = cosine(config.learning_rate, state.step as f32 / steps as f32);
+        let rate = cosine(config.learning_rate, share);
         if let Some(loss) = total {
             fit = fit.step(loss, rate);
         }
@@ -228,7 +228,7 @@ pub fn refine<B: NetworkBackend>(
             return Err(TrainError::Cancelled);
         }
     }
-    let last_side = side_at(config, steps.saturating_sub(1));
+    let (last_side, _) = phase_at(config, steps.saturating_sub(1));
     let trunk = fit.trunk.valid().folded_on(shrunk(&population, last_side, device));
     let columns = trunk.columns.into_iter().zip(standards).zip(sizes);
     let columns =
@@ -236,15 +236,16 @@ pub fn refine<B: NetworkBackend>(
     Ok(Refined { encoder: trunk.encoder, columns: columns.collect() })
 }
 
-fn side_at(config: &RefineConfig, step: u32) -> usize {
+/// Side of the pictures at a step, and the share of its phase that is over.
+fn phase_at(config: &RefineConfig, step: u32) -> (usize, f32) {
     let mut first = 0;
     for phase in &config.phases {
-        first += phase.steps;
-        if step < first {
-            return phase.side;
+        if step < first + phase.steps {
+            return (phase.side, (step - first) as f32 / phase.steps as f32);
         }
+        first += phase.steps;
     }
-    network::FACE_SIZE
+    (network::FACE_SIZE, 1.0)
 }
 
 /// Targets and weights of a batch for one task; faces that it has no label for weigh nothing. Nothing when it has no label
