@@ -232,6 +232,11 @@ impl<B: Backend> Column<B> {
         self.head_lateral.is_some()
     }
 
+    /// The column that drops nothing, also where gradients are wanted.
+    pub(crate) fn without_dropout(self) -> Self {
+        Self { dropout: DropoutConfig::new(0.0).init(), ..self }
+    }
+
     /// Whether the column has the four blocks of Table III.
     pub fn has_blocks(&self) -> bool {
         !self.blocks.is_empty()

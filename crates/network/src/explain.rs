@@ -98,7 +98,7 @@ fn learnable<B: NetworkBackend>(network: &ProgressiveNetwork<B>) -> Result<Progr
     let encoder = Encoder::<Train<B>>::from_inner(network.encoder()?.clone()).no_grad();
     let mut out = ProgressiveNetwork::new(encoder);
     for entry in network.columns() {
-        let column = Column::<Train<B>>::from_inner(entry.column()?.clone()).no_grad();
+        let column = Column::<Train<B>>::from_inner(entry.column()?.clone()).no_grad().without_dropout();
         out.insert(ColumnEntry::new(entry.name.clone(), entry.sources.clone(), column, entry.silent))?;
     }
     Ok(out)
