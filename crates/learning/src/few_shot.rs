@@ -68,7 +68,6 @@ const SHARPNESS: f64 = 10.0;
 ///
 /// # Errors
 /// See [`TrainError`].
-#[expect(clippy::too_many_arguments, reason = "as in train_column, whose place it takes for few samples")]
 pub fn teach<B: NetworkBackend>(
     network: &ProgressiveNetwork<B>,
     sources: &[TaskName],

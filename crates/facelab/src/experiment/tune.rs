@@ -44,7 +44,7 @@ impl FromStr for Parameter {
             let (high, log) = high.strip_suffix(":log").map_or((high, false), |high| (high, true));
             let number = |text: &str| text.trim().parse::<f64>().map_err(|error| format!("'{text}': {error}"));
             let (low, high) = (number(low)?, number(high)?);
-            if !(low < high) || (log && low <= 0.0) {
+            if low >= high || !(high - low).is_finite() || (log && low <= 0.0) {
                 return Err(format!(
                     "'{text}': the lower end must be below the upper one, and above 0 for a logarithm"
                 ));

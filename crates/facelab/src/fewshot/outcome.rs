@@ -29,6 +29,9 @@ pub struct Outcome {
     pub each: Vec<f32>,
 }
 
+/// How known a draw finds faces that were taught, and strangers.
+pub type Scores = (Vec<f32>, Vec<f32>);
+
 /// How well strangers are told from those who were taught.
 #[derive(Debug, Clone, Serialize)]
 pub struct Strangers {
@@ -47,12 +50,12 @@ const POINTS: usize = 50;
 
 impl Strangers {
     /// From the scores of taught faces and of strangers in each draw.
-    pub fn of(shots: usize, draws: &[(Vec<f32>, Vec<f32>)]) -> Self {
+    pub fn of(shots: usize, draws: &[Scores]) -> Self {
         let passing = |scores: &[f32], threshold: f32| {
             scores.iter().filter(|&&score| score >= threshold).count() as f32 / scores.len().max(1) as f32
         };
-        let named = |(known, strangers): &(Vec<f32>, Vec<f32>)| passing(strangers, quantile(known, 0.05));
-        let all = |of: fn(&(Vec<f32>, Vec<f32>)) -> &Vec<f32>| draws.iter().flat_map(of).copied().collect::<Vec<f32>>();
+        let named = |(known, strangers): &Scores| passing(strangers, quantile(known, 0.05));
+        let all = |of: fn(&Scores) -> &Vec<f32>| draws.iter().flat_map(of).copied().collect::<Vec<f32>>();
         let (known, strangers) = (all(|draw| &draw.0), all(|draw| &draw.1));
         let curve = (0..=POINTS).map(|at| quantile(&known, 1.0 - at as f32 / POINTS as f32));
         Self {

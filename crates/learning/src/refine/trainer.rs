@@ -190,7 +190,7 @@ pub fn refine<B: NetworkBackend>(
         let logits = fit.trunk.forward(shrunk(&changed, side, device), &train_standards);
         let mut total: Option<Tensor<Train<B>, 1>> = None;
         for (at, (task, logits)) in tasks.iter().zip(logits).enumerate() {
-            let Some((targets, row_weights)) = labels(&union, &drawn, at, task, &weights[at]) else { continue };
+            let Some([targets, row_weights]) = labels(&union, &drawn, at, task, &weights[at]) else { continue };
             let loss = cross_entropy(logits, matrix(&targets, device), matrix(&row_weights, device));
             let value = loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN);
             if !value.is_finite() {
@@ -248,23 +248,20 @@ fn phase_at(config: &RefineConfig, step: u32) -> (usize, f32) {
     (network::FACE_SIZE, 1.0)
 }
 
+/// A matrix, row by row.
+type Rows = Vec<Vec<f32>>;
+
 /// Targets and weights of a batch for one task; faces that it has no label for weigh nothing. Nothing when it has no label
 /// for any.
-fn labels(
-    union: &Union,
-    drawn: &[usize],
-    task: usize,
-    data: &RefineTask,
-    weights: &[f32],
-) -> Option<(Vec<Vec<f32>>, Vec<Vec<f32>>)> {
-    let (mut targets, mut row_weights) = (Vec::new(), Vec::new());
+fn labels(union: &Union, drawn: &[usize], task: usize, data: &RefineTask, weights: &[f32]) -> Option<[Rows; 2]> {
+    let (mut targets, mut row_weights) = (Rows::new(), Rows::new());
     for &index in drawn {
         let target = union.rows[index][task].map(|row| &data.train.targets[row]);
         let weight = target.map_or(0.0, |target| target.iter().zip(weights).map(|(t, w)| t * w).sum());
         targets.push(target.cloned().unwrap_or_else(|| vec![0.0; weights.len()]));
         row_weights.push(vec![weight]);
     }
-    row_weights.iter().any(|weight| weight[0] > 0.0).then_some((targets, row_weights))
+    row_weights.iter().any(|weight| weight[0] > 0.0).then_some([targets, row_weights])
 }
 
 fn by_task(tasks: &[RefineTask], value: impl Fn(usize) -> f32) -> BTreeMap<TaskName, f32> {
