@@ -1,8 +1,8 @@
 //! Arguments: what every command shares, and the commands.
 
 use crate::commands::{
-    annotate, bench, bench_step, evaluate, experiment, explain, fewshot, import, models, refine_encoder, train_encoder,
-    train_task,
+    annotate, bench, bench_step, evaluate, experiment, explain, fewshot, import, models, probe, refine_encoder,
+    train_encoder, train_task,
 };
 pub use crate::common::Common;
 use clap::{Parser, Subcommand};
@@ -44,6 +44,7 @@ enum Command {
     Experiment(experiment::Args),
     Explain(explain::Args),
     Fewshot(fewshot::Args),
+    Probe(probe::Args),
     Import(import::Args),
     Annotate(annotate::Args),
     Models(models::Args),
@@ -68,6 +69,7 @@ impl Cli {
             Command::Explain(args) => explain::run(args, &common),
             Command::Import(args) => import::run(args, &common),
             Command::Fewshot(args) => fewshot::run(args, &common),
+            Command::Probe(args) => probe::run(args, &common),
             Command::Annotate(args) => annotate::run(args, &common),
             Command::Models(args) => models::run(args, &common),
             Command::Bench(args) => bench::run(args, &common),

@@ -15,6 +15,8 @@ use std::ops::Range;
 
 /// Bytes between the two convolutions that one task holds: they stay in an L2 cache.
 const STRIP_BYTES: usize = 1 << 18;
+/// Rows that are made together at most: with more, sums and weights need more registers than AVX-512 has.
+const MAX_ROWS: usize = 4;
 
 /// Weights of a pair, in the order that it reads them; made once and kept.
 #[derive(Debug, Clone)]
@@ -76,7 +78,7 @@ impl Separable {
             return Ok(());
         }
         let row = (w + 2) * self.pointwise_bias.len() * size_of::<f32>();
-        let strip = (STRIP_BYTES / row).saturating_sub(2).max(2) / 2 * 2;
+        let strip = (STRIP_BYTES / row).saturating_sub(2).max(1).next_multiple_of(MAX_ROWS);
         let strips = h.div_ceil(strip);
         let out = Shared::new(y);
         (0..n * strips).into_par_iter().for_each(|task| {
@@ -113,7 +115,7 @@ impl WithSimd for Strip<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Separable { ci, co, panels, pointwise_bias, .. } = self.all;
+        let Separable { ci, panels, pointwise_bias, .. } = self.all;
         let ([h, w], channels) = (self.size, pointwise_bias.len());
         let line = (w + 2) * channels;
         // One row above, one below, and a pixel on both sides, of zeros where the picture ends.
@@ -141,69 +143,79 @@ impl WithSimd for Strip<'_> {
                 unsafe { over_rows(simd, &mut pixels, w, panels.width_of(panel) / S::F32_LANES) };
             }
         }
-        let mut pair = scratch(if self.halve { 2 * w * channels } else { 0 });
-        for at in 0..self.rows.len() {
-            let above = &between[at * line..][..3 * line];
-            let row = self.rows.start + at;
-            if self.halve {
-                self.depthwise(simd, above, &mut pair[at % 2 * w * channels..][..w * channels]);
-                if at % 2 == 1 {
-                    self.halved(simd, &pair, row / 2);
-                }
-            } else {
-                let pixel = (self.n * h + row) * w * co;
-                // SAFETY: the row lies inside the output, and no other task has it.
-                let out = unsafe { std::slice::from_raw_parts_mut(self.out.at(pixel), w * co) };
-                self.depthwise(simd, above, out);
-            }
+        let mut at = 0;
+        while at < self.rows.len() {
+            let above = &between[at * line..];
+            at += match self.rows.len() - at {
+                MAX_ROWS.. => self.depthwise::<S, MAX_ROWS>(simd, above, self.rows.start + at),
+                2.. => self.depthwise::<S, 2>(simd, above, self.rows.start + at),
+                _ => self.depthwise::<S, 1>(simd, above, self.rows.start + at),
+            };
         }
     }
 }
 
 impl Strip<'_> {
-    /// A row of outputs from the three rows around it, which are a pixel longer on both sides.
+    /// `ROWS` rows of outputs from the rows around them, `above`, which are a pixel longer on both sides; gives `ROWS`.
+    ///
+    /// Goes from left to right and adds each column of pixels to the three outputs that it belongs to: every value is read
+    /// once for all outputs of the rows. The sums of an output have the same order for any number of rows.
     #[inline(always)]
-    fn depthwise<S: Simd>(&self, simd: S, above: &[f32], out: &mut [f32]) {
-        let w = self.size[1];
-        let (channels, step) = (self.all.pointwise_bias.len(), out.len() / w);
+    fn depthwise<S: Simd, const ROWS: usize>(&self, simd: S, above: &[f32], row: usize) -> usize {
+        let ([h, w], co, channels) = (self.size, self.all.co, self.all.pointwise_bias.len());
         let line = (w + 2) * channels;
+        assert!(above.len() >= (ROWS + 2) * line, "rows around the outputs");
         let epilogue = Epilogue { bias: Some(&self.all.bias), residual: None, activation: self.activation };
-        let count = self.all.co;
+        let zeros = [simd.splat_f32s(0.0); ROWS];
         for c in (0..channels).step_by(S::F32_LANES) {
             let mut weights = [simd.splat_f32s(0.0); 9];
             for (tap, weight) in weights.iter_mut().enumerate() {
                 *weight = load::<S>(&self.all.depthwise[tap * channels + c..]);
             }
-            for x in 0..w {
-                let mut sum = simd.splat_f32s(0.0);
-                for (tap, weight) in weights.iter().enumerate() {
-                    let place = tap / 3 * line + (x + tap % 3) * channels + c;
-                    // SAFETY: `above` holds three lines of `w + 2` pixels of whole vectors.
-                    let value = unsafe { above.as_ptr().add(place).cast::<S::f32s>().read_unaligned() };
-                    sum = simd.mul_add_e_f32s(value, *weight, sum);
+            // Outputs one and two pixels to the left of the column that is added; the largest of the pixels above each other
+            // of the output before, where rows are halved.
+            let (mut left, mut far_left, mut before) = (zeros, zeros, zeros);
+            for column in 0..w + 2 {
+                let mut here = zeros;
+                let mut values = [simd.splat_f32s(0.0); MAX_ROWS + 2];
+                for (y, value) in values[..ROWS + 2].iter_mut().enumerate() {
+                    // SAFETY: asserted above: `ROWS + 2` lines of `w + 2` pixels of whole vectors.
+                    *value = unsafe {
+                        above.as_ptr().add(y * line + column * channels + c).cast::<S::f32s>().read_unaligned()
+                    };
                 }
-                // SAFETY: pixel `x` begins at `x · step`, and as many channels as there are fit.
-                unsafe { epilogue.store(simd, sum, out.as_mut_ptr(), x * step, c, count) };
+                for tap in 0..3 {
+                    for y in 0..ROWS {
+                        here[y] = simd.mul_add_e_f32s(values[y + tap], weights[tap * 3], here[y]);
+                        left[y] = simd.mul_add_e_f32s(values[y + tap], weights[tap * 3 + 1], left[y]);
+                        far_left[y] = simd.mul_add_e_f32s(values[y + tap], weights[tap * 3 + 2], far_left[y]);
+                    }
+                }
+                let done = std::mem::replace(&mut far_left, std::mem::replace(&mut left, here));
+                let Some(x) = column.checked_sub(2) else { continue };
+                if self.halve {
+                    // Bias and activation rise with what they are given, so the largest may be taken before them.
+                    let mut pairs = zeros;
+                    for y in (0..ROWS).step_by(2) {
+                        pairs[y] = simd.max_f32s(done[y], done[(y + 1) % ROWS]);
+                    }
+                    let first = std::mem::replace(&mut before, pairs);
+                    for y in (0..ROWS).step_by(2).filter(|_| x % 2 == 1) {
+                        let pixel = (self.n * (h / 2) + (row + y) / 2) * (w / 2) + x / 2;
+                        let largest = simd.max_f32s(first[y], pairs[y]);
+                        // SAFETY: the pixel lies inside the output, and no other task has it.
+                        unsafe { epilogue.store(simd, largest, self.out.at(0), pixel * co, c, co) };
+                    }
+                } else {
+                    for (y, &sum) in done.iter().enumerate() {
+                        let pixel = (self.n * h + row + y) * w + x;
+                        // SAFETY: the pixel lies inside the output, and no other task has it.
+                        unsafe { epilogue.store(simd, sum, self.out.at(0), pixel * co, c, co) };
+                    }
+                }
             }
         }
-    }
-
-    /// The largest of each 2×2 pixels of two rows.
-    #[inline(always)]
-    fn halved<S: Simd>(&self, simd: S, pair: &[f32], row: usize) {
-        let ([h, w], co, channels) = (self.size, self.all.co, self.all.pointwise_bias.len());
-        let pixel = (self.n * (h / 2) + row) * (w / 2) * co;
-        for x in 0..w / 2 {
-            for c in (0..co).step_by(S::F32_LANES) {
-                let at = |y: usize, x: usize| load::<S>(&pair[(y * w + x) * channels + c..]);
-                let upper = simd.max_f32s(at(0, 2 * x), at(0, 2 * x + 1));
-                let lower = simd.max_f32s(at(1, 2 * x), at(1, 2 * x + 1));
-                // SAFETY: the pixel lies inside the output, and no other task has it.
-                unsafe {
-                    Epilogue::PLAIN.store(simd, simd.max_f32s(upper, lower), self.out.at(0), pixel + x * co, c, co);
-                }
-            }
-        }
+        ROWS
     }
 }
 

@@ -10,6 +10,7 @@ pub mod fewshot;
 mod growth;
 pub mod import;
 pub mod models;
+pub mod probe;
 pub mod refine_encoder;
 pub mod train_encoder;
 pub mod train_task;

@@ -3,6 +3,7 @@
 mod annotate;
 mod bench;
 mod evaluate;
+mod learn;
 mod models;
 mod support;
 mod usage;

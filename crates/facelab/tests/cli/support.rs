@@ -103,6 +103,24 @@ pub fn folders(dir: &Path, classes: &[(&str, u32)]) -> PathBuf {
     dir
 }
 
+/// A pack whose column `side` has so many rows of each label.
+pub fn pack(dir: &Path, labels: &[(&str, u32)]) -> PathBuf {
+    let dir = dir.join("pack");
+    let mut table = "file,split,side\n".to_owned();
+    let mut tar = tar::Builder::new(Vec::new());
+    for (number, (label, count)) in (0..).zip(labels) {
+        for at in 0..*count {
+            let path = dir.join("picture.jpg");
+            picture(&path, 2 * at + number);
+            tar.append_path_with_name(&path, format!("{label}_{at}.jpg")).unwrap();
+            table += &format!("{label}_{at}.jpg,train,{label}\n");
+        }
+    }
+    std::fs::write(dir.join("faces.tar"), tar.into_inner().unwrap()).unwrap();
+    std::fs::write(dir.join("labels.csv"), table).unwrap();
+    dir
+}
+
 pub fn json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }

@@ -1,0 +1,204 @@
+//! Commands that measure how well is learned, and the refinement of an encoder.
+
+use crate::args;
+use crate::support::{facelab, folders, json, model, pack, picture};
+use engine::ModelStore;
+use serde_json::json;
+
+#[test]
+fn a_probe_measures_each_encoder_for_each_task() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data) = (model(dir.path()), folders(dir.path(), &[("left", 24), ("right", 24)]));
+    let report = dir.path().join("out/probe.json");
+    let task = format!("side={}", data.display());
+    let run = facelab(args![
+        "probe",
+        "--model",
+        model,
+        "--random",
+        "3",
+        "--task",
+        task,
+        "--training-faces",
+        "20",
+        "--json",
+        report
+    ]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let report = json(&report);
+    let rows = report["rows"].as_array().unwrap();
+    let names: Vec<_> = rows.iter().map(|row| (row["encoder"].clone(), row["task"].clone())).collect();
+    assert_eq!(names, [(json!("model"), json!("side")), (json!("random 3"), json!("side"))]);
+    let store = ModelStore::open(&model).unwrap();
+    assert_eq!(rows[0]["encoder_sha256"], json!(store.manifest().encoder.sha256));
+    // Which half is bright can be read from any features.
+    for row in rows {
+        assert!(row["training_faces"].as_u64().unwrap() <= 20 && row["n"].as_u64().unwrap() >= 4, "{row}");
+        assert_eq!(row["accuracy"], 1.0, "{row}");
+    }
+    assert!(run.stdout.contains("random 3"), "{}", run.stdout);
+
+    let none = facelab(args!["probe", "--task", task]);
+    assert!(none.code == Some(2) && none.stderr.contains("--model"), "{none:?}");
+}
+
+#[test]
+fn few_samples_are_drawn_again_and_again_and_each_method_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data) = (model(dir.path()), pack(dir.path(), &[("left", 8), ("right", 8)]));
+    let (report, png) = (dir.path().join("few.json"), dir.path().join("few.png"));
+    let methods = "default,features,sources,features-logistic,hog-logistic,gradient-head";
+    let run = facelab(args![
+        "fewshot",
+        "half",
+        "--model",
+        model,
+        "--data",
+        data,
+        "--column",
+        "side",
+        "--shots",
+        "2",
+        "--draws",
+        "4",
+        "--gradient-draws",
+        "1",
+        "--methods",
+        methods,
+        "--json",
+        report,
+        "--png",
+        png
+    ]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let report = json(&report);
+    assert_eq!((&report["labels"], &report["sources"]), (&json!(["left", "right"]), &json!(["side", "age"])));
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 6, "{report}");
+    for row in rows {
+        let draws = row["accuracy"]["each"].as_array().unwrap().len();
+        assert_eq!(draws, if row["method"] == "gradient-head" { 1 } else { 4 }, "{row}");
+        if row["method"] == "default" {
+            assert!(row["accuracy"]["mean"].as_f64().unwrap() > 0.9, "{row}");
+            assert_eq!(row["default_is_better_by"], json!(null));
+        }
+    }
+    assert!(image::open(&png).unwrap().width() > 200);
+
+    // All labels take part, so that nobody is a stranger.
+    let run = facelab(args![
+        "fewshot",
+        "half",
+        "--model",
+        model,
+        "--data",
+        data,
+        "--column",
+        "side",
+        "--shots",
+        "2",
+        "--strangers"
+    ]);
+    assert!(run.code == Some(1) && run.stderr.contains("--classes"), "{run:?}");
+}
+
+#[test]
+fn a_refined_encoder_is_a_new_model_and_a_cut_refinement_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (start, data) = (model(dir.path()), folders(dir.path(), &[("left", 12), ("right", 12)]));
+    let task = format!("side={}", data.display());
+    let refine = |work: &str, out: &str, phases: &str| {
+        facelab(args![
+            "refine-encoder",
+            "--threads",
+            "1",
+            "--start",
+            start,
+            "--task",
+            task,
+            "--work",
+            dir.path().join(work),
+            "--out",
+            dir.path().join(out),
+            "--phases",
+            phases,
+            "--batch",
+            "4",
+            "--checkpoint-every",
+            "2"
+        ])
+    };
+    let run = refine("work", "refined", "32:4");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let store = ModelStore::open(&dir.path().join("refined")).unwrap();
+    assert!(store.manifest().columns.is_empty());
+    let before = ModelStore::open(&start).unwrap();
+    assert_ne!(store.manifest().encoder.sha256, before.manifest().encoder.sha256);
+    let log = std::fs::read_to_string(dir.path().join("work/log.jsonl")).unwrap();
+    assert_eq!(log.lines().count(), 2, "{log}");
+
+    // From its checkpoint it has nothing left to do, and gives the same encoder.
+    let again = refine("work", "again", "32:4");
+    assert_eq!(again.code, Some(0), "{again:?}");
+    let again = ModelStore::open(&dir.path().join("again")).unwrap();
+    assert_eq!(again.manifest().encoder.sha256, store.manifest().encoder.sha256);
+
+    let other = refine("work", "other", "32:6");
+    assert!(other.code == Some(1) && other.stderr.contains("other settings"), "{other:?}");
+    let full = refine("work", "refined", "32:4");
+    assert!(full.code == Some(1) && full.stderr.contains("another --out"), "{full:?}");
+}
+
+#[test]
+fn a_sheet_shows_where_each_task_looks() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = model(dir.path());
+    picture(&dir.path().join("faces/a.png"), 0);
+    picture(&dir.path().join("faces/b.png"), 1);
+    let sheet = |out: &str, more: &[&str]| {
+        let mut args = args!["explain", dir.path().join("faces"), "--crops", "--model", model];
+        args.extend(args!["--out", dir.path().join(out)]);
+        args.extend(more.iter().map(Into::into));
+        facelab(args)
+    };
+    let run = sheet("all.png", &[]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let all = image::open(dir.path().join("all.png")).unwrap();
+    assert_eq!(sheet("one.png", &["--task", "side", "--label", "right"]).code, Some(0));
+    let one = image::open(dir.path().join("one.png")).unwrap();
+    // Two faces and two tasks against two faces and one.
+    assert!(all.height() > one.height() && all.width() == one.width());
+
+    let wrong = sheet("wrong.png", &["--task", "side", "--label", "up"]);
+    assert!(wrong.code == Some(1) && wrong.stderr.contains("up"), "{wrong:?}");
+}
+
+#[test]
+fn an_experiment_goes_on_where_it_was_and_refuses_other_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data) = (model(dir.path()), folders(dir.path(), &[("female", 12), ("male", 12)]));
+    let (out, task) = (dir.path().join("table4"), format!("gender={}", data.display()));
+    let table = |epochs: &str| {
+        facelab(args![
+            "experiment",
+            "table4",
+            "--model",
+            model,
+            "--task",
+            task,
+            "--out",
+            out,
+            "--runs",
+            "1",
+            "--epochs",
+            epochs
+        ])
+    };
+    let run = table("1");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.contains("gender"), "{run:?}");
+    let again = table("1");
+    assert_eq!(again.stdout, run.stdout);
+    let other = table("2");
+    assert!(other.code == Some(1) && other.stderr.contains("other settings"), "{other:?}");
+}
