@@ -170,12 +170,10 @@ mod documents {
         for spec in SPECS {
             // Two groups may have an option of the same name: the one below its own group's line is meant.
             let mut lines = file.lines();
-            let line = spec
-                .name
-                .split('.')
-                .map(|key| lines.find(|line| line.trim_start().starts_with(&format!("{key}:"))))
-                .next_back()
-                .flatten();
+            let mut line = None;
+            for key in spec.name.split('.') {
+                line = lines.find(|line| line.trim_start().starts_with(&format!("{key}:")));
+            }
             let (_, comment) = line.unwrap().split_once('#').unwrap_or_else(|| panic!("{}: no comment", spec.name));
             if !matches!(spec.kind, Kind::Bool | Kind::Path) {
                 assert!(comment.contains(&spec.range()), "{}: {comment}", spec.name);
