@@ -7,6 +7,7 @@ use crate::epilogue::Epilogue;
 use crate::isa;
 use crate::kernel::{Panels, RowWork, Shared, Steps, accumulate, over_rows};
 use crate::patches::{Form, Lines, Products, Source};
+use crate::scratch::zeroed;
 use crate::shape::ConvShape;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -167,7 +168,7 @@ impl WithSimd for Rows<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let columns = self.plan.grid[1];
         let mut lines = (self.form == Form::Patches).then(|| Lines::new(self.plan));
-        let zeros = vec![0.0f32; self.plan.input[2]];
+        let zeros = zeroed(self.plan.input[2]);
         for row in self.rows.clone() {
             if let Some(lines) = &mut lines {
                 lines.fill(self.plan, self.x, self.n, row);

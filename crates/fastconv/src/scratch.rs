@@ -24,6 +24,13 @@ pub(crate) fn scratch(len: usize) -> Scratch {
     Scratch { buffer, len }
 }
 
+/// So many zeros.
+pub(crate) fn zeroed(len: usize) -> Scratch {
+    let mut buffer = scratch(len);
+    buffer.fill(0.0);
+    buffer
+}
+
 impl Deref for Scratch {
     type Target = [f32];
 

@@ -6,7 +6,7 @@
 use crate::epilogue::Epilogue;
 use crate::isa;
 use crate::kernel::{Panels, Product, Shared, over_rows};
-use crate::scratch::scratch;
+use crate::scratch::{scratch, zeroed};
 use crate::shape::ConvShape;
 use crate::tiles::{self, Transform};
 use pulp::{Simd, WithSimd};
@@ -76,7 +76,7 @@ impl<W: Transform<T, O>, const T: usize, const O: usize> WithSimd for Patches<'_
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let [h, w, channels] = self.grid.picture;
-        let zeros = vec![0.0f32; channels];
+        let zeros = zeroed(channels);
         for (i, tile) in self.tiles.clone().enumerate() {
             let (n, oy, ox) = self.grid.place(tile);
             let mut from = [[zeros.as_ptr(); T]; T];

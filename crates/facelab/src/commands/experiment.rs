@@ -161,7 +161,8 @@ fn describe(lab: &Laboratory, settings: &Settings) -> anyhow::Result<()> {
     let path = lab.out.join("experiment.json");
     if let Ok(text) = std::fs::read_to_string(&path) {
         let before: serde_json::Value = serde_json::from_str(&text)?;
-        let now = serde_json::to_value(&found)?;
+        // By way of text: f32 have other digits as values than as text.
+        let now: serde_json::Value = serde_json::from_str(&serde_json::to_string(&found)?)?;
         if ["encoder_sha256", "subset", "config"].iter().any(|key| before[key] != now[key]) {
             bail!("{} holds results of other settings; choose another --out", lab.out.display());
         }

@@ -145,7 +145,10 @@ fn sheet<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     }
     bar.finish_and_clear();
     if lines.is_empty() {
-        bail!("nothing to explain: no face, or no task has the label");
+        match &args.label {
+            Some(label) if !faces.is_empty() => bail!("nothing to explain: none of the tasks has the label '{label}'"),
+            _ => bail!("nothing to explain: no face was found"),
+        }
     }
     write_sheet(&args.out, &lines)?;
     print(&text)

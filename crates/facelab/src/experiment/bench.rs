@@ -15,6 +15,21 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+/// Sizes of a whole column: those of the model's first one, or Table III's.
+fn sizes(store: &ModelStore, classes: usize, sources: usize) -> ColumnConfig {
+    let table =
+        ColumnConfig { features: store.manifest().encoder.config.features(), ..ColumnConfig::new(classes, sources) };
+    match store.manifest().columns.first().map(|column| &column.config) {
+        Some(first) => ColumnConfig {
+            channels: first.channels,
+            adapter_channels: first.adapter_channels,
+            hidden: first.hidden,
+            ..table
+        },
+        None => table,
+    }
+}
+
 /// Settings that all cells of an experiment share.
 pub struct Laboratory<'a> {
     /// Model whose encoder is used.
@@ -91,10 +106,7 @@ impl Laboratory<'_> {
         let device = B::Device::default();
         let network = store.load::<B>(&device)?;
         let config = self.config(cell);
-        let sizes = ColumnConfig {
-            features: store.manifest().encoder.config.features(),
-            ..ColumnConfig::new(data.train.labels.len(), cell.sources.len())
-        };
+        let sizes = sizes(&store, data.train.labels.len(), cell.sources.len());
         let work = self.out.join("work").join(cell.id());
         let checkpoint = Checkpoint::open(&work, &(cell, &config, data.train.counts()))?;
         let bar = progress::bar(self.common, &cell.id(), 1);
@@ -192,10 +204,7 @@ impl Laboratory<'_> {
         let store = ModelStore::open(&self.model)?;
         let device = B::Device::default();
         let network = ProgressiveNetwork::new(store.load_encoder::<B>(&device)?);
-        let sizes = ColumnConfig {
-            features: store.manifest().encoder.config.features(),
-            ..ColumnConfig::new(data.train.labels.len(), 0)
-        };
+        let sizes = sizes(&store, data.train.labels.len(), 0);
         let bar = progress::bar(self.common, task.as_str(), 1);
         let parts = Parts { train: &data.train, validation: &data.validation };
         let trained = train_column(&network, &[], parts, sizes, config, None, &device, &mut |at| {

@@ -176,7 +176,7 @@ fn a_sheet_shows_where_each_task_looks() {
 #[test]
 fn an_experiment_goes_on_where_it_was_and_refuses_other_settings() {
     let dir = tempfile::tempdir().unwrap();
-    let (model, data) = (model(dir.path()), folders(dir.path(), &[("female", 12), ("male", 12)]));
+    let (model, data) = (model(dir.path()), folders(dir.path(), &[("female", 8), ("male", 8)]));
     let (out, task) = (dir.path().join("table4"), format!("gender={}", data.display()));
     let table = |epochs: &str| {
         facelab(args![
@@ -191,7 +191,9 @@ fn an_experiment_goes_on_where_it_was_and_refuses_other_settings() {
             "--runs",
             "1",
             "--epochs",
-            epochs
+            epochs,
+            "--subset",
+            "6"
         ])
     };
     let run = table("1");
