@@ -20,20 +20,6 @@ pub(crate) struct Inputs<B: Backend> {
 }
 
 impl<B: Backend> Inputs<B> {
-    /// The rows at `indices`.
-    pub fn select(&self, indices: &[usize], device: &B::Device) -> Self {
-        let at: Vec<i32> = indices.iter().map(|&i| i as i32).collect();
-        let at = Tensor::<B, 1, burn::tensor::Int>::from_ints(at.as_slice(), device);
-        Self {
-            features: self.features.clone().select(0, at.clone()),
-            sources: self
-                .sources
-                .iter()
-                .map(|blocks| blocks.iter().map(|block| block.clone().select(0, at.clone())).collect())
-                .collect(),
-        }
-    }
-
     /// What the column's head reads, in place of what its blocks read: the last outputs alone.
     pub fn at_head(&self, column: &Column<B>) -> Self
     where
@@ -43,20 +29,6 @@ impl<B: Backend> Inputs<B> {
         let features = blocks.pop().unwrap_or_else(|| self.features.clone());
         let last = |blocks: &Vec<Tensor<B, 4>>| blocks.last().cloned().into_iter().collect();
         Self { features, sources: self.sources.iter().map(last).collect() }
-    }
-
-    /// One behind the other.
-    pub fn join(parts: Vec<Self>) -> Option<Self> {
-        let first = parts.first()?.clone();
-        let depths = first.sources.first().map_or(0, Vec::len);
-        let sources = (0..first.sources.len())
-            .map(|source| {
-                (0..depths)
-                    .map(|depth| Tensor::cat(parts.iter().map(|p| p.sources[source][depth].clone()).collect(), 0))
-                    .collect()
-            })
-            .collect();
-        Some(Self { features: Tensor::cat(parts.into_iter().map(|p| p.features).collect(), 0), sources })
     }
 }
 

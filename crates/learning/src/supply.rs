@@ -4,6 +4,7 @@ use crate::column_config::{ColumnTrainingConfig, Trainable};
 use crate::column_training::epoch_faces;
 use crate::data::{Face, LabelledFaces};
 use crate::features::{Frozen, Inputs};
+use crate::kept::Kept;
 use crate::standard::Standard;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
@@ -57,7 +58,7 @@ pub(crate) struct Supply<'a, B: NetworkBackend> {
     config: &'a ColumnTrainingConfig,
     device: &'a B::Device,
     /// Features of all copies of all faces: copy `c` of face `i` is row `c · faces + i`.
-    kept: Option<Inputs<B>>,
+    kept: Option<Kept>,
     /// Frozen blocks, when only the head learns.
     blocks: Option<Column<Train<B>>>,
 }
@@ -98,27 +99,20 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
             for copy in 1..self.config.cached_copies {
                 faces.extend(self.changed(&(0..self.train.len()).collect::<Vec<_>>(), copy as u64));
             }
-            let parts = self.all(&faces, keep_going)?;
-            self.kept = Inputs::join(parts);
+            let mut kept = Kept::default();
+            for faces in faces.chunks(self.config.batch.max(1)) {
+                kept.add(self.inputs(faces));
+                keep_going().then_some(())?;
+            }
+            self.kept = Some(kept);
         }
         Some(())
     }
 
-    /// What the column or its head reads, batch by batch.
-    fn all(&self, faces: &[Face], keep_going: &mut dyn FnMut() -> bool) -> Option<Vec<Inputs<B>>> {
-        faces
-            .chunks(self.config.batch.max(1))
-            .map(|faces| {
-                let faces: Vec<&[u8]> = faces.iter().map(AsRef::as_ref).collect();
-                let inputs = self.inputs(&faces);
-                keep_going().then_some(inputs)
-            })
-            .collect()
-    }
-
-    /// One batch of [`Self::all`].
-    fn inputs(&self, faces: &[&[u8]]) -> Inputs<B> {
-        let inputs = self.frozen.inputs(faces, self.device);
+    /// What the column or its head reads of one batch.
+    fn inputs(&self, faces: &[Face]) -> Inputs<B> {
+        let faces: Vec<&[u8]> = faces.iter().map(AsRef::as_ref).collect();
+        let inputs = self.frozen.inputs(&faces, self.device);
         match &self.blocks {
             Some(blocks) => inputs.train().at_head(blocks).inner(),
             None => inputs,
@@ -128,7 +122,7 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
     /// What is kept for the head of all faces; nothing when more than the head learns, or faces are changed anew each time.
     pub fn kept_at_head(&self) -> Option<Tensor<B, 4>> {
         let kept = self.kept.as_ref().filter(|_| self.config.trainable == Trainable::Head)?;
-        Some(kept.features.clone())
+        Some(kept.select(&(0..kept.len()).collect::<Vec<_>>(), self.device).features)
     }
 
     /// Inputs of faces that do not change; after [`Self::prepare`].
@@ -138,8 +132,11 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
         standard: Standard<B>,
         keep_going: &mut dyn FnMut() -> bool,
     ) -> Option<HeldBack<B>> {
-        let batches = self.all(&validation.faces, keep_going)?;
-        Some(HeldBack { batches, trainable: self.config.trainable, standard })
+        let batches = validation.faces.chunks(self.config.batch.max(1)).map(|faces| {
+            let inputs = self.inputs(faces);
+            keep_going().then_some(inputs)
+        });
+        Some(HeldBack { batches: batches.collect::<Option<_>>()?, trainable: self.config.trainable, standard })
     }
 
     fn changed(&self, indices: &[usize], copy: u64) -> Vec<Face> {
@@ -163,7 +160,6 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
                 Some(kept) => kept.select(&rows, self.device),
                 None => {
                     let changed = self.changed(&rows, u64::from(epoch) + 1);
-                    let changed: Vec<&[u8]> = changed.iter().map(AsRef::as_ref).collect();
                     self.inputs(&changed)
                 }
             };
