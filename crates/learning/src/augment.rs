@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentConfig {
+    /// Every face is enlarged so many times, ≥ 1. What is shown moves from the whole face towards brows and mouth, whose middle
+    /// is the picture's from 2 on.
+    pub zoom: f32,
     /// Left and right exchanged in half of the faces.
     pub mirror: bool,
     /// Largest rotation to either side, degrees.
@@ -31,6 +34,7 @@ pub struct AugmentConfig {
 impl Default for AugmentConfig {
     fn default() -> Self {
         Self {
+            zoom: 1.0,
             mirror: true,
             rotation: 8.0,
             scale: 0.08,
@@ -47,6 +51,7 @@ impl AugmentConfig {
     /// Leaves faces as they are.
     pub fn none() -> Self {
         Self {
+            zoom: 1.0,
             mirror: false,
             rotation: 0.0,
             scale: 0.0,
@@ -62,12 +67,13 @@ impl AugmentConfig {
     pub fn apply(&self, face: &Face, seed: u64) -> Face {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut around = |limit: f32| if limit > 0.0 { rng.random_range(-limit..=limit) } else { 0.0 };
-        let (angle, size) = (around(self.rotation).to_radians(), 1.0 + around(self.scale));
+        let (angle, size) = (around(self.rotation).to_radians(), self.zoom * (1.0 + around(self.scale)));
         let side = FACE_SIZE as f32;
         let (dx, dy) = (around(self.shift) * side, around(self.shift) * side);
         let (gain, offset) = (1.0 + around(self.contrast), around(self.brightness) * 255.0);
         let mirror = self.mirror && rng.random_bool(0.5);
-        let mut pixels = similarity(face, mirror, angle, size, dx, dy);
+        let lowered = BELOW_CENTRE * (self.zoom - 1.0).clamp(0.0, 1.0);
+        let mut pixels = similarity(face, mirror, angle, size, [dx, dy], lowered);
         for pixel in &mut pixels {
             *pixel = ((*pixel - 127.5) * gain + 127.5 + offset).clamp(0.0, 255.0);
         }
@@ -90,8 +96,12 @@ impl AugmentConfig {
     }
 }
 
-/// Turns, scales and shifts around the centre, with bilinear sampling and a replicated border.
-fn similarity(face: &Face, mirror: bool, angle: f32, size: f32, dx: f32, dy: f32) -> Vec<f32> {
+/// How far the middle of brows and mouth lies below the picture's, pixels.
+const BELOW_CENTRE: f32 = 5.5;
+
+/// Turns, scales and shifts around a point so far below the centre, which is shown in the centre; with bilinear sampling and a
+/// replicated border.
+fn similarity(face: &Face, mirror: bool, angle: f32, size: f32, [dx, dy]: [f32; 2], lowered: f32) -> Vec<f32> {
     let centre = (FACE_SIZE as f32 - 1.0) / 2.0;
     let (sin, cos) = (angle.sin() / size, angle.cos() / size);
     let last = (FACE_SIZE - 1) as f32;
@@ -101,7 +111,7 @@ fn similarity(face: &Face, mirror: bool, angle: f32, size: f32, dx: f32, dy: f32
         for x in 0..FACE_SIZE {
             let u = x as f32 - centre - dx;
             let from_x = cos * u + sin * v + centre;
-            let from_y = (cos * v - sin * u + centre).clamp(0.0, last);
+            let from_y = (cos * v - sin * u + centre + lowered).clamp(0.0, last);
             let from_x = if mirror { last - from_x } else { from_x }.clamp(0.0, last);
             let (x0, y0) = (from_x as usize, from_y as usize);
             let (x1, y1) = ((x0 + 1).min(FACE_SIZE - 1), (y0 + 1).min(FACE_SIZE - 1));
@@ -133,6 +143,17 @@ mod tests {
         let config = AugmentConfig::default();
         assert_eq!(config.apply(&ramp(), 7), config.apply(&ramp(), 7));
         assert_ne!(config.apply(&ramp(), 7), config.apply(&ramp(), 8));
+    }
+
+    #[test]
+    fn zooming_shows_the_middle_as_large() {
+        let zoomed = AugmentConfig { zoom: 2.0, ..AugmentConfig::none() }.apply(&ramp(), 7);
+        let row = &zoomed[..FACE_SIZE];
+        assert_eq!((row[0], row[FACE_SIZE - 1]), (32, 95));
+        assert!(row.is_sorted());
+        let tall: Face = (0..FACE_PIXELS).map(|at| (at / FACE_SIZE) as u8).collect();
+        let zoomed = AugmentConfig { zoom: 2.0, ..AugmentConfig::none() }.apply(&tall, 7);
+        assert_eq!((zoomed[0], zoomed[FACE_PIXELS - 1]), (37, 101), "from the brows to below the mouth");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod data;
 mod features;
 mod few_shot;
 mod fit;
+pub mod hog;
 mod kept;
 mod loss;
 mod metrics;

@@ -1,7 +1,7 @@
 //! BEGAN: the loss falls, k stays in its bounds, and a cut training resumes on the same curve.
 
 use learning::Checkpoint;
-use learning::began::{BeganConfig, Phase, StepRecord, train};
+use learning::began::{BeganConfig, Objective, Phase, StepRecord, train};
 use learning::data::Face;
 use network::{CpuBackend, DecoderConfig, EncoderConfig, FACE_SIZE};
 use std::ops::ControlFlow;
@@ -71,4 +71,24 @@ fn reconstruction_improves_and_m_and_k_follow_their_equations() {
         assert!((record.k - k).abs() < 1e-6);
         assert!((record.m - (record.loss_real + balance.abs())).abs() < 1e-6);
     }
+}
+
+#[test]
+fn a_plain_auto_encoder_learns_faces_without_a_generator() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = BeganConfig {
+        objective: Objective::Autoencoder,
+        phases: vec![Phase { side: 32, steps: 30 }],
+        checkpoint_every: 30,
+        ..config()
+    };
+    let checkpoint = Checkpoint::open(folder.path(), &config).unwrap();
+    let mut records: Vec<StepRecord> = Vec::new();
+    train::<CpuBackend>(&faces(), &config, &checkpoint, &Default::default(), &mut |record, _| {
+        records.push(record.clone());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert!(records.iter().all(|record| (record.loss_fake, record.k) == (0.0, 0.0) && record.m == record.loss_real));
+    assert!(records[29].loss_real < 0.9 * records[0].loss_real, "{records:?}");
 }

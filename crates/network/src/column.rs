@@ -226,6 +226,11 @@ pub(crate) fn pooled<B: NetworkBackend>(depth: Depth, x: Tensor<B, 4>) -> Tensor
     Tensor::from_primitive(TensorPrimitive::Float(B::max_pool(x.into_primitive().tensor())))
 }
 
+/// Features `[N, 16, 16, C]` as the head of a column without blocks reads them: `[N, 4, 4, C]`.
+pub fn pooled_features<B: NetworkBackend>(features: Tensor<B, 4>) -> Tensor<B, 4> {
+    (0..BLOCKS).fold(features, |x, depth| pooled(depth, x))
+}
+
 impl<B: Backend> Column<B> {
     /// Whether the column takes lateral input.
     pub fn has_sources(&self) -> bool {

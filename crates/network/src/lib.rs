@@ -29,7 +29,7 @@ pub mod weights;
 #[cfg(feature = "cuda")]
 pub use backend::CudaBackend;
 pub use backend::{Activation, CpuBackend, NetworkBackend, TrainBackend};
-pub use column::{Column, ColumnConfig, ColumnOutput, Depth};
+pub use column::{Column, ColumnConfig, ColumnOutput, Depth, pooled_features};
 pub use column_linear::LinearHead;
 pub use decoder::{Decoder, DecoderConfig, Discriminator};
 pub use device::{DeviceChoice, DeviceError, DeviceKind, choose_device};

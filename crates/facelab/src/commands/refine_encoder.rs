@@ -1,24 +1,23 @@
 //! `facelab refine-encoder`: an encoder goes on learning from labels of several tasks.
 
-use crate::commands::train_encoder::parse_phase;
+use crate::commands::train_encoder::parse_phase as parse_side;
 use crate::common::Common;
 use crate::progress;
 use crate::training_log::Log;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
-use engine::ModelStore;
-use learning::began::Phase;
-use learning::refine::{self, RefineConfig, RefineTask};
-use learning::{Checkpoint, data};
+use engine::{ColumnRecord, ModelStore};
+use learning::refine::{self, RefineConfig, RefinePhase, RefineTask, Refined};
+use learning::{Calibration, Checkpoint, Confusion, data, evaluate_column};
 use network::weights::Precision;
-use network::{CpuBackend, EncoderConfig, NetworkBackend, TaskName};
+use network::{ColumnEntry, CpuBackend, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-/// Let an encoder learn on from labelled faces of several tasks at once, and make a new model of it, without columns.
+/// Let an encoder learn on from labelled faces of several tasks at once, and make a new model of it.
 ///
 /// The encoder of --start (without it, a random one) gets a column for each task, and all learn together; the columns are
-/// thrown away, train-task makes the ones that stay. Checkpoints and a log (log.jsonl: losses, accuracy on validation
+/// thrown away (train-task makes the ones that stay) unless --keep-columns is given. Checkpoints and a log (log.jsonl: losses, accuracy on validation
 /// faces) go to --work. A refinement that was cut off continues when it is called again with the same settings.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
@@ -26,6 +25,8 @@ use std::path::PathBuf;
       --task emotion=ferplus --work runs/refined --out models/refined
   facelab refine-encoder --start models/began --task smile=my_faces --work runs/r --out models/r \\
       --phases 128:500 --own-blocks
+  facelab refine-encoder --task gender=fairface --task age=fairface --neighbours age=0.25 --work runs/r --out models/r \\
+      --phases 64:5000:1.5,128:2000 --keep-columns
 
 Exit codes: 0 refined, 1 failed, 2 wrong usage.")]
 pub struct Args {
@@ -41,9 +42,9 @@ pub struct Args {
     /// Folder for checkpoints and log
     #[arg(long, value_name = "DIR")]
     work: PathBuf,
-    /// Picture sides and steps, in order
-    #[arg(long, default_value = "64:6000,128:600", value_delimiter = ',', value_name = "SIDE:STEPS", value_parser = parse_phase)]
-    phases: Vec<Phase>,
+    /// Picture sides and steps, in order, and how much of the middle alone is shown (1.5: two thirds of the side)
+    #[arg(long, default_value = "64:6000,128:600", value_delimiter = ',', value_name = "SIDE:STEPS[:ZOOM]", value_parser = parse_phase)]
+    phases: Vec<RefinePhase>,
     /// Faces per step
     #[arg(long, default_value_t = RefineConfig::default().batch)]
     batch: usize,
@@ -59,6 +60,18 @@ pub struct Args {
     /// Give each task the four blocks of Table III; without, its head reads pooled features
     #[arg(long)]
     own_blocks: bool,
+    /// How much it counts beside the labels that histograms of oriented gradients can be read from the features; 0: not at all
+    #[arg(long, default_value_t = RefineConfig::default().hog_weight)]
+    hog_weight: f32,
+    /// Share of each label of a task that goes to the labels beside it, as for age groups; may be given several times
+    #[arg(long, value_name = "NAME=SHARE", value_parser = parse_share)]
+    neighbours: Vec<(TaskName, f32)>,
+    /// Keep the columns that the tasks learned with
+    #[arg(long)]
+    keep_columns: bool,
+    /// Where a kept column's data comes from and its terms; one line for the manifest, may be given several times
+    #[arg(long, requires = "keep_columns", value_name = "NAME=TEXT", value_parser = parse_text)]
+    provenance: Vec<(TaskName, String)>,
     /// Evens out rare classes: 0 not at all, 1 fully
     #[arg(long, default_value_t = RefineConfig::default().class_weighting)]
     class_weighting: f32,
@@ -82,9 +95,33 @@ pub struct Args {
     licence: String,
 }
 
+fn parse_phase(text: &str) -> Result<RefinePhase, String> {
+    let (plain, zoom) = match text.splitn(3, ':').collect::<Vec<_>>()[..] {
+        [side, steps, zoom] => (format!("{side}:{steps}"), zoom.parse().map_err(|e| format!("zoom '{zoom}': {e}"))?),
+        _ => (text.to_owned(), 1.0),
+    };
+    let phase = parse_side(&plain)?;
+    if !(1.0..=4.0).contains(&zoom) {
+        return Err("zoom must be from 1 to 4".into());
+    }
+    Ok(RefinePhase { side: phase.side, steps: phase.steps, zoom })
+}
+
+fn parse_text(text: &str) -> Result<(TaskName, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, with a task's name")?;
+    Ok((name.parse().map_err(|error| format!("{error}"))?, value.to_owned()))
+}
+
 pub(super) fn parse_task(text: &str) -> Result<(TaskName, PathBuf), String> {
-    let (name, data) = text.split_once('=').ok_or("expected NAME=PACK, such as gender=fairface")?;
-    Ok((name.parse().map_err(|error| format!("{error}"))?, data.into()))
+    parse_text(text).map(|(name, path)| (name, path.into()))
+}
+
+fn parse_share(text: &str) -> Result<(TaskName, f32), String> {
+    let (name, share) = parse_text(text)?;
+    match share.parse() {
+        Ok(share) if (0.0..=0.6).contains(&share) => Ok((name, share)),
+        _ => Err("the share must be a number from 0 to 0.6".into()),
+    }
 }
 
 /// Runs the command.
@@ -106,7 +143,9 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
 fn load(args: &Args) -> anyhow::Result<Vec<RefineTask>> {
     let each = args.tasks.iter().map(|(name, path)| {
         let data = data::load(path, name.as_str(), None, args.seed)?;
-        Ok(RefineTask { name: name.clone(), train: data.train.spread(args.training_faces), validation: data.val })
+        let share = args.neighbours.iter().find(|(of, _)| of == name).map_or(0.0, |(_, share)| *share);
+        let train = data.train.spread(args.training_faces).with_neighbours(share);
+        Ok(RefineTask { name: name.clone(), train, validation: data.val })
     });
     each.collect()
 }
@@ -133,6 +172,7 @@ fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()>
         weight_decay: args.weight_decay,
         dropout: args.dropout,
         own_blocks: args.own_blocks,
+        hog_weight: args.hog_weight,
         class_weighting: args.class_weighting,
         checkpoint_every: args.checkpoint_every,
         validation_faces: args.validation_faces,
@@ -141,7 +181,7 @@ fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()>
     };
     // Another start or other faces are another refinement.
     let faces: Vec<_> = tasks.iter().map(|task| (&task.name, task.train.counts())).collect();
-    let checkpoint = Checkpoint::open(&args.work, &(&config, &start, faces))?;
+    let checkpoint = Checkpoint::open(&args.work, &(&config, &start, faces, &args.neighbours))?;
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
     let steps: u32 = config.phases.iter().map(|phase| phase.steps).sum();
     let bar = progress::bar(common, "refining", u64::from(steps));
@@ -162,8 +202,35 @@ fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()>
     })
     .map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
     bar.finish();
-    ModelStore::create(&args.out, &args.name, &args.licence, &refined.encoder, sizes, Precision::F16)
+    let mut store = ModelStore::create(&args.out, &args.name, &args.licence, &refined.encoder, sizes, Precision::F16)
         .with_context(|| format!("writing {}", args.out.display()))?;
+    if args.keep_columns {
+        keep_columns(&mut store, args, &tasks, refined, &device)?;
+    }
     common.say(format!("{}: encoder refined in {steps} steps", args.out.display()));
+    Ok(())
+}
+
+/// Puts the columns that the tasks learned with into the model, calibrated on the validation faces.
+fn keep_columns<B: NetworkBackend>(
+    store: &mut ModelStore,
+    args: &Args,
+    tasks: &[RefineTask],
+    refined: Refined<B>,
+    device: &B::Device,
+) -> anyhow::Result<()> {
+    let mut network = ProgressiveNetwork::new(refined.encoder);
+    for (task, (column, sizes)) in tasks.iter().zip(refined.columns) {
+        network.insert(ColumnEntry::new(task.name.clone(), Vec::new(), column.clone(), false))?;
+        let found = evaluate_column(&network, &task.name, &task.validation, device, &mut |_| ())?;
+        let calibration = Calibration::fit(&found.logits, &task.validation.targets);
+        let labels = task.train.labels.clone();
+        let mut record = ColumnRecord::new(task.name.clone(), labels, &[], sizes, calibration);
+        record.metrics = Some(Confusion::new(task.train.labels.len(), &found.logits, &found.truth).accuracy());
+        record.samples = task.train.counts().into_iter().map(|count| count as u32).collect();
+        record.provenance =
+            args.provenance.iter().filter(|(of, _)| *of == task.name).map(|(_, text)| text.clone()).collect();
+        store.put_column(record, &column, Precision::F16)?;
+    }
     Ok(())
 }

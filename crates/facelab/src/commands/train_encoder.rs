@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::ModelStore;
 use learning::Checkpoint;
-use learning::began::{self, BeganConfig, Phase};
+use learning::began::{self, BeganConfig, Objective, Phase};
 use learning::data::load_unlabelled;
 use network::weights::Precision;
 use network::{CpuBackend, Encoder, NetworkBackend};
@@ -44,6 +44,9 @@ pub struct Args {
     /// Adam's learning rate
     #[arg(long, default_value_t = BeganConfig::default().learning_rate)]
     learning_rate: f64,
+    /// Train a plain auto-encoder in place of a BEGAN, to compare with; its steps are cheaper
+    #[arg(long)]
+    autoencoder: bool,
     /// γ of eq. 2, 0 to 1
     #[arg(long, default_value_t = BeganConfig::default().gamma)]
     gamma: f32,
@@ -97,6 +100,7 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
         faces.extend(load_unlabelled(data).with_context(|| format!("reading {}", data.display()))?);
     }
     let config = BeganConfig {
+        objective: if args.autoencoder { Objective::Autoencoder } else { Objective::Began },
         phases: args.phases.clone(),
         batch: args.batch,
         learning_rate: args.learning_rate,

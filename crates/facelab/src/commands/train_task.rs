@@ -84,6 +84,9 @@ pub struct Args {
     /// Evens out rare classes: 0 not at all, 1 fully
     #[arg(long, default_value_t = 0.0)]
     class_weighting: f32,
+    /// Share of each label that goes to the labels beside it, as for age groups, [0, 0.6]
+    #[arg(long, default_value_t = 0.0)]
+    neighbours: f32,
     /// Share of hidden units dropped
     #[arg(long, default_value_t = ColumnTrainingConfig::default().dropout)]
     dropout: f64,
@@ -185,11 +188,12 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     let network = store.load::<B>(&device)?;
     let data = data::load(&args.data, args.task.as_str(), args.column.as_deref(), args.seed)?;
     let validation = data.val.spread(args.validation_faces);
-    let training = data.train.spread(args.training_faces);
+    let training = data.train.spread(args.training_faces).with_neighbours(args.neighbours.clamp(0.0, 0.6));
     let config = args.config();
     // Other settings or other faces are another training.
     let faces = (training.counts(), validation.counts());
-    let key = (&args.task, &config, args.no_blocks, &sources, &store.manifest().encoder.sha256, faces);
+    let key =
+        (&args.task, &config, (args.no_blocks, args.neighbours), &sources, &store.manifest().encoder.sha256, faces);
     let checkpoint = Checkpoint::open(&args.work, &key)?;
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
     let bar = progress::bar(common, args.task.as_str(), 1);

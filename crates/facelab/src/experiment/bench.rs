@@ -5,8 +5,7 @@ use crate::common::{Common, write_json};
 use crate::progress;
 use anyhow::{Context, bail};
 use engine::{ColumnRecord, ModelStore};
-use learning::began::Phase;
-use learning::refine::{RefineConfig, RefineTask, refine};
+use learning::refine::{RefineConfig, RefinePhase, RefineTask, refine};
 use learning::{Checkpoint, ColumnTrainingConfig, Confusion, Parts, TrainError, evaluate_column, train_column};
 use network::weights::Precision;
 use network::{ColumnConfig, ColumnEntry, FACE_SIZE, NetworkBackend, ProgressiveNetwork, TaskName};
@@ -150,7 +149,7 @@ impl Laboratory<'_> {
         let column = self.config(cell);
         let steps = column.epochs * data.train.len().div_ceil(column.batch.max(1)) as u32;
         let config = RefineConfig {
-            phases: vec![Phase { side: FACE_SIZE, steps }],
+            phases: vec![RefinePhase::new(FACE_SIZE, steps)],
             batch: column.batch,
             learning_rate: column.learning_rate,
             weight_decay: column.weight_decay,

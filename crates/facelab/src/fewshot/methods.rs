@@ -1,12 +1,12 @@
 //! What a few samples can be taught with.
 
 use super::draw::{Draw, Pool};
-use super::hog;
 use super::logistic::Logistic;
 use anyhow::Context;
 use clap::ValueEnum;
 use learning::augment::AugmentConfig;
 use learning::data::argmax;
+use learning::hog;
 use learning::{
     ColumnTrainingConfig, FewShotConfig, Parts, Readings, Reads, Trainable, evaluate_column, fit, train_column,
 };

@@ -1,7 +1,6 @@
 //! The few-shot benchmark: draws of a few samples per label, and what methods make of them.
 
 mod draw;
-mod hog;
 mod logistic;
 mod methods;
 mod outcome;

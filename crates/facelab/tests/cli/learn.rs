@@ -150,6 +150,39 @@ fn a_refined_encoder_is_a_new_model_and_a_cut_refinement_goes_on() {
 }
 
 #[test]
+fn columns_that_an_encoder_learned_under_can_be_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (start, data) = (model(dir.path()), folders(dir.path(), &[("left", 12), ("right", 12)]));
+    let task = format!("side={}", data.display());
+    let refine = |out: &str, phases: &str, more: &[&str]| {
+        let mut args = args!["refine-encoder", "--threads", "1", "--start", start, "--task", task];
+        args.extend(args!["--work", dir.path().join(out).join("work"), "--out", dir.path().join(out).join("kept")]);
+        args.extend(args!["--batch", "4", "--phases", phases]);
+        args.extend(more.iter().map(Into::into));
+        facelab(args)
+    };
+    let more = ["--keep-columns", "--neighbours", "side=0.2", "--hog-weight", "1", "--provenance", "side=made up"];
+    let run = refine("a", "32:2:1.5,64:2", &more);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let log = std::fs::read_to_string(dir.path().join("a/work/log.jsonl")).unwrap();
+    assert!(log.contains("hog_loss"), "{log}");
+    let store = ModelStore::open(&dir.path().join("a/kept")).unwrap();
+    let [column] = &store.manifest().columns[..] else { panic!("{:?}", store.manifest().columns) };
+    assert_eq!((column.name.as_str(), column.config.own_blocks), ("side", false));
+    assert_eq!(column.provenance, ["made up"]);
+    assert!(column.metrics.is_some_and(|metrics| metrics.held_back > 0));
+
+    for (phases, more, why) in [
+        ("64:2:9", vec![], "zoom"),
+        ("64:2", vec!["--neighbours", "side=0.9"], "share"),
+        ("64:2", vec!["--provenance", "side=x"], "--keep-columns"),
+    ] {
+        let wrong = refine("b", phases, &more);
+        assert!(wrong.code == Some(2) && wrong.stderr.contains(why), "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_sheet_shows_where_each_task_looks() {
     let dir = tempfile::tempdir().unwrap();
     let model = model(dir.path());

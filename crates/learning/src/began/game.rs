@@ -16,7 +16,7 @@ type Train<B> = TrainBackend<B>;
 pub struct Losses {
     /// L(x), of faces.
     pub real: f32,
-    /// L(G(z)), of generated pictures.
+    /// L(G(z)), of generated pictures; 0 where none are.
     pub fake: f32,
 }
 
@@ -60,6 +60,18 @@ impl<B: NetworkBackend> Game<B> {
         slot.put::<Train<B>, _>("generator", self.generator.clone().into_record())?;
         slot.put::<Train<B>, _>("discriminator_optimiser", self.discriminator_optimiser.to_record())?;
         slot.put::<Train<B>, _>("generator_optimiser", self.generator_optimiser.to_record())
+    }
+
+    /// One step of the discriminator on faces `x [N, 1, side, side]` alone. Nothing changes when the loss is not finite.
+    pub fn reconstruct(mut self, x: Tensor<Train<B>, 4>, learning_rate: f64) -> (Self, Losses) {
+        let loss = l1(self.discriminator.forward(x.clone()), x);
+        let losses = Losses { real: scalar(&loss), fake: 0.0 };
+        if losses.real.is_finite() {
+            let mut gradients = loss.backward();
+            let gradients = GradientsParams::from_module::<Train<B>, _>(&mut gradients, &self.discriminator);
+            self.discriminator = self.discriminator_optimiser.step(learning_rate, self.discriminator, gradients);
+        }
+        (self, losses)
     }
 
     /// One step of both on faces `x [N, 1, side, side]` and codes `z [N, latent]`. Nothing changes when a loss is not

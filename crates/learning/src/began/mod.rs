@@ -21,10 +21,23 @@ pub struct Phase {
     pub steps: u32,
 }
 
+/// What the encoder learns from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Objective {
+    /// Eq. 1 and 2: faces and generated pictures.
+    #[default]
+    Began,
+    /// L(x) alone, a plain auto-encoder without a generator: to compare with.
+    Autoencoder,
+}
+
 /// Settings of the training; the defaults are the paper's where it gives them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BeganConfig {
+    /// What is learned from.
+    pub objective: Objective,
     /// Table I.
     pub encoder: EncoderConfig,
     /// Table II.
@@ -48,6 +61,7 @@ pub struct BeganConfig {
 impl Default for BeganConfig {
     fn default() -> Self {
         Self {
+            objective: Objective::default(),
             encoder: EncoderConfig::default(),
             decoder: DecoderConfig::default(),
             phases: vec![Phase { side: 64, steps: 20_000 }, Phase { side: 128, steps: 10_000 }],

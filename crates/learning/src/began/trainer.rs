@@ -1,7 +1,7 @@
 //! The training loop.
 
 use super::game::{Game, Losses};
-use super::{BeganConfig, Sheet};
+use super::{BeganConfig, Objective, Sheet};
 use crate::checkpoint::Checkpoint;
 use crate::column_training::TrainError;
 use crate::data::Face;
@@ -25,7 +25,7 @@ pub struct StepRecord {
     pub side: usize,
     /// L(x): mean absolute error of reconstructed faces, pixels in [−1, 1].
     pub loss_real: f32,
-    /// L(G(z)): the same for generated ones.
+    /// L(G(z)): the same for generated ones; 0 for a plain auto-encoder.
     pub loss_fake: f32,
     /// k after the step.
     pub k: f32,
@@ -80,13 +80,19 @@ pub fn train<B: NetworkBackend>(
         let x = pictures::<Train<B>>(faces, config.batch, side, &mut rng, device);
         let z = codes::<Train<B>>(config.batch, config.encoder.latent, &mut rng, device);
 
-        let (next, Losses { real, fake }) = game.step(x.clone(), z.clone(), state.k, config.learning_rate);
+        let (next, Losses { real, fake }) = match config.objective {
+            Objective::Began => game.step(x.clone(), z.clone(), state.k, config.learning_rate),
+            Objective::Autoencoder => game.reconstruct(x.clone(), config.learning_rate),
+        };
         game = next;
         if !(real.is_finite() && fake.is_finite()) {
             let loss = if real.is_finite() { fake } else { real };
             return Err(TrainError::Diverged { epoch: state.step + 1, loss, learning_rate: config.learning_rate });
         }
-        let balance = config.gamma * real - fake;
+        let balance = match config.objective {
+            Objective::Began => config.gamma * real - fake,
+            Objective::Autoencoder => 0.0,
+        };
         state.k = (state.k + config.lambda * balance).clamp(0.0, 1.0);
         state.step += 1;
         let due = state.step.is_multiple_of(config.checkpoint_every.max(1)) || state.step == config.steps();

@@ -83,6 +83,22 @@ impl LabelledFaces {
         counts
     }
 
+    /// With `share` of each label given to the labels beside it, half to either side: for labels in an order, as age groups,
+    /// where a neighbour is less wrong than the others. What would go beyond the ends stays.
+    pub fn with_neighbours(mut self, share: f32) -> Self {
+        let half = share / 2.0;
+        for target in &mut self.targets {
+            let last = target.len().saturating_sub(1);
+            let mut spread: Vec<f32> = target.iter().map(|t| t * (1.0 - share)).collect();
+            for (class, t) in target.iter().enumerate() {
+                spread[class.saturating_sub(1)] += t * half;
+                spread[(class + 1).min(last)] += t * half;
+            }
+            *target = spread;
+        }
+        self
+    }
+
     /// At most `most` faces, spread evenly over all; 0 keeps all.
     pub fn spread(&self, most: usize) -> Self {
         if most == 0 || self.len() <= most {
@@ -240,6 +256,16 @@ pub(crate) fn to_face(picture: &image::DynamicImage) -> Face {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neighbours_get_their_share_and_rows_still_sum_to_one() {
+        let mut faces = LabelledFaces::new(["a", "b", "c"].map(|label| label.parse().unwrap()).to_vec());
+        faces.push(vec![0].into(), 1);
+        faces.push(vec![1].into(), 0);
+        let soft = faces.with_neighbours(0.25);
+        assert_eq!(soft.targets, [vec![0.125, 0.75, 0.125], vec![0.875, 0.125, 0.0]]);
+        assert_eq!(soft.classes(), [1, 0]);
+    }
 
     #[test]
     fn a_limit_takes_faces_from_the_whole_set() {

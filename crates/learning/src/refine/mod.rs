@@ -3,13 +3,13 @@
 //! The paper's second way to use the encoder (Table IV, "retrained"), shared by several tasks so that there still is one
 //! encoder. Layers normalise batches while they learn; the moments are folded into the weights at the end.
 
+mod gradients;
 mod trainer;
 mod union;
 
 pub use trainer::{RefineRecord, Refined, refine};
 
 use crate::augment::AugmentConfig;
-use crate::began::Phase;
 use crate::data::LabelledFaces;
 use network::TaskName;
 use serde::{Deserialize, Serialize};
@@ -25,12 +25,32 @@ pub struct RefineTask {
     pub validation: LabelledFaces,
 }
 
+/// Steps on pictures of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefinePhase {
+    /// Side of the pictures, pixels; a divisor of 128.
+    pub side: usize,
+    /// Steps.
+    pub steps: u32,
+    /// Faces are enlarged so many times around their middle, ≥ 1: small pictures of the middle alone show it at a scale nearer
+    /// to that of whole faces of 128 pixels, so that less has to be learned anew there.
+    pub zoom: f32,
+}
+
+impl RefinePhase {
+    /// Whole faces.
+    pub fn new(side: usize, steps: u32) -> Self {
+        Self { side, steps, zoom: 1.0 }
+    }
+}
+
 /// Settings of the refinement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RefineConfig {
-    /// Picture sizes and steps, in order.
-    pub phases: Vec<Phase>,
+    /// Pictures and steps, in order.
+    pub phases: Vec<RefinePhase>,
     /// Faces per step.
     pub batch: usize,
     /// AdamW's highest rate; in each phase it rises first, then falls along half a cosine: what was learned on small
@@ -42,9 +62,12 @@ pub struct RefineConfig {
     pub dropout: f64,
     /// Whether the columns have the four blocks of Table III; without, their heads read pooled features.
     pub own_blocks: bool,
+    /// How much it counts, beside the labels, that histograms of oriented gradients can be read from each of the 4×4 pixels
+    /// that heads read: a face has few labels and hundreds of those, so that features become useful in fewer steps. 0: not.
+    pub hog_weight: f32,
     /// Classes are weighted by frequency to the power of minus this.
     pub class_weighting: f32,
-    /// Random changes of faces.
+    /// Random changes of faces; their zoom is the phase's.
     pub augment: AugmentConfig,
     /// Steps between checkpoints and looks at the validation faces.
     pub checkpoint_every: u32,
@@ -57,12 +80,13 @@ pub struct RefineConfig {
 impl Default for RefineConfig {
     fn default() -> Self {
         Self {
-            phases: vec![Phase { side: 64, steps: 6000 }, Phase { side: 128, steps: 600 }],
+            phases: vec![RefinePhase::new(64, 6000), RefinePhase::new(128, 600)],
             batch: 32,
             learning_rate: 1e-3,
             weight_decay: 0.05,
             dropout: 0.5,
             own_blocks: false,
+            hog_weight: 0.0,
             class_weighting: 0.5,
             augment: AugmentConfig::default(),
             checkpoint_every: 250,

@@ -1,7 +1,9 @@
 //! The refinement's loop.
 
+use super::gradients::{Histograms, Reader};
 use super::union::Union;
-use super::{RefineConfig, RefineTask};
+use super::{RefineConfig, RefinePhase, RefineTask};
+use crate::augment::AugmentConfig;
 use crate::checkpoint::{Checkpoint, CheckpointError, Slot};
 use crate::column_training::TrainError;
 use crate::data::{Face, LabelledFaces};
@@ -34,6 +36,9 @@ pub struct RefineRecord {
     pub losses: BTreeMap<TaskName, f32>,
     /// Share of validation faces that each task's column had right.
     pub accuracies: BTreeMap<TaskName, f32>,
+    /// Mean loss of the histograms since the record before, where they are learned: 1 says nothing of a face.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hog_loss: Option<f32>,
     /// The rate of the last step.
     pub learning_rate: f64,
     /// Seconds of the steps since the record before.
@@ -52,12 +57,13 @@ type Train<B> = TrainBackend<B>;
 struct Trunk<B: Backend> {
     encoder: Encoder<B>,
     columns: Vec<Column<B>>,
+    /// Where histograms are learned, too.
+    reader: Option<Reader<B>>,
 }
 
 impl<B: NetworkBackend> Trunk<B> {
-    /// Logits of every task for faces `[N, 1, side, side]`.
-    fn forward(&self, faces: Tensor<B, 4>, standards: &[Standard<B>]) -> Vec<Tensor<B, 2>> {
-        let features = self.encoder.forward(faces);
+    /// Logits of every task for what the encoder gives.
+    fn answers(&self, features: Tensor<B, 4>, standards: &[Standard<B>]) -> Vec<Tensor<B, 2>> {
         let inputs = Inputs { features, sources: Vec::new() };
         let columns = self.columns.iter().zip(standards);
         columns.map(|(column, standard)| column.head(standard.apply(inputs.at_head(column).features), &[])).collect()
@@ -66,14 +72,14 @@ impl<B: NetworkBackend> Trunk<B> {
     fn normalising_on(self, faces: Tensor<B, 4>) -> Self {
         let features = self.encoder.forward(faces.clone());
         let columns = self.columns.into_iter().map(|column| column.normalising_on(features.clone(), &[])).collect();
-        Self { encoder: self.encoder.normalising_on(faces), columns }
+        Self { encoder: self.encoder.normalising_on(faces), columns, ..self }
     }
 
     fn folded_on(self, faces: Tensor<B, 4>) -> Self {
         let encoder = self.encoder.folded_on(faces.clone());
         let features = encoder.forward(faces);
         let columns = self.columns.into_iter().map(|column| column.folded_on(features.clone(), &[])).collect();
-        Self { encoder, columns }
+        Self { encoder, columns, reader: self.reader }
     }
 }
 
@@ -114,7 +120,7 @@ impl<B: NetworkBackend> Fit<B> {
 }
 
 /// Faces that stand for all when moments are measured.
-const POPULATION_FACES: usize = 128;
+const POPULATION_FACES: usize = 256;
 
 /// Refines `encoder` for all tasks at once. Every [`RefineConfig::checkpoint_every`] steps a checkpoint is written and
 /// `observer` gets a record; it is told of the other steps with `None`. A refinement that was cut off continues from the
@@ -137,8 +143,7 @@ pub fn refine<B: NetworkBackend>(
     }
     let population: Vec<Face> =
         union.batch(0, POPULATION_FACES, config.seed).iter().map(|&at| union.faces[at].clone()).collect();
-    let first_side = config.phases.first().map_or(network::FACE_SIZE, |phase| phase.side);
-    let shown = shrunk::<B>(&population, first_side, device);
+    let shown = seen::<B>(&population, phase_at(config, 0).0, device);
     let sizes: Vec<ColumnConfig> = tasks
         .iter()
         .map(|task| ColumnConfig {
@@ -152,18 +157,23 @@ pub fn refine<B: NetworkBackend>(
         let column = sizes.init::<B>(device, config.seed + at);
         column.normalised_on(encoder.forward(shown.clone()), &[])
     });
-    let trunk = Trunk { columns: columns.collect(), encoder: encoder.clone() };
+    let reader = (config.hog_weight > 0.0).then(|| Reader::init(features, config.seed, device));
+    let mut trunk = Trunk { columns: columns.collect(), encoder: encoder.clone(), reader };
     // The head learns on standardised inputs, as in a column's own training.
     let inputs = Inputs { features: trunk.encoder.forward(shown.clone()), sources: Vec::new() };
     let standards: Vec<Standard<B>> =
         trunk.columns.iter().map(|column| Standard::of_channels(inputs.at_head(column).features)).collect();
+    let histograms = trunk
+        .reader
+        .is_some()
+        .then(|| Histograms::new(&seen_faces(&population, phase_at(config, 0).0), inputs.features.clone()));
     let train_standards: Vec<_> = standards.iter().map(|standard| standard.clone().train()).collect();
-    let columns = trunk
-        .columns
+    let columns = std::mem::take(&mut trunk.columns);
+    let columns = columns
         .into_iter()
         .zip(&standards)
         .map(|(column, standard)| column.reading_standardised(standard.mean.clone(), standard.deviation.clone()));
-    let trunk = Trunk { columns: columns.collect(), encoder: trunk.encoder }.normalising_on(shown);
+    let trunk = Trunk { columns: columns.collect(), ..trunk }.normalising_on(shown);
     let optimiser = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(config.weight_decay).init();
     let mut fit = Fit { trunk: tracked::<B, _>(Trunk::from_inner(trunk)), optimiser };
     let mut state = State { step: 0 };
@@ -176,23 +186,29 @@ pub fn refine<B: NetworkBackend>(
         tasks.iter().map(|task| class_weights(&task.train.counts(), config.class_weighting)).collect();
     let steps: u32 = config.phases.iter().map(|phase| phase.steps).sum();
     let mut sums = vec![(0.0f64, 0u32); tasks.len()];
+    let (mut hog_sum, mut hog_steps) = (0.0f64, 0u32);
     let mut since = Instant::now();
 
     while state.step < steps {
-        let (side, share) = phase_at(config, state.step);
+        let (phase, share) = phase_at(config, state.step);
+        let augment = AugmentConfig { zoom: phase.zoom, ..config.augment.clone() };
         let drawn = union.batch(state.step, config.batch, config.seed);
         let seed = |at: usize| config.seed ^ (u64::from(state.step) << 24) ^ at as u64;
-        let changed: Vec<Face> = drawn
-            .par_iter()
-            .enumerate()
-            .map(|(at, &index)| config.augment.apply(&union.faces[index], seed(at)))
-            .collect();
-        let logits = fit.trunk.forward(shrunk(&changed, side, device), &train_standards);
+        let changed: Vec<Face> =
+            drawn.par_iter().enumerate().map(|(at, &index)| augment.apply(&union.faces[index], seed(at))).collect();
+        let features = fit.trunk.encoder.forward(shrunk(&changed, phase.side, device));
+        let logits = fit.trunk.answers(features.clone(), &train_standards);
         let mut total: Option<Tensor<Train<B>, 1>> = None;
+        if let Some((histograms, reader)) = histograms.as_ref().zip(fit.trunk.reader.as_ref()) {
+            let loss = histograms.loss(reader, features, &changed, device);
+            hog_steps += 1;
+            hog_sum += f64::from(number(&loss));
+            total = Some(loss * config.hog_weight);
+        }
         for (at, (task, logits)) in tasks.iter().zip(logits).enumerate() {
             let Some([targets, row_weights]) = labels(&union, &drawn, at, task, &weights[at]) else { continue };
             let loss = cross_entropy(logits, matrix(&targets, device), matrix(&row_weights, device));
-            let value = loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN);
+            let value = number(&loss);
             if !value.is_finite() {
                 let learning_rate = config.learning_rate;
                 return Err(TrainError::Diverged { epoch: state.step + 1, loss: value, learning_rate });
@@ -207,14 +223,15 @@ pub fn refine<B: NetworkBackend>(
         state.step += 1;
         let due = state.step.is_multiple_of(config.checkpoint_every.max(1)) || state.step == steps;
         let record = due.then(|| {
-            let trunk = fit.trunk.valid().folded_on(shrunk(&population, side, device));
+            let trunk = fit.trunk.valid().folded_on(seen(&population, phase, device));
             RefineRecord {
                 step: state.step,
-                side,
+                side: phase.side,
                 losses: by_task(tasks, |at| (sums[at].0 / f64::from(sums[at].1.max(1))) as f32),
                 accuracies: by_task(tasks, |at| {
-                    accuracy(&trunk, &standards, at, &tasks[at].validation, config.validation_faces, side, device)
+                    accuracy(&trunk, &standards, at, &tasks[at].validation, config.validation_faces, phase, device)
                 }),
+                hog_loss: (hog_steps > 0).then(|| (hog_sum / f64::from(hog_steps)) as f32),
                 learning_rate: rate,
                 seconds: since.elapsed().as_secs_f32(),
             }
@@ -222,30 +239,45 @@ pub fn refine<B: NetworkBackend>(
         if due {
             checkpoint.write(&state, |slot| fit.save(slot))?;
             sums.fill((0.0, 0));
+            (hog_sum, hog_steps) = (0.0, 0);
             since = Instant::now();
         }
         if observer(state.step, record.as_ref()).is_break() {
             return Err(TrainError::Cancelled);
         }
     }
-    let (last_side, _) = phase_at(config, steps.saturating_sub(1));
-    let trunk = fit.trunk.valid().folded_on(shrunk(&population, last_side, device));
+    let (last, _) = phase_at(config, steps.saturating_sub(1));
+    let trunk = fit.trunk.valid().folded_on(seen(&population, last, device));
     let columns = trunk.columns.into_iter().zip(standards).zip(sizes);
     let columns =
         columns.map(|((column, standard), sizes)| (column.reading_raw(standard.mean, standard.deviation), sizes));
     Ok(Refined { encoder: trunk.encoder, columns: columns.collect() })
 }
 
-/// Side of the pictures at a step, and the share of its phase that is over.
-fn phase_at(config: &RefineConfig, step: u32) -> (usize, f32) {
+/// The phase of a step, and the share of it that is over.
+fn phase_at(config: &RefineConfig, step: u32) -> (RefinePhase, f32) {
     let mut first = 0;
     for phase in &config.phases {
         if step < first + phase.steps {
-            return (phase.side, (step - first) as f32 / phase.steps as f32);
+            return (*phase, (step - first) as f32 / phase.steps as f32);
         }
         first += phase.steps;
     }
-    (network::FACE_SIZE, 1.0)
+    (RefinePhase::new(network::FACE_SIZE, 0), 1.0)
+}
+
+/// Faces as a phase sees them, otherwise unchanged, before they are shrunk.
+fn seen_faces(faces: &[Face], phase: RefinePhase) -> Vec<Face> {
+    let augment = AugmentConfig { zoom: phase.zoom, ..AugmentConfig::none() };
+    faces.par_iter().map(|face| augment.apply(face, 0)).collect()
+}
+
+fn seen<B: Backend>(faces: &[Face], phase: RefinePhase, device: &B::Device) -> Tensor<B, 4> {
+    shrunk(&seen_faces(faces, phase), phase.side, device)
+}
+
+fn number<B: Backend>(loss: &Tensor<B, 1>) -> f32 {
+    loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN)
 }
 
 /// A matrix, row by row.
@@ -275,18 +307,22 @@ fn accuracy<B: NetworkBackend>(
     task: usize,
     validation: &LabelledFaces,
     most: usize,
-    side: usize,
+    phase: RefinePhase,
     device: &B::Device,
 ) -> f32 {
     const BATCH: usize = 32;
     let chosen = validation.spread(most);
-    let alone = Trunk { encoder: trunk.encoder.clone(), columns: vec![trunk.columns[task].clone()] };
+    let alone = Trunk { encoder: trunk.encoder.clone(), columns: vec![trunk.columns[task].clone()], reader: None };
     let standard = std::slice::from_ref(&standards[task]);
     let answers: Vec<Vec<f32>> = chosen
         .faces
         .chunks(BATCH)
         .flat_map(|faces| {
-            alone.forward(shrunk(faces, side, device), standard).into_iter().flat_map(rows).collect::<Vec<_>>()
+            alone
+                .answers(alone.encoder.forward(seen(faces, phase, device)), standard)
+                .into_iter()
+                .flat_map(rows)
+                .collect::<Vec<_>>()
         })
         .collect();
     Confusion::new(chosen.labels.len(), &answers, &chosen.classes()).accuracy().value

@@ -1,4 +1,5 @@
-//! Histograms of oriented gradients (Dalal & Triggs 2005): the floor that any network should beat.
+//! Histograms of oriented gradients (Dalal & Triggs 2005): the floor that any network should beat, and what an encoder may
+//! learn to tell beside its labels (Wei et al. 2022, "Masked Feature Prediction").
 
 use network::FACE_SIZE;
 
@@ -12,8 +13,11 @@ const BINS: usize = 9;
 /// Blocks of 2×2 cells are cut at this share after their first normalisation.
 const CUT: f32 = 0.2;
 
-/// The descriptor of a 128×128 grey face, 7 · 7 · 4 · 9 values.
-pub fn descriptor(face: &[u8]) -> Vec<f32> {
+/// Values of a block of 2×2 cells.
+pub(crate) const BLOCK: usize = 4 * BINS;
+
+/// The histograms of the cells of a 128×128 grey face, row by row.
+fn cells(face: &[u8]) -> Vec<[f32; BINS]> {
     let step = FACE_SIZE / SIDE;
     let pixel = |x: usize, y: usize| -> f32 {
         let sum: u32 =
@@ -36,18 +40,29 @@ pub fn descriptor(face: &[u8]) -> Vec<f32> {
             cell[(first + 1) % BINS] += share * part;
         }
     }
-    let mut out = Vec::with_capacity((CELLS - 1) * (CELLS - 1) * 4 * BINS);
-    for y in 0..CELLS - 1 {
-        for x in 0..CELLS - 1 {
-            let block = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| cells[(y + dy) * CELLS + x + dx]);
-            let mut block: Vec<f32> = block.concat();
-            normalise(&mut block);
-            block.iter_mut().for_each(|value| *value = value.min(CUT));
-            normalise(&mut block);
-            out.extend(block);
-        }
-    }
-    out
+    cells
+}
+
+/// The normalised block of cells whose first one is at `x`, `y`.
+fn block(cells: &[[f32; BINS]], x: usize, y: usize) -> Vec<f32> {
+    let block = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| cells[(y + dy) * CELLS + x + dx]);
+    let mut block: Vec<f32> = block.concat();
+    normalise(&mut block);
+    block.iter_mut().for_each(|value| *value = value.min(CUT));
+    normalise(&mut block);
+    block
+}
+
+/// The descriptor of a 128×128 grey face, 7 · 7 · 4 · 9 values.
+pub fn descriptor(face: &[u8]) -> Vec<f32> {
+    let cells = cells(face);
+    (0..(CELLS - 1) * (CELLS - 1)).flat_map(|at| block(&cells, at % (CELLS - 1), at / (CELLS - 1))).collect()
+}
+
+/// The blocks that do not overlap, `[4, 4, 4 · 9]`: one for each pixel that a column's head reads.
+pub(crate) fn blocks(face: &[u8]) -> Vec<f32> {
+    let cells = cells(face);
+    (0..CELLS * CELLS / 4).flat_map(|at| block(&cells, at % (CELLS / 2) * 2, at / (CELLS / 2) * 2)).collect()
 }
 
 fn normalise(values: &mut [f32]) {
@@ -70,5 +85,14 @@ mod tests {
         assert_eq!(upright.len(), 7 * 7 * 4 * 9);
         assert!((product(&upright, &stripes(true, 90)) - 1.0).abs() < 1e-3);
         assert!(product(&upright, &flat) < 0.2);
+    }
+
+    #[test]
+    fn blocks_are_those_of_the_descriptor_that_do_not_overlap() {
+        let face: Vec<u8> = (0..FACE_SIZE * FACE_SIZE).map(|at| (at * at / 97 % 251) as u8).collect();
+        let (all, apart) = (descriptor(&face), blocks(&face));
+        let of = |values: &[f32], at: usize| values[at * BLOCK..(at + 1) * BLOCK].to_vec();
+        assert_eq!(apart.len(), 4 * 4 * BLOCK);
+        assert_eq!(of(&apart, 4 + 3), of(&all, 2 * (CELLS - 1) + 6));
     }
 }
