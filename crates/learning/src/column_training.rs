@@ -197,6 +197,7 @@ pub fn train_column<B: NetworkBackend>(
     }
     let weights = class_weights(&train.counts(), config.class_weighting);
 
+    let memory = network::recycle();
     while state.epoch < config.epochs {
         let mut rate = state.schedule.learning_rate;
         let (mut loss_sum, mut done) = (0.0f64, 0u32);
@@ -215,6 +216,7 @@ pub fn train_column<B: NetworkBackend>(
                 return Err(TrainError::Diverged { epoch: state.epoch + 1, loss: value, learning_rate: rate });
             }
             fit = fit.step(loss, rate);
+            memory.step();
             loss_sum += f64::from(value);
             done += 1;
             progress.step = done;

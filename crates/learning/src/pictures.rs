@@ -6,11 +6,6 @@ use burn::tensor::{Tensor, TensorData};
 use network::FACE_SIZE;
 use rayon::prelude::*;
 
-/// Left and right exchanged.
-pub(crate) fn mirrored(face: &Face) -> Face {
-    face.chunks(FACE_SIZE).flat_map(|row| row.iter().rev().copied()).collect()
-}
-
 /// Faces averaged down to `side`, a divisor of 128: `[N, 1, side, side]` in [−1, 1].
 pub(crate) fn shrunk<B: Backend>(faces: &[Face], side: usize, device: &B::Device) -> Tensor<B, 4> {
     let step = FACE_SIZE / side;

@@ -1,6 +1,7 @@
 //! The operations that the network is made of, for each backend that answers; [`crate::autodiff`] has their gradients.
 
 use crate::composed;
+use crate::recycled;
 use burn::backend::Autodiff;
 use burn::tensor::TensorData;
 use burn::tensor::TensorMetadata;
@@ -178,7 +179,7 @@ impl NetworkBackend for Flex {
         let shape = conv_shape(&x, &weight, settings.stride);
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let (bias, residual) = (bias.map(|b| b.to_contiguous()), residual.map(|r| r.to_contiguous()));
-        let mut y = vec![0.0; shape.output_len()];
+        let mut y = recycled::uncleared(shape.output_len());
         let purpose = if settings.training { Purpose::Training } else { Purpose::Answering };
         let epilogue = Epilogue {
             bias: bias.as_ref().map(floats),
@@ -189,7 +190,7 @@ impl NetworkBackend for Flex {
         Weights::new(&shape, shape.algorithm(purpose), floats(&weight))
             .and_then(|weights| fastconv::forward(&shape, &weights, floats(&x), epilogue, &mut y))
             .unwrap_or_else(|error| panic!("convolution {shape:?}: {error}"));
-        tensor(y, [shape.n, shape.oh(), shape.ow(), shape.co])
+        y.into_tensor([shape.n, shape.oh(), shape.ow(), shape.co])
     }
 
     fn convolution_gradients(
@@ -203,25 +204,31 @@ impl NetworkBackend for Flex {
         }
         let shape = conv_shape(&saved.x, &saved.weight, settings.stride);
         let (x, weight) = (saved.x.to_contiguous(), saved.weight.to_contiguous());
-        let (y, gradient) = (saved.y.to_contiguous(), gradient.to_contiguous());
-        let mut before = vec![0.0; shape.output_len()];
-        fastconv::gradient_before_activation(settings.activation, floats(&y), floats(&gradient), &mut before);
+        let gradient = gradient.to_contiguous();
+        let before = if settings.activation == Activation::None {
+            gradient
+        } else {
+            let mut before = recycled::uncleared(shape.output_len());
+            let y = saved.y.to_contiguous();
+            fastconv::gradient_before_activation(settings.activation, floats(&y), floats(&gradient), &mut before);
+            before.into_tensor([shape.n, shape.oh(), shape.ow(), shape.co])
+        };
         let (mut dw, mut db) = (vec![0.0; shape.weight_len()], vec![0.0; shape.co]);
         let fits = |result: Result<(), fastconv::ShapeError>| {
             result.unwrap_or_else(|error| panic!("gradient of convolution {shape:?}: {error}"));
         };
-        fits(fastconv::backward_weight(&shape, floats(&x), &before, &mut dw));
-        fastconv::backward_bias(&before, &mut db);
+        fits(fastconv::backward_weight(&shape, floats(&x), floats(&before), &mut dw));
+        fastconv::backward_bias(floats(&before), &mut db);
         let dx = wants_x.then(|| {
-            let mut dx = vec![0.0; shape.input_len()];
-            fits(fastconv::backward_input(&shape, &before, floats(&weight), &mut dx));
-            tensor(dx, [shape.n, shape.h, shape.w, shape.ci])
+            let mut dx = recycled::uncleared(shape.input_len());
+            fits(fastconv::backward_input(&shape, floats(&before), floats(&weight), &mut dx));
+            dx.into_tensor([shape.n, shape.h, shape.w, shape.ci])
         });
         ConvGradients {
             x: dx,
             weight: tensor(dw, [shape.kernel, shape.kernel, shape.ci, shape.co]),
             bias: tensor(db, [shape.co]),
-            residual: tensor(before, [shape.n, shape.oh(), shape.ow(), shape.co]),
+            residual: before,
         }
     }
 
@@ -231,9 +238,9 @@ impl NetworkBackend for Flex {
         }
         let ([n, side, _, c], x) = (dims(&x), x.to_contiguous());
         let out = side.div_ceil(2);
-        let mut y = vec![0.0; n * out * out * c];
+        let mut y = recycled::uncleared(n * out * out * c);
         fastconv::max_pool(n, side, c, floats(&x), &mut y);
-        tensor(y, [n, out, out, c])
+        y.into_tensor([n, out, out, c])
     }
 
     fn max_pool_gradient(x: FlexTensor, y: FlexTensor, gradient: FlexTensor) -> FlexTensor {
@@ -242,9 +249,9 @@ impl NetworkBackend for Flex {
         }
         let shape @ [n, side, _, c] = dims(&x);
         let (x, y, gradient) = (x.to_contiguous(), y.to_contiguous(), gradient.to_contiguous());
-        let mut dx = vec![0.0; n * side * side * c];
+        let mut dx = recycled::uncleared(n * side * side * c);
         fastconv::max_pool_backward(n, side, c, floats(&x), floats(&y), floats(&gradient), &mut dx);
-        tensor(dx, shape)
+        dx.into_tensor(shape)
     }
 
     fn normalise(
@@ -260,11 +267,11 @@ impl NetworkBackend for Flex {
         let shape = dims(&x);
         let (x, gain, bias) = (x.to_contiguous(), gain.to_contiguous(), bias.to_contiguous());
         let passed = passed.map(|passed| passed.to_contiguous());
-        let mut y = vec![0.0; floats(&x).len()];
+        let mut y = recycled::uncleared(floats(&x).len());
         let passed = passed.as_ref().map(floats);
         let moments = fastconv::normalise(floats(&x), floats(&gain), floats(&bias), passed, activation, &mut y);
         let moments = [moments.mean, moments.inverse_deviation].concat();
-        Normalised { y: tensor(y, shape), moments: tensor(moments, [2, shape[3]]) }
+        Normalised { y: y.into_tensor(shape), moments: tensor(moments, [2, shape[3]]) }
     }
 
     fn normalise_gradients(
@@ -283,12 +290,16 @@ impl NetworkBackend for Flex {
         let (y, moments) = (saved.y.to_contiguous(), saved.moments.to_contiguous());
         let (mean, inverse_deviation) = floats(&moments).split_at(channels);
         let moments = Moments { mean: mean.to_vec(), inverse_deviation: inverse_deviation.to_vec() };
-        let mut dx = vec![0.0; floats(&x).len()];
+        let mut dx = recycled::uncleared(floats(&x).len());
         fastconv::gradient_before_activation(activation, floats(&y), floats(&gradient), &mut dx);
-        let passed = wants_passed.then(|| tensor(dx.clone(), shape));
+        let passed = wants_passed.then(|| {
+            let mut passed = recycled::uncleared(dx.len());
+            passed.copy_from_slice(&dx);
+            passed.into_tensor(shape)
+        });
         let [to_gain, to_bias] = fastconv::normalise_backward(floats(&x), floats(&gain), &moments, &mut dx);
         NormalisedGradients {
-            x: tensor(dx, shape),
+            x: dx.into_tensor(shape),
             passed,
             gain: tensor(to_gain, [channels]),
             bias: tensor(to_bias, [channels]),

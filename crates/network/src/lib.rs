@@ -23,6 +23,7 @@ mod names;
 mod prepared;
 mod prepared_column;
 mod progressive;
+mod recycled;
 mod tensors;
 pub mod weights;
 
@@ -39,4 +40,5 @@ pub use fastconv::{threads, use_threads};
 pub use layers::{Conv, Dense, elu};
 pub use names::{Label, NameError, TaskName};
 pub use progressive::{ColumnEntry, NetworkError, ProgressiveNetwork};
+pub use recycled::{Recycling, recycle};
 pub use tensors::{FACE_PIXELS, FACE_SIZE, faces_to_tensor, rows};

@@ -157,10 +157,12 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
 
 /// Answers each line of standard input with a run of `work`.
 fn serve(mut work: impl FnMut() -> anyhow::Result<Vec<f32>>) -> anyhow::Result<()> {
+    let memory = network::recycle();
     for line in std::io::stdin().lock().lines() {
         line.context("reading standard input")?;
         let start = Instant::now();
         let values = work()?;
+        memory.step();
         let ms = start.elapsed().as_secs_f64() * 1e3;
         print(&serde_json::to_string(&Answer { ms, values, peak_mb: Memory::now().peak_rss_mb })?)?;
     }

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::ModelStore;
 use learning::Checkpoint;
+use learning::augment::AugmentConfig;
 use learning::began::{self, BeganConfig, Objective, Phase};
 use learning::data::load_unlabelled;
 use network::weights::Precision;
@@ -53,6 +54,9 @@ pub struct Args {
     /// λ of eq. 1
     #[arg(long, default_value_t = BeganConfig::default().lambda)]
     lambda: f32,
+    /// Change faces at random as trainings with labels do (turned, moved, lit, covered), not only mirrored
+    #[arg(long)]
+    augment: bool,
     /// Steps between checkpoints
     #[arg(long, default_value_t = BeganConfig::default().checkpoint_every)]
     checkpoint_every: u32,
@@ -99,7 +103,9 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     for data in &args.data {
         faces.extend(load_unlabelled(data).with_context(|| format!("reading {}", data.display()))?);
     }
+    let augment = if args.augment { AugmentConfig::default() } else { BeganConfig::default().augment };
     let config = BeganConfig {
+        augment,
         objective: if args.autoencoder { Objective::Autoencoder } else { Objective::Began },
         phases: args.phases.clone(),
         batch: args.batch,

@@ -8,6 +8,7 @@ pub use game::{Game, Losses};
 pub use sheet::Sheet;
 pub use trainer::{StepRecord, train};
 
+use crate::augment::AugmentConfig;
 use network::{DecoderConfig, EncoderConfig};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,8 @@ pub struct BeganConfig {
     pub gamma: f32,
     /// λ: how fast k follows the balance.
     pub lambda: f32,
+    /// Random changes of faces; the default mirrors half of them.
+    pub augment: AugmentConfig,
     /// Steps between checkpoints and sheets.
     pub checkpoint_every: u32,
     /// Seed of weights, order, mirroring and z.
@@ -69,6 +72,7 @@ impl Default for BeganConfig {
             learning_rate: 1e-4,
             gamma: 0.5,
             lambda: 0.001,
+            augment: AugmentConfig { mirror: true, ..AugmentConfig::none() },
             checkpoint_every: 100,
             seed: 0,
         }

@@ -5,13 +5,14 @@ use super::{BeganConfig, Objective, Sheet};
 use crate::checkpoint::Checkpoint;
 use crate::column_training::TrainError;
 use crate::data::Face;
-use crate::pictures::{mirrored, shrunk};
+use crate::pictures::shrunk;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use network::{Decoder, Discriminator, Encoder, FACE_SIZE, NetworkBackend, TrainBackend};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -71,13 +72,14 @@ pub fn train<B: NetworkBackend>(
         tracing::info!(step = state.step, "training continues from its checkpoint");
     }
 
+    let memory = network::recycle();
     while let Some((side, begins)) = config.side_at(state.step) {
         let started = Instant::now();
         if begins && state.step > 0 {
             game.discriminator = game.discriminator.with_side(&config.encoder, side, device, config.seed + 4);
         }
         let mut rng = StdRng::seed_from_u64(config.seed ^ (u64::from(state.step) << 20));
-        let x = pictures::<Train<B>>(faces, config.batch, side, &mut rng, device);
+        let x = pictures::<Train<B>>(faces, config, side, &mut rng, device);
         let z = codes::<Train<B>>(config.batch, config.encoder.latent, &mut rng, device);
 
         let (next, Losses { real, fake }) = match config.objective {
@@ -94,6 +96,7 @@ pub fn train<B: NetworkBackend>(
             Objective::Autoencoder => 0.0,
         };
         state.k = (state.k + config.lambda * balance).clamp(0.0, 1.0);
+        memory.step();
         state.step += 1;
         let due = state.step.is_multiple_of(config.checkpoint_every.max(1)) || state.step == config.steps();
         let sheet =
@@ -117,21 +120,18 @@ pub fn train<B: NetworkBackend>(
     Ok(game.discriminator.valid().encoder)
 }
 
-/// A batch of faces, half of them mirrored.
+/// A batch of changed faces.
 fn pictures<B: Backend>(
     faces: &[Face],
-    batch: usize,
+    config: &BeganConfig,
     side: usize,
     rng: &mut StdRng,
     device: &B::Device,
 ) -> Tensor<B, 4> {
-    let drawn: Vec<Face> = (0..batch)
-        .map(|_| {
-            let face = &faces[rng.random_range(0..faces.len())];
-            if rng.random_bool(0.5) { mirrored(face) } else { face.clone() }
-        })
-        .collect();
-    shrunk(&drawn, side, device)
+    let drawn: Vec<(usize, u64)> =
+        (0..config.batch).map(|_| (rng.random_range(0..faces.len()), rng.random())).collect();
+    let changed: Vec<Face> = drawn.par_iter().map(|&(face, seed)| config.augment.apply(&faces[face], seed)).collect();
+    shrunk(&changed, side, device)
 }
 
 /// z ~ U[−1, 1].

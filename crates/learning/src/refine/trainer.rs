@@ -186,6 +186,7 @@ pub fn refine<B: NetworkBackend>(
         tasks.iter().map(|task| class_weights(&task.train.counts(), config.class_weighting)).collect();
     let steps: u32 = config.phases.iter().map(|phase| phase.steps).sum();
     let mut sums = vec![(0.0f64, 0u32); tasks.len()];
+    let memory = network::recycle();
     let (mut hog_sum, mut hog_steps) = (0.0f64, 0u32);
     let mut since = Instant::now();
 
@@ -220,6 +221,7 @@ pub fn refine<B: NetworkBackend>(
         if let Some(loss) = total {
             fit = fit.step(loss, rate);
         }
+        memory.step();
         state.step += 1;
         let due = state.step.is_multiple_of(config.checkpoint_every.max(1)) || state.step == steps;
         let record = due.then(|| {
