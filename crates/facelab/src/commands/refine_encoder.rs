@@ -226,6 +226,8 @@ fn keep_columns<B: NetworkBackend>(
         let calibration = Calibration::fit(&found.logits, &task.validation.targets);
         let labels = task.train.labels.clone();
         let mut record = ColumnRecord::new(task.name.clone(), labels, &[], sizes, calibration);
+        // Its last block would be the encoder's features, which every column reads anyway.
+        record.transferable = record.config.own_blocks;
         record.metrics = Some(Confusion::new(task.train.labels.len(), &found.logits, &found.truth).accuracy());
         record.samples = task.train.counts().into_iter().map(|count| count as u32).collect();
         record.provenance =

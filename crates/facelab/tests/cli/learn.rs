@@ -168,7 +168,7 @@ fn columns_that_an_encoder_learned_under_can_be_kept() {
     assert!(log.contains("hog_loss"), "{log}");
     let store = ModelStore::open(&dir.path().join("a/kept")).unwrap();
     let [column] = &store.manifest().columns[..] else { panic!("{:?}", store.manifest().columns) };
-    assert_eq!((column.name.as_str(), column.config.own_blocks), ("side", false));
+    assert_eq!((column.name.as_str(), column.config.own_blocks, column.transferable), ("side", false, false));
     assert_eq!(column.provenance, ["made up"]);
     assert!(column.metrics.is_some_and(|metrics| metrics.held_back > 0));
 
