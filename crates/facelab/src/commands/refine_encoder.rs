@@ -17,8 +17,9 @@ use std::path::PathBuf;
 /// Let an encoder learn on from labelled faces of several tasks at once, and make a new model of it.
 ///
 /// The encoder of --start (without it, a random one) gets a column for each task, and all learn together; the columns are
-/// thrown away (train-task makes the ones that stay) unless --keep-columns is given. Checkpoints and a log (log.jsonl: losses, accuracy on validation
-/// faces) go to --work. A refinement that was cut off continues when it is called again with the same settings.
+/// thrown away (train-task makes the ones that stay) unless --keep-columns is given. Checkpoints and a log (log.jsonl:
+/// losses, accuracy on validation faces) go to --work. A refinement that was cut off continues when it is called again with
+/// the same settings.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   facelab refine-encoder --start models/began --task gender=fairface --task age=fairface \\
@@ -61,10 +62,10 @@ pub struct Args {
     #[arg(long)]
     own_blocks: bool,
     /// How much it counts beside the labels that histograms of oriented gradients can be read from the features; 0: not at all
-    #[arg(long, default_value_t = RefineConfig::default().hog_weight)]
+    #[arg(long, default_value_t = RefineConfig::default().hog_weight, value_parser = parse_weight)]
     hog_weight: f32,
     /// Share of each label of a task that goes to the labels beside it, as for age groups; may be given several times
-    #[arg(long, value_name = "NAME=SHARE", value_parser = parse_share)]
+    #[arg(long, value_name = "NAME=SHARE", value_parser = parse_named_share)]
     neighbours: Vec<(TaskName, f32)>,
     /// Keep the columns that the tasks learned with
     #[arg(long)]
@@ -116,11 +117,23 @@ pub(super) fn parse_task(text: &str) -> Result<(TaskName, PathBuf), String> {
     parse_text(text).map(|(name, path)| (name, path.into()))
 }
 
-fn parse_share(text: &str) -> Result<(TaskName, f32), String> {
+fn parse_named_share(text: &str) -> Result<(TaskName, f32), String> {
     let (name, share) = parse_text(text)?;
-    match share.parse() {
-        Ok(share) if (0.0..=0.6).contains(&share) => Ok((name, share)),
+    Ok((name, parse_share(&share)?))
+}
+
+/// What a label may give to its neighbours and still be the largest.
+pub(super) fn parse_share(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=0.6).contains(&share) => Ok(share),
         _ => Err("the share must be a number from 0 to 0.6".into()),
+    }
+}
+
+fn parse_weight(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(weight) if weight.is_finite() && weight >= 0.0 => Ok(weight),
+        _ => Err("the weight must be a number from 0 on".into()),
     }
 }
 
@@ -128,6 +141,10 @@ fn parse_share(text: &str) -> Result<(TaskName, f32), String> {
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     if args.out.join("manifest.yaml").exists() {
         bail!("{} holds a model already; choose another --out", args.out.display());
+    }
+    let named = args.neighbours.iter().map(|(name, _)| name).chain(args.provenance.iter().map(|(name, _)| name));
+    if let Some(unknown) = named.into_iter().find(|name| args.tasks.iter().all(|(task, _)| task != *name)) {
+        bail!("'{unknown}' is not among the tasks; give --task {unknown}=PACK too");
     }
     let (device, why) = network::choose_device(common.device)?;
     tracing::info!("{why}");

@@ -1,5 +1,6 @@
 //! `facelab train-task`: one column on a labelled data set.
 
+use crate::commands::refine_encoder::parse_share;
 use crate::common::Common;
 use crate::progress;
 use crate::training_log::Log;
@@ -85,7 +86,7 @@ pub struct Args {
     #[arg(long, default_value_t = 0.0)]
     class_weighting: f32,
     /// Share of each label that goes to the labels beside it, as for age groups, [0, 0.6]
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, value_parser = parse_share)]
     neighbours: f32,
     /// Share of hidden units dropped
     #[arg(long, default_value_t = ColumnTrainingConfig::default().dropout)]
@@ -188,7 +189,7 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     let network = store.load::<B>(&device)?;
     let data = data::load(&args.data, args.task.as_str(), args.column.as_deref(), args.seed)?;
     let validation = data.val.spread(args.validation_faces);
-    let training = data.train.spread(args.training_faces).with_neighbours(args.neighbours.clamp(0.0, 0.6));
+    let training = data.train.spread(args.training_faces).with_neighbours(args.neighbours);
     let config = args.config();
     // Other settings or other faces are another training.
     let faces = (training.counts(), validation.counts());

@@ -175,11 +175,14 @@ fn columns_that_an_encoder_learned_under_can_be_kept() {
     for (phases, more, why) in [
         ("64:2:9", vec![], "zoom"),
         ("64:2", vec!["--neighbours", "side=0.9"], "share"),
+        ("64:2", vec!["--hog-weight", "nan"], "from 0 on"),
         ("64:2", vec!["--provenance", "side=x"], "--keep-columns"),
     ] {
         let wrong = refine("b", phases, &more);
         assert!(wrong.code == Some(2) && wrong.stderr.contains(why), "{wrong:?}");
     }
+    let unknown = refine("b", "64:2", &["--neighbours", "age=0.2"]);
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("'age'"), "{unknown:?}");
 }
 
 #[test]

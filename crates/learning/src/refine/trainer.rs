@@ -153,27 +153,26 @@ pub fn refine<B: NetworkBackend>(
             ..ColumnConfig::new(task.train.labels.len(), 0)
         })
         .collect();
+    let first = encoder.forward(shown.clone());
     let columns = sizes.iter().zip(1..).map(|(sizes, at)| {
         let column = sizes.init::<B>(device, config.seed + at);
-        column.normalised_on(encoder.forward(shown.clone()), &[])
+        column.normalised_on(first.clone(), &[])
     });
     let reader = (config.hog_weight > 0.0).then(|| Reader::init(features, config.seed, device));
-    let mut trunk = Trunk { columns: columns.collect(), encoder: encoder.clone(), reader };
+    let columns: Vec<Column<B>> = columns.collect();
     // The head learns on standardised inputs, as in a column's own training.
-    let inputs = Inputs { features: trunk.encoder.forward(shown.clone()), sources: Vec::new() };
+    let inputs = Inputs { features: first, sources: Vec::new() };
     let standards: Vec<Standard<B>> =
-        trunk.columns.iter().map(|column| Standard::of_channels(inputs.at_head(column).features)).collect();
-    let histograms = trunk
-        .reader
+        columns.iter().map(|column| Standard::of_channels(inputs.at_head(column).features)).collect();
+    let histograms = reader
         .is_some()
         .then(|| Histograms::new(&seen_faces(&population, phase_at(config, 0).0), inputs.features.clone()));
     let train_standards: Vec<_> = standards.iter().map(|standard| standard.clone().train()).collect();
-    let columns = std::mem::take(&mut trunk.columns);
     let columns = columns
         .into_iter()
         .zip(&standards)
         .map(|(column, standard)| column.reading_standardised(standard.mean.clone(), standard.deviation.clone()));
-    let trunk = Trunk { columns: columns.collect(), ..trunk }.normalising_on(shown);
+    let trunk = Trunk { columns: columns.collect(), encoder, reader }.normalising_on(shown);
     let optimiser = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(config.weight_decay).init();
     let mut fit = Fit { trunk: tracked::<B, _>(Trunk::from_inner(trunk)), optimiser };
     let mut state = State { step: 0 };
