@@ -250,6 +250,15 @@ pub(crate) fn validate_columns(
                     found: origin.sha256.as_str().into(),
                 });
             }
+            if !origin.config.can_be_drawn_from() {
+                return Err(StoreError::Record {
+                    path: path.to_path_buf(),
+                    column: column.name.clone(),
+                    key: "sources",
+                    expected: format!("columns of at most {} hidden units", origin.config.width()).into(),
+                    found: format!("{} in {}", origin.config.hidden, origin.name).into(),
+                });
+            }
             // The adapter concatenates the sources' outputs.
             let (expected, found) = (column.config.channels[1], origin.config.width());
             if expected != found {

@@ -192,6 +192,27 @@ fn a_source_that_is_missing_or_has_other_weights_is_refused() {
 }
 
 #[test]
+fn a_source_without_blocks_whose_hidden_units_find_no_room_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = empty_model(dir.path());
+    for (hidden, name) in [(8, "fits"), (9, "large")] {
+        let mut source = record(name, &["up", "down"], &[]);
+        source.config.own_blocks = false;
+        source.config.hidden = hidden;
+        assert_eq!(source.config.can_be_drawn_from(), hidden == 8);
+        put(&mut store, source, 2);
+    }
+    put(&mut store, record("gaze", &["left", "right"], &["fits"]), 4);
+    let (large, sources) = (record("look", &["left", "right"], &["large"]), 1);
+    let column = large.config.init::<CpuBackend>(&Default::default(), sources);
+    let message = store.put_column(large, &column, Precision::F32).unwrap_err().to_string();
+    assert!(
+        message.contains("look") && message.contains("8 hidden units") && message.contains("9 in large"),
+        "{message}"
+    );
+}
+
+#[test]
 fn taught_tasks_of_another_encoder_are_refused_with_what_to_do() {
     let (model, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = small_model(model.path());

@@ -237,7 +237,7 @@ fn store<B: NetworkBackend>(
     let mut record =
         ColumnRecord::new(spec.name.clone(), spec.labels.clone(), &spec.sources, trained.config, trained.calibration);
     record.version = spec.version;
-    record.transferable = spec.transferable;
+    record.transferable = spec.transferable && record.config.can_be_drawn_from();
     record.samples.clone_from(&samples);
     record.metrics = (trained.accuracy.held_back > 0).then_some(trained.accuracy);
     record.training_seconds = trained.seconds;

@@ -86,6 +86,29 @@ impl<B: NetworkBackend> Frozen<B> {
     }
 }
 
+/// What [`evaluate_column`] finds, averaged over each face and its mirror image: what the node's running posterior of a
+/// face converges to, since it judges a track's faces in turn as they are and mirrored. `progress` is told how many faces
+/// are done.
+///
+/// # Errors
+/// There is no such column.
+pub fn evaluate_both_ways<B: NetworkBackend>(
+    network: &ProgressiveNetwork<B>,
+    task: &TaskName,
+    data: &LabelledFaces,
+    device: &B::Device,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Evaluation, NetworkError> {
+    let mut found = evaluate_column(network, task, data, device, &mut |done| progress(done / 2))?;
+    let half = data.len() / 2;
+    let mirrored =
+        evaluate_column(network, task, &data.mirrored(), device, &mut |done| progress(half + done.div_ceil(2)))?;
+    for (row, other) in found.logits.iter_mut().zip(mirrored.logits) {
+        row.iter_mut().zip(other).for_each(|(logit, other)| *logit = (*logit + other) / 2.0);
+    }
+    Ok(found)
+}
+
 /// A column's logits for labelled faces.
 #[derive(Debug, Clone)]
 pub struct Evaluation {

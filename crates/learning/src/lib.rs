@@ -29,7 +29,7 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use column_config::{Annealing, ColumnTrainingConfig, Trainable};
 pub use column_training::{EpochRecord, Parts, Progress, TrainError, TrainedColumn, train_column};
 pub use data::{Face, LabelledFaces};
-pub use features::{Evaluation, evaluate_column};
+pub use features::{Evaluation, evaluate_both_ways, evaluate_column};
 pub use few_shot::{FewShotConfig, HeadFit, Reads, fit, teach};
 pub use fit::ColumnFit;
 pub use metrics::{Accuracy, Confusion, ReliabilityBin, area_under_roc, expected_calibration_error, reliability};

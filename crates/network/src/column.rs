@@ -16,7 +16,9 @@ pub(crate) const BLOCKS: usize = 4;
 /// Side of the features that a column reads, pixels.
 pub(crate) const FEATURE_SIDE: usize = 16;
 /// Pixels of what the head reads.
-pub(crate) const HEAD_PIXELS: usize = (FEATURE_SIDE / 4) * (FEATURE_SIDE / 4);
+pub(crate) const HEAD_PIXELS: usize = HEAD_SIDE * HEAD_SIDE;
+/// Side of what the head reads, pixels.
+const HEAD_SIDE: usize = FEATURE_SIDE / 4;
 
 /// Sizes of a column; the default is Table III.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +87,11 @@ impl ColumnConfig {
     /// Channels of what the column gives to its head, and to those that draw from it.
     pub fn width(&self) -> usize {
         if self.own_blocks { self.channels[1] } else { self.features }
+    }
+
+    /// Whether others can draw from the column: the hidden units of one without blocks have to find room in its width.
+    pub fn can_be_drawn_from(&self) -> bool {
+        self.own_blocks || self.hidden <= self.width()
     }
 
     /// Untrained weights; the same seed gives the same weights. Convolutions begin near
@@ -210,7 +217,9 @@ pub struct Column<B: Backend> {
 pub struct ColumnOutput<B: Backend> {
     /// `[N, classes]`, before the softmax.
     pub logits: Tensor<B, 2>,
-    /// Outputs of the four blocks, NHWC: `[N,16,16,256]`, `[N,16,16,256]`, `[N,8,8,256]`, `[N,4,4,256]`.
+    /// What columns that draw from it get, NHWC: outputs of the four blocks, `[N,16,16,256]`, `[N,16,16,256]`, `[N,8,8,256]`,
+    /// `[N,4,4,256]`. A column without blocks has the encoder's features, pooled as theirs, in place of the first three, and
+    /// of the last its hidden units: see [`Column::hidden_map`].
     pub blocks: Vec<Tensor<B, 4>>,
 }
 
@@ -326,11 +335,37 @@ impl<B: NetworkBackend> Column<B> {
 
     /// The fully connected layers, from the last block's output and the sources' at the same depth: `[N, classes]`.
     pub fn head(&self, x: Tensor<B, 4>, sources: &[Tensor<B, 4>]) -> Tensor<B, 2> {
+        self.output.forward(self.dropout.forward(self.hidden_units(x, sources)))
+    }
+
+    /// The hidden layer of the head: `[N, hidden]`.
+    fn hidden_units(&self, x: Tensor<B, 4>, sources: &[Tensor<B, 4>]) -> Tensor<B, 2> {
         let mut hidden = self.hidden.forward(x.flatten(1, 3));
         if let Some(lateral) = &self.head_lateral {
             hidden = hidden + lateral.lateral.forward(lateral.adapter.forward(sources).flatten(1, 3));
         }
-        self.output.forward(self.dropout.forward(elu(hidden)))
+        elu(hidden)
+    }
+
+    /// What a column without blocks gives where others give their last block's output: its hidden units, the same at each of
+    /// the 4×4 pixels, and zeros in the channels behind them. The features that its head reads are no news to anyone; what it
+    /// has learned of them is in these units.
+    pub(crate) fn hidden_map(&self, x: Tensor<B, 4>, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
+        let width = self.width();
+        let units = self.hidden_units(x, sources);
+        let [n, count] = units.dims();
+        let room = Tensor::zeros([n, width.saturating_sub(count)], &units.device());
+        let channels = if count < width { Tensor::cat(vec![units, room], 1) } else { units.narrow(1, 0, width) };
+        channels.reshape([n, 1, 1, width]).expand([n, HEAD_SIDE, HEAD_SIDE, width])
+    }
+
+    /// Logits, and `blocks` (outputs of the four blocks) as others get them.
+    pub(crate) fn answer(&self, mut blocks: Vec<Tensor<B, 4>>, sources: &[Tensor<B, 4>]) -> ColumnOutput<B> {
+        let last = blocks[BLOCKS - 1].clone();
+        if !self.has_blocks() {
+            blocks[BLOCKS - 1] = self.hidden_map(last.clone(), sources);
+        }
+        ColumnOutput { logits: self.head(last, sources), blocks }
     }
 
     /// Outputs of the four blocks from features `[N,16,16,256]` and, for each source column, its four block outputs.
@@ -352,9 +387,7 @@ impl<B: NetworkBackend> Column<B> {
     /// Features `[N,16,16,256]` and, for each source column, its four block outputs; of a column without blocks, the last
     /// outputs alone will do.
     pub fn forward(&self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> ColumnOutput<B> {
-        let blocks = self.blocks(features, sources);
-        let logits = self.head(blocks[BLOCKS - 1].clone(), &last_outputs(sources));
-        ColumnOutput { logits, blocks }
+        self.answer(self.blocks(features, sources), &last_outputs(sources))
     }
 }
 

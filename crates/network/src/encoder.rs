@@ -75,6 +75,16 @@ fn stride_at(layer: usize) -> usize {
     if STRIDED.contains(&layer) { 2 } else { 1 }
 }
 
+impl<B: Backend> Encoder<B> {
+    /// From here on no gradient goes to the first `count` layers, nor through them.
+    pub fn freeze(mut self, count: usize) -> Self {
+        let (frozen, learning): (Vec<_>, Vec<_>) = self.convs.into_iter().enumerate().partition(|(at, _)| *at < count);
+        self.convs = frozen.into_iter().map(|(_, conv)| conv.no_grad()).collect();
+        self.convs.extend(learning.into_iter().map(|(_, conv)| conv));
+        self
+    }
+}
+
 impl<B: NetworkBackend> Encoder<B> {
     /// Faces `[N, 1, H, W]` in [−1, 1] → features `[N, H/8, W/8, 256]` (NHWC). H and W are multiples of 8; the network
     /// is made for 128.
@@ -89,24 +99,29 @@ impl<B: NetworkBackend> Encoder<B> {
     }
 
     /// The encoder that answers the same on these faces, but whose layers normalise each batch before their activations:
-    /// for training. See [`Conv::normalising_on`].
-    pub fn normalising_on(self, faces: Tensor<B, 4>) -> Self {
-        self.rebuilt(faces, |conv, x, stride| conv.normalising_on(x, None, stride, false))
+    /// for training. See [`Conv::normalising_on`]. The first `frozen` layers stay as they are.
+    pub fn normalising_on(self, faces: Tensor<B, 4>, frozen: usize) -> Self {
+        self.rebuilt(
+            faces,
+            |at, conv, x, stride| {
+                if at < frozen { conv } else { conv.normalising_on(x, None, stride, false) }
+            },
+        )
     }
 
     /// The plain encoder of Table I that answers the same on these faces as this one, which normalises.
     pub fn folded_on(self, faces: Tensor<B, 4>) -> Self {
-        self.rebuilt(faces, |conv, x, stride| conv.folded_on(x, None, stride).0)
+        self.rebuilt(faces, |_, conv, x, stride| conv.folded_on(x, None, stride).0)
     }
 
     /// Changes the convolutions, each on what the changed ones before it give.
-    fn rebuilt(self, faces: Tensor<B, 4>, change: impl Fn(Conv<B>, Tensor<B, 4>, usize) -> Conv<B>) -> Self {
+    fn rebuilt(self, faces: Tensor<B, 4>, change: impl Fn(usize, Conv<B>, Tensor<B, 4>, usize) -> Conv<B>) -> Self {
         let [n, c, h, w] = faces.dims();
         let mut x = faces.reshape([n, h, w, c]);
         let mut convs = Vec::with_capacity(self.convs.len());
         for (at, conv) in self.convs.into_iter().enumerate() {
             let stride = stride_at(at);
-            let conv = change(conv, x.clone(), stride);
+            let conv = change(at, conv, x.clone(), stride);
             x = conv.forward(x, None, stride, Activation::Elu);
             convs.push(conv);
         }

@@ -1,7 +1,7 @@
 //! A column as CPUs answer with it; see [`crate::prepared`].
 
 use crate::backend::{Activation, NetworkBackend};
-use crate::column::{Adapter, Column, FEATURE_SIDE};
+use crate::column::{Adapter, Column, FEATURE_SIDE, HEAD_PIXELS};
 use crate::prepared::{Activations, PreparedConv};
 use burn::tensor::backend::Backend;
 
@@ -124,9 +124,29 @@ impl PreparedColumn {
 
     /// Logits `[n, classes]` from the last block's output and the sources' at the same depth.
     pub fn head(&self, n: usize, x: &[f32], sources: &[&[f32]]) -> Activations {
+        self.output.forward(n, &self.hidden_units(n, x, sources), None, Activation::None)
+    }
+
+    fn hidden_units(&self, n: usize, x: &[f32], sources: &[&[f32]]) -> Activations {
         let lateral = self.head_lateral.as_ref().and_then(|lateral| lateral.forward(n, sources));
-        let hidden = self.hidden.forward(n, x, lateral.as_deref(), Activation::Elu);
-        self.output.forward(n, &hidden, None, Activation::None)
+        self.hidden.forward(n, x, lateral.as_deref(), Activation::Elu)
+    }
+
+    /// See [`Column::hidden_map`]; nothing of a column with blocks.
+    pub fn hidden_map(&self, n: usize, x: &[f32], sources: &[&[f32]]) -> Option<Activations> {
+        if !self.blocks.is_empty() {
+            return None;
+        }
+        let units = self.hidden_units(n, x, sources);
+        let (count, room) = (units.len() / n.max(1), self.channels);
+        let mut map = Activations::new(n * HEAD_PIXELS * room);
+        map.fill(0.0);
+        for (face, units) in map.chunks_exact_mut(HEAD_PIXELS * room).zip(units.chunks_exact(count)) {
+            for pixel in face.chunks_exact_mut(room) {
+                pixel[..count.min(room)].copy_from_slice(&units[..count.min(room)]);
+            }
+        }
+        Some(map)
     }
 
     /// Memory of the weights, bytes.

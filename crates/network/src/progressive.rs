@@ -244,7 +244,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         let outputs: Vec<Tensor<B, 2>> = if B::answers_prepared() {
             let n = faces.dims()[0];
             let features = self.prepared_features(faces);
-            let outputs = self.prepared_columns(n, &features, false);
+            let outputs = self.prepared_columns(n, &features, Wanted::Logits);
             outputs.into_iter().map(|output| tensor(&output.logits, [n, output.logits.len() / n], &device)).collect()
         } else {
             let outputs = self.through_modules(&self.card_columns(), self.encoder_module().forward(faces));
@@ -275,7 +275,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
             return self.through_modules(&self.card_columns(), features);
         }
         let (device, [n, side, _, _]) = (features.device(), features.dims());
-        let outputs = self.prepared_columns(n, &Activations::of(features), true);
+        let outputs = self.prepared_columns(n, &Activations::of(features), Wanted::AllBlocks);
         let sides = [side, side, side / 2, side / 4];
         outputs
             .into_iter()
@@ -292,15 +292,15 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
             .collect()
     }
 
-    /// Features `[N,16,16,256]` → what the last block of every column gives, `[N,4,4,C]`: what heads that draw from them
-    /// need.
+    /// Features `[N,16,16,256]` → what every column gives to heads that draw from it, `[N,4,4,C]`: the last of
+    /// [`ColumnOutput::blocks`].
     pub fn last_blocks(&self, features: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
         if !B::answers_prepared() {
             let outputs = self.through_modules(&self.card_columns(), features);
             return outputs.into_iter().filter_map(|mut output| output.blocks.pop()).collect();
         }
         let (device, [n, side, _, _]) = (features.device(), features.dims());
-        let (outputs, side) = (self.prepared_columns(n, &Activations::of(features), false), side / 4);
+        let (outputs, side) = (self.prepared_columns(n, &Activations::of(features), Wanted::LastBlocks), side / 4);
         let last = outputs.iter().filter_map(|output| output.blocks.last());
         last.map(|block| tensor(block, [n, side, side, block.len() / (n * side * side).max(1)], &device)).collect()
     }
@@ -330,7 +330,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
 
     /// All columns, depth by depth; the columns of one depth side by side. What no later depth needs is given up, unless
     /// all blocks are asked for.
-    fn prepared_columns(&self, n: usize, features: &Activations, all_blocks: bool) -> Vec<PreparedOutput> {
+    fn prepared_columns(&self, n: usize, features: &Activations, wanted: Wanted) -> Vec<PreparedOutput> {
         // One after the other: preparing works in parallel itself, and a thread that waits there would take up the next
         // column's preparation in the middle of this one's.
         for entry in &self.columns {
@@ -352,23 +352,27 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
                 })
                 .collect();
             let before = std::mem::replace(&mut newest, outputs);
-            if all_blocks {
+            if wanted == Wanted::AllBlocks {
                 for (kept, before) in kept.iter_mut().zip(before) {
                     kept.push(before);
                 }
             }
         }
+        // What a column without blocks gives to others comes out of its head: in the columns' order, sources first.
+        let mut given: Vec<Option<Activations>> = Vec::with_capacity(self.columns.len());
+        for (at, entry) in self.columns.iter().enumerate() {
+            let map = (wanted != Wanted::Logits || sources.iter().any(|sources| sources.contains(&at)))
+                .then(|| entry.prepared().hidden_map(n, &newest[at], &drawn(&sources[at], &given, &newest)));
+            given.push(map.flatten());
+        }
         let logits: Vec<Vec<f32>> = self
             .columns
             .par_iter()
             .enumerate()
-            .map(|(at, entry)| {
-                let from: Vec<&[f32]> = sources[at].iter().map(|&source| &*newest[source]).collect();
-                entry.prepared().head(n, &newest[at], &from).to_vec()
-            })
+            .map(|(at, entry)| entry.prepared().head(n, &newest[at], &drawn(&sources[at], &given, &newest)).to_vec())
             .collect();
-        for (kept, newest) in kept.iter_mut().zip(newest) {
-            kept.push(newest);
+        for ((kept, newest), given) in kept.iter_mut().zip(newest).zip(given) {
+            kept.push(given.unwrap_or(newest));
         }
         logits.into_iter().zip(kept).map(|(logits, blocks)| PreparedOutput { logits, blocks }).collect()
     }
@@ -409,15 +413,13 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
                 blocks[at].push(y);
             }
         }
-        let logits: Vec<Tensor<B, 2>> = columns
-            .iter()
-            .enumerate()
-            .map(|(at, column)| {
-                let last = Column::<B>::BLOCKS - 1;
-                column.head(blocks[at][last].clone(), &lateral(&blocks, at, last))
-            })
-            .collect();
-        logits.into_iter().zip(blocks).map(|(logits, blocks)| ColumnOutput { logits, blocks }).collect()
+        let mut outputs: Vec<ColumnOutput<B>> = Vec::with_capacity(columns.len());
+        for (at, (column, blocks)) in columns.iter().zip(blocks).enumerate() {
+            let drawn: Vec<_> =
+                sources[at].iter().filter_map(|&source| outputs[source].blocks.last().cloned()).collect();
+            outputs.push(column.answer(blocks, &drawn));
+        }
+        outputs
     }
 
     /// Only the named columns and what they draw from, in this network's order; for training on top of them.
@@ -442,6 +444,19 @@ struct PreparedOutput {
     logits: Vec<f32>,
     /// Of all blocks, or of the last alone.
     blocks: Vec<Activations>,
+}
+
+/// What is asked of the columns beside their logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Logits,
+    LastBlocks,
+    AllBlocks,
+}
+
+/// What the sources at some positions give to a head.
+fn drawn<'a>(sources: &[usize], given: &'a [Option<Activations>], last: &'a [Activations]) -> Vec<&'a [f32]> {
+    sources.iter().map(|&source| given[source].as_deref().unwrap_or(&*last[source])).collect()
 }
 
 fn tensor<B: Backend, const D: usize>(values: &[f32], shape: [usize; D], device: &B::Device) -> Tensor<B, D> {

@@ -1,6 +1,6 @@
 //! The promise at the network's level: columns do not touch each other.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use network::{
     Column, ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, NetworkError, ProgressiveNetwork, TaskName,
     faces_to_tensor,
@@ -18,7 +18,7 @@ fn small(task: &str, sources: &[&str], seed: u64, own_blocks: bool) -> ColumnEnt
         channels: [16, 16],
         features: 16,
         adapter_channels: 16,
-        hidden: 20,
+        hidden: 12,
         ..ColumnConfig::new(3, sources.len())
     };
     let sources = sources.iter().map(|s| name(s)).collect();
@@ -121,11 +121,48 @@ fn prepared_answers_agree_with_those_of_the_modules() {
     network.insert(headed("who", &[], 5)).unwrap();
     network.insert(headed("mood", &["gender", "smile"], 6)).unwrap();
     network.insert(entry("late", &["mood"], 7)).unwrap();
+    network.insert(headed("why", &["mood", "late", "who"], 8)).unwrap();
     let modules = network.modules_forward(network.encoder().unwrap().forward(faces(2))).unwrap();
     let prepared = network.forward(faces(2));
-    assert_eq!(prepared.len(), 6);
+    assert_eq!(prepared.len(), 7);
     for ((task, logits), module) in prepared.into_iter().zip(modules) {
         assert!(error(logits, module.logits) < 1e-4, "{task}");
+    }
+}
+
+/// Everything that columns give to those that draw from them, as values.
+fn given(network: &ProgressiveNetwork<B>) -> [Vec<Vec<f32>>; 2] {
+    let values = |x: Tensor<B, 4>| x.into_data().iter::<f32>().collect::<Vec<f32>>();
+    let features = network.features(faces(2));
+    let outputs = network.columns_forward(features.clone());
+    let last = |output: network::ColumnOutput<B>| output.blocks.last().cloned().map(values).unwrap_or_default();
+    [network.last_blocks(features).into_iter().map(values).collect(), outputs.into_iter().map(last).collect()]
+}
+
+#[test]
+fn a_column_without_blocks_gives_its_hidden_units_at_each_pixel_and_zeros_behind_them() {
+    let mut network = network();
+    network.insert(headed("who", &[], 5)).unwrap();
+    network.insert(headed("mood", &["gender", "who"], 6)).unwrap();
+    let [last, all] = given(&network);
+    assert_eq!(last, all);
+    for map in &last[2..] {
+        assert_eq!(map.len(), 2 * 4 * 4 * 16);
+        for face in map.chunks(4 * 4 * 16) {
+            for pixel in face.chunks(16) {
+                assert_eq!(pixel[..12], face[..12]);
+                assert!(pixel[12..].iter().all(|&unit| unit == 0.0) && pixel[..12].iter().any(|&unit| unit != 0.0));
+            }
+        }
+        assert_ne!(map[..12], map[4 * 4 * 16..][..12], "faces differ");
+    }
+    let modules = network.modules_forward(network.encoder().unwrap().forward(faces(2))).unwrap();
+    for (map, output) in last.iter().zip(modules) {
+        let rows = |values: &[f32]| -> Tensor<B, 2> {
+            Tensor::from_data(TensorData::new(values.to_vec(), [2, values.len() / 2]), &Default::default())
+        };
+        let module: Vec<f32> = output.blocks[3].clone().into_data().iter::<f32>().collect();
+        assert!(error(rows(map), rows(&module)) < 1e-4);
     }
 }
 

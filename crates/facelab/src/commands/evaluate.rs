@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, ValueEnum};
 use engine::{MANIFEST, ModelStore};
 use learning::data::{self, Face, Split};
-use learning::{Accuracy, LabelledFaces, evaluate_column};
+use learning::{Accuracy, LabelledFaces, evaluate_both_ways, evaluate_column};
 use network::{CpuBackend, DeviceKind, NetworkBackend, TaskName};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use std::time::Instant;
 /// Prints accuracy with its 95% Wilson interval, what always answering the most frequent label would reach, recall per
 /// label, the share within one group for ordered labels (age groups), and the calibration error with and without the
 /// column's temperature. Labels are matched by name; faces with a label that the model does not know are left out and
-/// counted.
+/// counted. As the node's running mean does, it takes the mean of the logits of each face and of its mirror image.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   facelab evaluate --model models/default --task emotion --data ferplus --split val
@@ -60,6 +60,9 @@ pub struct Args {
     /// Evaluate so many faces at most, spread over the part; 0: all
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
+    /// Judge each face as it is alone, not its mirror image too: the node's first answer for a new face
+    #[arg(long)]
+    one_look: bool,
     /// Seed that parts a folder without train/ and test/; the one it was trained with
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -178,7 +181,12 @@ fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String
     let network = store.load_answering::<B>(&device)?;
     let bar = progress::bar(common, args.task.as_str(), faces.len() as u64);
     let start = Instant::now();
-    let evaluation = evaluate_column(&network, &args.task, &faces, &device, &mut |done| bar.set_position(done as u64))?;
+    let mut progress = |done| bar.set_position(done as u64);
+    let evaluation = if args.one_look {
+        evaluate_column(&network, &args.task, &faces, &device, &mut progress)?
+    } else {
+        evaluate_both_ways(&network, &args.task, &faces, &device, &mut progress)?
+    };
     bar.finish_and_clear();
     Ok(Report {
         task: args.task.to_string(),
@@ -188,6 +196,7 @@ fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String
         groups: by_group(args, &faces, &evaluation.logits, &evaluation.truth)?,
         left_out: mapped.left_out.into_iter().map(|(label, count)| (label.to_string(), count)).collect(),
         labels_not_in_data: mapped.absent,
+        looks: if args.one_look { 1 } else { 2 },
         model: store.manifest().name.clone(),
         model_sha256: network::weights::sha256_file(&args.model.join(MANIFEST))?,
         column_sha256: record.sha256.clone(),

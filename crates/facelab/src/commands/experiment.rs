@@ -1,5 +1,6 @@
 //! `facelab experiment`: the paper's tables and figures, and a search over the training's settings.
 
+use crate::commands::explain;
 use crate::common::{Common, command_line, print, write_json};
 use crate::experiment::{Laboratory, Parameter, curves, table4, table5, table6, tune};
 use anyhow::bail;
@@ -12,13 +13,14 @@ use std::path::PathBuf;
 /// Repeat the paper's experiments on your data.
 ///
 /// Every training is written to --out when it is done; a call with the same --out goes on where the last one ended. Results
-/// come as Markdown, CSV and plots, beside the paper's. Fig. 4 is `facelab explain`.
+/// come as Markdown, CSV and plots, beside the paper's.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   facelab experiment table4 --model models/default --task emotion=ferplus --task gender=fairface \\
       --runs 3 --epochs 5 --subset 2000 --out runs/table4
   facelab experiment table5 --model models/default --task emotion=ferplus --task age=adience \\
       --task gender=lfw_gender --task identity=lfw --recipe paper --runs 10 --out runs/table5
+  facelab experiment fig4 photo.jpg --model models/default --out where.png
   facelab experiment tune --model models/default --task emotion=ferplus --subset 2000 --epochs 4 \\
       --parameter learning_rate=1e-5..3e-3:log --parameter dropout=0..0.7 --trials 30 --out runs/tune
 
@@ -30,6 +32,15 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Which {
+    #[command(flatten)]
+    Trained(Trained),
+    /// Fig. 4: where in a face the columns look; the same as `facelab explain`
+    Fig4(explain::Args),
+}
+
+/// Experiments that train columns.
+#[derive(Debug, Subcommand)]
+enum Trained {
     /// Table IV: encoder frozen, or trained on with the column
     Table4(Settings),
     /// Table V: every combination of sources that the paper has
@@ -115,29 +126,35 @@ impl Settings {
 
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
+    let which = match args.which {
+        Which::Trained(which) => which,
+        Which::Fig4(args) => return explain::run(args, common),
+    };
     let (device, _) = common.device()?;
     match device {
-        DeviceKind::Cpu => experiment::<CpuBackend>(&args, common),
+        DeviceKind::Cpu => experiment::<CpuBackend>(&which, common),
         #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => experiment::<network::CudaBackend>(&args, common),
+        DeviceKind::Cuda => experiment::<network::CudaBackend>(&which, common),
         #[cfg(not(feature = "cuda"))]
         DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
     }
 }
 
-fn experiment<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
-    let settings = match &args.which {
-        Which::Table4(settings) | Which::Table5(settings) | Which::Table6(settings) | Which::Fig5(settings) => settings,
-        Which::Tune { settings, .. } => settings,
+fn experiment<B: NetworkBackend>(which: &Trained, common: &Common) -> anyhow::Result<()> {
+    let settings = match which {
+        Trained::Table4(settings) | Trained::Table5(settings) | Trained::Table6(settings) | Trained::Fig5(settings) => {
+            settings
+        }
+        Trained::Tune { settings, .. } => settings,
     };
     let lab = settings.laboratory(common);
     describe(&lab, settings)?;
-    let text = match &args.which {
-        Which::Table4(settings) => table4::<B>(&lab, settings.runs)?,
-        Which::Table5(settings) => table5::<B>(&lab, settings.runs)?,
-        Which::Table6(settings) => table6::<B>(&lab, settings.runs)?,
-        Which::Fig5(settings) => curves::<B>(&lab, settings.runs)?,
-        Which::Tune { parameters, trials, settings } => {
+    let text = match which {
+        Trained::Table4(settings) => table4::<B>(&lab, settings.runs)?,
+        Trained::Table5(settings) => table5::<B>(&lab, settings.runs)?,
+        Trained::Table6(settings) => table6::<B>(&lab, settings.runs)?,
+        Trained::Fig5(settings) => curves::<B>(&lab, settings.runs)?,
+        Trained::Tune { parameters, trials, settings } => {
             let [(task, _)] = settings.tasks.as_slice() else { bail!("a search is for one task: give one --task") };
             let found = tune::<B>(&lab, task, parameters, *trials)?;
             let line = |trial: &crate::experiment::Trial| format!("{:.2}%  {:?}", trial.accuracy * 100.0, trial.values);

@@ -59,6 +59,9 @@ pub struct Args {
     /// Faces a label that are read, at most; 0: all
     #[arg(long, default_value_t = 150)]
     pool: usize,
+    /// Labels with fewer faces take no part and are not read [default: one more than the smallest of --shots]
+    #[arg(long, value_name = "FACES")]
+    least: Option<usize>,
     /// Methods
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Method::Default, Method::Features, Method::Sources,
         Method::Both, Method::FeaturesLogistic, Method::BothLogistic, Method::HogLogistic])]
@@ -131,7 +134,10 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
         Some(column) => column.config.clone(),
         None => ColumnConfig { features: store.manifest().encoder.config.features(), ..ColumnConfig::new(2, 0) },
     };
-    let pool = Pool::load(&args.data, &args.column, &args.labels, args.folds.as_deref(), args.pool, args.seed)
+    // Strangers may have a single face, and folds have what they have.
+    let shots = args.shots.iter().min().filter(|_| args.folds.is_none() && !args.strangers);
+    let least = args.least.unwrap_or(shots.map_or(1, |shots| shots + 1));
+    let pool = Pool::load(&args.data, &args.column, &args.labels, args.folds.as_deref(), [least, args.pool], args.seed)
         .with_context(|| format!("reading {}", args.data.display()))?;
     let labels = pool.labels.iter().map(ToString::to_string).collect();
     let bar = progress::bar(common, "reading", 100);

@@ -233,7 +233,7 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
         trained.config.clone(),
         trained.calibration,
     );
-    record.transferable = !args.not_transferable;
+    record.transferable = !args.not_transferable && record.config.can_be_drawn_from();
     record.metrics = Some(trained.accuracy);
     record.provenance = args.provenance.clone();
     record.samples = training.counts().into_iter().map(|count| count as u32).collect();

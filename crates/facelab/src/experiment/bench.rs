@@ -163,8 +163,12 @@ impl Laboratory<'_> {
         let work = self.out.join("work").join(cell.id());
         let checkpoint = Checkpoint::open(&work, &(cell, &config, data.train.counts()))?;
         let bar = progress::bar(self.common, &cell.id(), u64::from(steps));
-        let task =
-            RefineTask { name: cell.task.clone(), train: data.train.clone(), validation: data.validation.clone() };
+        let task = RefineTask {
+            name: cell.task.clone(),
+            train: data.train.clone(),
+            validation: data.validation.clone(),
+            repeat: 1,
+        };
         let features = store.manifest().encoder.config.features();
         let encoder = store.load_encoder::<B>(&device)?;
         let refined = refine(encoder, features, &[task], &config, &checkpoint, &device, &mut |step, _| {

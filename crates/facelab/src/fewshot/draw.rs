@@ -33,7 +33,7 @@ pub struct Draw {
 
 impl Pool {
     /// Faces of a pack by a column of its table; `labels` chooses some, `fold` names the column with the folds. At most `most`
-    /// faces a label, drawn by the seed; 0: all.
+    /// faces a label, drawn by the seed; 0: all. Labels with fewer than `least` are left out.
     ///
     /// # Errors
     /// The pack cannot be read, or has no face for a label.
@@ -42,7 +42,7 @@ impl Pool {
         column: &str,
         labels: &[String],
         fold: Option<&str>,
-        most: usize,
+        [least, most]: [usize; 2],
         seed: u64,
     ) -> anyhow::Result<Self> {
         let rows: Vec<(Face, String, String)> = if column == "votes" {
@@ -71,8 +71,9 @@ impl Pool {
                 by_label.entry(label).or_default().push(at);
             }
         }
+        by_label.retain(|_, faces| faces.len() >= least);
         if by_label.len() < 2 {
-            bail!("{}: fewer than two labels in column '{column}'", folder.display());
+            bail!("{}: fewer than two labels with {least} faces or more in column '{column}'", folder.display());
         }
         let mut pool =
             Self { labels: Vec::new(), faces: Vec::new(), truth: Vec::new(), folds: fold.map(|_| Vec::new()) };

@@ -100,6 +100,8 @@ fn few_samples_are_drawn_again_and_again_and_each_method_is_asked() {
         "--strangers"
     ]);
     assert!(run.code == Some(1) && run.stderr.contains("--classes"), "{run:?}");
+    let run = facelab(args!["fewshot", "half", "--model", model, "--data", data, "--column", "side", "--least", "9"]);
+    assert!(run.code == Some(1) && run.stderr.contains("with 9 faces or more"), "{run:?}");
 }
 
 #[test]
@@ -161,7 +163,17 @@ fn columns_that_an_encoder_learned_under_can_be_kept() {
         args.extend(more.iter().map(Into::into));
         facelab(args)
     };
-    let more = ["--keep-columns", "--neighbours", "side=0.2", "--hog-weight", "1", "--provenance", "side=made up"];
+    let more = [
+        "--repeat",
+        "side=2",
+        "--keep-columns",
+        "--neighbours",
+        "side=0.2",
+        "--hog-weight",
+        "1",
+        "--provenance",
+        "side=made up",
+    ];
     let run = refine("a", "32:2:1.5,64:2", &more);
     assert_eq!(run.code, Some(0), "{run:?}");
     let log = std::fs::read_to_string(dir.path().join("a/work/log.jsonl")).unwrap();
@@ -169,20 +181,25 @@ fn columns_that_an_encoder_learned_under_can_be_kept() {
     let store = ModelStore::open(&dir.path().join("a/kept")).unwrap();
     let [column] = &store.manifest().columns[..] else { panic!("{:?}", store.manifest().columns) };
     assert_eq!((column.name.as_str(), column.config.own_blocks, column.transferable), ("side", false, false));
+    assert!(!column.config.can_be_drawn_from(), "200 hidden units find no room in the test model's few channels");
     assert_eq!(column.provenance, ["made up"]);
+    assert!(column.training_seconds > 0.0, "{column:?}");
     assert!(column.metrics.is_some_and(|metrics| metrics.held_back > 0));
 
     for (phases, more, why) in [
         ("64:2:9", vec![], "zoom"),
         ("64:2", vec!["--neighbours", "side=0.9"], "share"),
         ("64:2", vec!["--hog-weight", "nan"], "from 0 on"),
+        ("64:2", vec!["--repeat", "side=0"], "from 1 to 100"),
         ("64:2", vec!["--provenance", "side=x"], "--keep-columns"),
     ] {
         let wrong = refine("b", phases, &more);
         assert!(wrong.code == Some(2) && wrong.stderr.contains(why), "{wrong:?}");
     }
-    let unknown = refine("b", "64:2", &["--neighbours", "age=0.2"]);
-    assert!(unknown.code == Some(1) && unknown.stderr.contains("'age'"), "{unknown:?}");
+    for option in [["--neighbours", "age=0.2"], ["--repeat", "age=2"]] {
+        let unknown = refine("b", "64:2", &option);
+        assert!(unknown.code == Some(1) && unknown.stderr.contains("'age'"), "{unknown:?}");
+    }
 }
 
 #[test]
@@ -191,15 +208,19 @@ fn a_sheet_shows_where_each_task_looks() {
     let model = model(dir.path());
     picture(&dir.path().join("faces/a.png"), 0);
     picture(&dir.path().join("faces/b.png"), 1);
-    let sheet = |out: &str, more: &[&str]| {
-        let mut args = args!["explain", dir.path().join("faces"), "--crops", "--model", model];
+    let drawn = |command: &[&str], out: &str, more: &[&str]| {
+        let mut args: Vec<std::ffi::OsString> = command.iter().map(Into::into).collect();
+        args.extend(args![dir.path().join("faces"), "--crops", "--model", model]);
         args.extend(args!["--out", dir.path().join(out)]);
         args.extend(more.iter().map(Into::into));
         facelab(args)
     };
+    let sheet = |out: &str, more: &[&str]| drawn(&["explain"], out, more);
     let run = sheet("all.png", &[]);
     assert_eq!(run.code, Some(0), "{run:?}");
     let all = image::open(dir.path().join("all.png")).unwrap();
+    assert_eq!(drawn(&["experiment", "fig4"], "fig4.png", &[]).stdout, run.stdout);
+    assert_eq!(image::open(dir.path().join("fig4.png")).unwrap(), all);
     assert_eq!(sheet("one.png", &["--task", "side", "--label", "right"]).code, Some(0));
     let one = image::open(dir.path().join("one.png")).unwrap();
     // Two faces and two tasks against two faces and one.

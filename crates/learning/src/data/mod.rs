@@ -15,6 +15,11 @@ use std::sync::Arc;
 /// An aligned face: 128×128 grey values, row by row.
 pub type Face = Arc<[u8]>;
 
+/// A face as a mirror shows it.
+pub fn mirrored(face: &[u8]) -> Face {
+    face.chunks(FACE_SIZE).flat_map(|row| row.iter().rev().copied()).collect()
+}
+
 /// Part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -97,6 +102,11 @@ impl LabelledFaces {
             *target = spread;
         }
         self
+    }
+
+    /// The same labels for every face's mirror image.
+    pub fn mirrored(&self) -> Self {
+        Self { faces: self.faces.iter().map(|face| mirrored(face)).collect(), ..self.clone() }
     }
 
     /// At most `most` faces, spread evenly over all; 0 keeps all.

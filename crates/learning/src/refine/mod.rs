@@ -23,6 +23,8 @@ pub struct RefineTask {
     pub train: LabelledFaces,
     /// Faces to look at now and then.
     pub validation: LabelledFaces,
+    /// How often each of its faces is learned from in an epoch, ≥ 1.
+    pub repeat: usize,
 }
 
 /// Steps on pictures of one kind.
@@ -65,6 +67,9 @@ pub struct RefineConfig {
     /// How much it counts, beside the labels, that histograms of oriented gradients can be read from each of the 4×4 pixels
     /// that heads read: a face has few labels and hundreds of those, so that features become useful in fewer steps. 0: not.
     pub hog_weight: f32,
+    /// So many of the encoder's layers stay as they are, from the first on: those before the first strided one (3) are a third
+    /// of a step's work on 128×128 pixels, and hardly change once they have learned edges.
+    pub frozen_layers: usize,
     /// Classes are weighted by frequency to the power of minus this.
     pub class_weighting: f32,
     /// Random changes of faces; their zoom is the phase's.
@@ -87,6 +92,7 @@ impl Default for RefineConfig {
             dropout: 0.5,
             own_blocks: false,
             hog_weight: 0.0,
+            frozen_layers: 0,
             class_weighting: 0.5,
             augment: AugmentConfig::default(),
             checkpoint_every: 250,

@@ -48,6 +48,8 @@ pub struct RefineRecord {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct State {
     step: u32,
+    /// Seconds that all steps took, with the looks at validation faces.
+    seconds: f32,
 }
 
 type Train<B> = TrainBackend<B>;
@@ -69,10 +71,10 @@ impl<B: NetworkBackend> Trunk<B> {
         columns.map(|(column, standard)| column.head(standard.apply(inputs.at_head(column).features), &[])).collect()
     }
 
-    fn normalising_on(self, faces: Tensor<B, 4>) -> Self {
+    fn normalising_on(self, faces: Tensor<B, 4>, frozen: usize) -> Self {
         let features = self.encoder.forward(faces.clone());
         let columns = self.columns.into_iter().map(|column| column.normalising_on(features.clone(), &[])).collect();
-        Self { encoder: self.encoder.normalising_on(faces), columns, ..self }
+        Self { encoder: self.encoder.normalising_on(faces, frozen), columns, ..self }
     }
 
     fn folded_on(self, faces: Tensor<B, 4>) -> Self {
@@ -90,6 +92,8 @@ pub struct Refined<B: Backend> {
     pub encoder: Encoder<B>,
     /// The column that each task learned with, and its sizes.
     pub columns: Vec<(Column<B>, ColumnConfig)>,
+    /// How long it took, also before it was cut off, s.
+    pub seconds: f32,
 }
 
 /// The trunk that learns, and its optimiser.
@@ -172,10 +176,11 @@ pub fn refine<B: NetworkBackend>(
         .into_iter()
         .zip(&standards)
         .map(|(column, standard)| column.reading_standardised(standard.mean.clone(), standard.deviation.clone()));
-    let trunk = Trunk { columns: columns.collect(), encoder, reader }.normalising_on(shown);
+    let trunk = Trunk { columns: columns.collect(), encoder, reader }.normalising_on(shown, config.frozen_layers);
     let optimiser = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(config.weight_decay).init();
-    let mut fit = Fit { trunk: tracked::<B, _>(Trunk::from_inner(trunk)), optimiser };
-    let mut state = State { step: 0 };
+    let trunk: Trunk<Train<B>> = tracked::<B, _>(Trunk::from_inner(trunk));
+    let mut fit = Fit { trunk: Trunk { encoder: trunk.encoder.freeze(config.frozen_layers), ..trunk }, optimiser };
+    let mut state = State { step: 0, seconds: 0.0 };
     if let Some((found, slot)) = checkpoint.read::<State>()? {
         state = found;
         fit = fit.resumed(&slot, device)?;
@@ -238,6 +243,7 @@ pub fn refine<B: NetworkBackend>(
             }
         });
         if due {
+            state.seconds += since.elapsed().as_secs_f32();
             checkpoint.write(&state, |slot| fit.save(slot))?;
             sums.fill((0.0, 0));
             (hog_sum, hog_steps) = (0.0, 0);
@@ -252,7 +258,7 @@ pub fn refine<B: NetworkBackend>(
     let columns = trunk.columns.into_iter().zip(standards).zip(sizes);
     let columns =
         columns.map(|((column, standard), sizes)| (column.reading_raw(standard.mean, standard.deviation), sizes));
-    Ok(Refined { encoder: trunk.encoder, columns: columns.collect() })
+    Ok(Refined { encoder: trunk.encoder, columns: columns.collect(), seconds: state.seconds })
 }
 
 /// The phase of a step, and the share of it that is over.

@@ -12,6 +12,8 @@ pub(super) struct Union {
     pub faces: Vec<Face>,
     /// For each face, its row in each task's training faces.
     pub rows: Vec<Vec<Option<usize>>>,
+    /// Every face as often as an epoch has it.
+    epoch: Vec<usize>,
     /// Epoch and order of the faces that were asked for last.
     order: (u64, Vec<usize>),
 }
@@ -30,18 +32,23 @@ impl Union {
                 rows[at][task] = Some(row);
             }
         }
-        Self { faces, rows, order: (u64::MAX, Vec::new()) }
+        let times = |rows: &[Option<usize>]| {
+            let asked = rows.iter().zip(tasks).filter(|(row, _)| row.is_some()).map(|(_, task)| task.repeat);
+            asked.max().unwrap_or(1).max(1)
+        };
+        let epoch = rows.iter().enumerate().flat_map(|(at, rows)| std::iter::repeat_n(at, times(rows))).collect();
+        Self { faces, rows, epoch, order: (u64::MAX, Vec::new()) }
     }
 
-    /// The faces of a step: each face once before any comes again, in an order that seed and step decide.
+    /// The faces of a step: a whole epoch before the next begins, in an order that seed and step decide.
     pub fn batch(&mut self, step: u32, size: usize, seed: u64) -> Vec<usize> {
-        let count = self.faces.len() as u64;
+        let count = self.epoch.len() as u64;
         let first = u64::from(step) * size as u64;
         (first..first + size as u64)
             .map(|at| {
                 let epoch = at / count;
                 if self.order.0 != epoch {
-                    let mut order: Vec<usize> = (0..self.faces.len()).collect();
+                    let mut order = self.epoch.clone();
                     order.shuffle(&mut StdRng::seed_from_u64(seed ^ (epoch << 32)));
                     self.order = (epoch, order);
                 }
@@ -61,7 +68,12 @@ mod tests {
         for &face in faces {
             train.push(vec![face; 4].into(), usize::from(face) % 2);
         }
-        RefineTask { name: name.parse().unwrap(), validation: LabelledFaces::new(train.labels.clone()), train }
+        RefineTask {
+            name: name.parse().unwrap(),
+            validation: LabelledFaces::new(train.labels.clone()),
+            train,
+            repeat: 1,
+        }
     }
 
     #[test]
@@ -80,5 +92,13 @@ mod tests {
         assert_eq!(seen, again);
         seen.sort_unstable();
         assert_eq!(seen, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]);
+    }
+
+    #[test]
+    fn faces_of_a_repeated_task_come_as_often_as_it_says_also_where_another_labels_them() {
+        let mut union = Union::new(&[RefineTask { repeat: 2, ..task("age", &[1, 2]) }, task("gender", &[2, 3])]);
+        let mut seen = union.batch(0, 5, 7);
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 0, 1, 1, 2]);
     }
 }

@@ -1,0 +1,63 @@
+//! Refining an encoder: what is frozen stays, and a refinement that was cut goes on to the same end.
+
+use learning::data::LabelledFaces;
+use learning::refine::{RefineConfig, RefinePhase, RefineTask, Refined, refine};
+use learning::{Checkpoint, TrainError};
+use network::{CpuBackend, Encoder, EncoderConfig, FACE_SIZE, faces_to_tensor};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+type B = CpuBackend;
+
+/// Bright above or below.
+fn faces(count: usize) -> LabelledFaces {
+    let mut faces = LabelledFaces::new(vec!["above".parse().unwrap(), "below".parse().unwrap()]);
+    for n in 0..count {
+        let bright = |y: usize| if (y < FACE_SIZE / 2) == (n % 2 == 0) { 150 } else { 40 };
+        let noise = |at: usize| (at * (n + 3) * 2_654_435_761 >> 13) % 60;
+        faces.push((0..FACE_SIZE * FACE_SIZE).map(|at| (bright(at / FACE_SIZE) + noise(at)) as u8).collect(), n % 2);
+    }
+    faces
+}
+
+fn encoder() -> Encoder<B> {
+    EncoderConfig { channels: [16; 4], ..EncoderConfig::default() }.init(&Default::default(), 1)
+}
+
+/// Refines in `folder`, cut off after `most` steps.
+fn refined(folder: &Path, most: u32) -> Result<Refined<B>, TrainError> {
+    let task = RefineTask { name: "light".parse().unwrap(), train: faces(24), validation: faces(6), repeat: 1 };
+    let config = RefineConfig {
+        phases: vec![RefinePhase::new(32, 2), RefinePhase::new(64, 2)],
+        batch: 8,
+        dropout: 0.0,
+        hog_weight: 1.0,
+        frozen_layers: 3,
+        checkpoint_every: 2,
+        ..RefineConfig::default()
+    };
+    let checkpoint = Checkpoint::open(folder, &config).unwrap();
+    refine(encoder(), 16, &[task], &config, &checkpoint, &Default::default(), &mut |step, _| {
+        if step < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
+}
+
+/// What each layer gives for a face.
+fn layers(encoder: &Encoder<B>) -> Vec<Vec<f32>> {
+    let face = faces(1).faces[0].clone();
+    let outputs = encoder.trace(faces_to_tensor(&[&face], &Default::default()));
+    outputs.into_iter().map(|output| output.into_data().iter::<f32>().collect()).collect()
+}
+
+#[test]
+fn frozen_layers_stay_and_a_cut_refinement_ends_as_one_in_one_go() {
+    let (whole, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let begun = layers(&encoder());
+    let ended = layers(&refined(whole.path(), u32::MAX).unwrap().encoder);
+    assert_eq!(ended[..3], begun[..3]);
+    for (at, (ended, begun)) in ended.iter().zip(&begun).enumerate().skip(3) {
+        assert_ne!(ended, begun, "layer {at}");
+    }
+    assert!(matches!(refined(cut.path(), 2), Err(TrainError::Cancelled)));
+    assert_eq!(layers(&refined(cut.path(), u32::MAX).unwrap().encoder), ended);
+}
