@@ -121,6 +121,8 @@ pub fn fit(readings: &Readings, faces: &LabelledFaces, config: &FewShotConfig) -
     let weights: Vec<f64> = (0..rows).map(|row| f64::from(of_class[classes[row % faces.len()]])).collect();
     let left_out = runs(faces, config);
 
+    // The features' alone come first.
+    let mut simplest: Option<Vec<f32>> = None;
     let mut best: Option<(Choice, Vec<usize>, Ridge)> = None;
     for mix in mixes(groups.len(), config.reads) {
         let mut gram = DMatrix::zeros(rows, rows);
@@ -135,8 +137,11 @@ pub fn fit(readings: &Readings, faces: &LabelledFaces, config: &FewShotConfig) -
             },
             |groups| Choice::best(&ridge, groups, faces),
         );
+        let losses = found.losses(faces);
+        let surely = simplest.as_ref().is_none_or(|simplest| surely_lower(&losses, simplest));
+        simplest.get_or_insert(losses);
         // The last mix reads most: without held-out faces it is taken.
-        if best.as_ref().is_none_or(|(best, _, _)| found.loss < best.loss || left_out.is_none()) {
+        if best.as_ref().is_none_or(|(best, _, _)| surely && found.loss < best.loss || left_out.is_none()) {
             best = Some((found, mix, ridge));
         }
     }
@@ -178,6 +183,23 @@ impl Choice {
         let best = tried.collect::<Vec<_>>().into_iter().rev().min_by(|a, b| a.loss.total_cmp(&b.loss));
         best.unwrap_or_else(|| unreachable!("the penalties are a constant"))
     }
+
+    /// Negative log-likelihood of each held-out face.
+    fn losses(&self, faces: &LabelledFaces) -> Vec<f32> {
+        let each = self.held_out.iter().zip(&faces.targets);
+        each.map(|(row, target)| self.calibration.loss(std::slice::from_ref(row), std::slice::from_ref(target)))
+            .collect()
+    }
+}
+
+/// Whether losses are lower than others of the same faces by more than the standard error of their difference: among half a
+/// dozen mixes one is best by chance, and what it reads more than the features alone is then more to be misled by.
+fn surely_lower(losses: &[f32], than: &[f32]) -> bool {
+    let count = losses.len().max(2) as f32;
+    let gains = || than.iter().zip(losses).map(|(than, loss)| than - loss);
+    let mean = gains().sum::<f32>() / count;
+    let variance = gains().map(|gain| (gain - mean).powi(2)).sum::<f32>() / (count - 1.0);
+    mean > (variance / count).sqrt()
 }
 
 /// Lists of groups that a head may read.

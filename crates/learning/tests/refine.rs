@@ -14,7 +14,7 @@ fn faces(count: usize) -> LabelledFaces {
     let mut faces = LabelledFaces::new(vec!["above".parse().unwrap(), "below".parse().unwrap()]);
     for n in 0..count {
         let bright = |y: usize| if (y < FACE_SIZE / 2) == (n % 2 == 0) { 150 } else { 40 };
-        let noise = |at: usize| (at * (n + 3) * 2_654_435_761 >> 13) % 60;
+        let noise = |at: usize| ((at * (n + 3) * 2_654_435_761) >> 13) % 60;
         faces.push((0..FACE_SIZE * FACE_SIZE).map(|at| (bright(at / FACE_SIZE) + noise(at)) as u8).collect(), n % 2);
     }
     faces

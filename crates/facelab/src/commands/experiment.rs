@@ -71,6 +71,9 @@ struct Settings {
     /// Task and its data; emotion, age, gender and identity are the paper's
     #[arg(long = "task", required = true, value_name = "NAME=PACK", value_parser = super::refine_encoder::parse_task)]
     tasks: Vec<(TaskName, PathBuf)>,
+    /// Task whose rows are wanted, the others serving as sources; may be given several times [default: all]
+    #[arg(long, value_name = "NAME")]
+    only: Vec<TaskName>,
     /// Folder of results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -116,6 +119,7 @@ impl Settings {
         Laboratory {
             model: self.model.clone(),
             tasks: self.tasks.iter().cloned().collect(),
+            only: self.only.clone(),
             out: self.out.clone(),
             subset: self.subset,
             config: ColumnTrainingConfig { epochs: self.epochs.unwrap_or(recipe.epochs), seed: self.seed, ..recipe },

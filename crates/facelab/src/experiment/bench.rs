@@ -35,6 +35,8 @@ pub struct Laboratory<'a> {
     pub model: PathBuf,
     /// Data of each task.
     pub tasks: BTreeMap<TaskName, PathBuf>,
+    /// Tasks whose rows are wanted, the others serving as sources; none: all.
+    pub only: Vec<TaskName>,
     /// Folder of results.
     pub out: PathBuf,
     /// Faces learned from and asked for, at most; 0: all.

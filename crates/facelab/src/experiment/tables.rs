@@ -26,10 +26,16 @@ impl Laboratory<'_> {
         (0..runs).map(|run| self.result::<B>(&Cell { run, ..cell.clone() })).collect()
     }
 
-    /// The paper's tasks that there is data for, with their places in its tables.
+    /// The paper's tasks whose rows are wanted and that there is data for, with their places in its tables.
     fn known(&self) -> Vec<(usize, TaskName)> {
         let all = TASKS.iter().enumerate().filter_map(|(at, task)| Some((at, task.parse::<TaskName>().ok()?)));
-        all.filter(|(_, task)| self.tasks.contains_key(task)).collect()
+        all.filter(|(_, task)| self.is_wanted(task, &[])).collect()
+    }
+
+    /// Whether a task's row is wanted, and there is data for it and for its sources.
+    fn is_wanted(&self, task: &TaskName, sources: &[TaskName]) -> bool {
+        (self.only.is_empty() || self.only.contains(task))
+            && sources.iter().chain([task]).all(|name| self.tasks.contains_key(name))
     }
 
     fn write(&self, name: &str, markdown: &str, rows: &[(String, Vec<CellResult>)]) -> anyhow::Result<()> {
@@ -115,7 +121,7 @@ pub fn table6<B: NetworkBackend>(lab: &Laboratory, runs: u32) -> anyhow::Result<
     for (task, others, reached, sources, paper) in TABLE6 {
         let names: Vec<TaskName> = sources.iter().filter_map(|source| source.parse().ok()).collect();
         let Ok(task) = task.parse::<TaskName>() else { continue };
-        if !names.iter().chain([&task]).all(|name| lab.tasks.contains_key(name)) {
+        if !lab.is_wanted(&task, &names) {
             continue;
         }
         let results = lab.runs::<B>(&Cell { sources: names, ..Cell::plain(&task, 0) }, runs)?;
@@ -137,7 +143,7 @@ pub fn curves<B: NetworkBackend>(lab: &Laboratory, runs: u32) -> anyhow::Result<
     for (task, _, _, sources, _) in TABLE6 {
         let names: Vec<TaskName> = sources.iter().filter_map(|source| source.parse().ok()).collect();
         let Ok(task) = task.parse::<TaskName>() else { continue };
-        if !names.iter().chain([&task]).all(|name| lab.tasks.contains_key(name)) {
+        if !lab.is_wanted(&task, &names) {
             continue;
         }
         let mut lines = Vec::new();

@@ -261,3 +261,30 @@ fn an_experiment_goes_on_where_it_was_and_refuses_other_settings() {
     let other = table("2");
     assert!(other.code == Some(1) && other.stderr.contains("other settings"), "{other:?}");
 }
+
+#[test]
+fn tables_and_curves_of_one_task_share_their_trainings() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data) = (model(dir.path()), folders(dir.path(), &[("one", 8), ("two", 8)]));
+    let out = dir.path().join("paper");
+    let experiment = |which: &str| {
+        let mut args = args!["experiment", which, "--model", model, "--out", out, "--only", "emotion"];
+        for task in ["emotion", "age", "gender"] {
+            args.extend(args!["--task", format!("{task}={}", data.display())]);
+        }
+        args.extend(args!["--runs", "2", "--epochs", "1", "--subset", "6"]);
+        let run = facelab(args);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        (run.stdout, std::fs::read_dir(out.join("cells")).unwrap().count())
+    };
+    let rows = |text: &str| text.lines().skip(2).filter(|line| line.contains('|')).count();
+    let (table5, cells) = experiment("table5");
+    // Emotion alone, from age, from gender, from both; and what it draws from: twice each.
+    assert!(rows(&table5) == 3 && table5.contains("| age, gender | emotion |"), "{table5}");
+    assert_eq!(cells, 2 * (4 + 2));
+    for (which, expected) in [("table6", 1), ("fig5", 2)] {
+        let (text, now) = experiment(which);
+        assert_eq!((rows(&text), now), (expected, cells), "{which}: {text}");
+    }
+    assert!(image::open(out.join("fig5.png")).unwrap().width() > 200);
+}
