@@ -67,8 +67,8 @@ pub struct RefineConfig {
     /// How much it counts, beside the labels, that histograms of oriented gradients can be read from each of the 4×4 pixels
     /// that heads read: a face has few labels and hundreds of those, so that features become useful in fewer steps. 0: not.
     pub hog_weight: f32,
-    /// So many of the encoder's layers stay as they are, from the first on: those before the first strided one (3) are a third
-    /// of a step's work on 128×128 pixels, and hardly change once they have learned edges.
+    /// So many of the encoder's layers stay as they are, from the first on: without the first three a step on
+    /// 128×128 pixels takes three fifths of its time; they hardly change once they have learned edges.
     pub frozen_layers: usize,
     /// Classes are weighted by frequency to the power of minus this.
     pub class_weighting: f32,
