@@ -335,7 +335,11 @@ impl<B: NetworkBackend> Column<B> {
 
     /// The fully connected layers, from the last block's output and the sources' at the same depth: `[N, classes]`.
     pub fn head(&self, x: Tensor<B, 4>, sources: &[Tensor<B, 4>]) -> Tensor<B, 2> {
-        self.output.forward(self.dropout.forward(self.hidden_units(x, sources)))
+        self.logits(self.hidden_units(x, sources))
+    }
+
+    fn logits(&self, units: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.output.forward(self.dropout.forward(units))
     }
 
     /// The hidden layer of the head: `[N, hidden]`.
@@ -350,9 +354,8 @@ impl<B: NetworkBackend> Column<B> {
     /// What a column without blocks gives where others give their last block's output: its hidden units, the same at each of
     /// the 4×4 pixels, and zeros in the channels behind them. The features that its head reads are no news to anyone; what it
     /// has learned of them is in these units.
-    pub(crate) fn hidden_map(&self, x: Tensor<B, 4>, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
+    pub(crate) fn hidden_map(&self, units: Tensor<B, 2>) -> Tensor<B, 4> {
         let width = self.width();
-        let units = self.hidden_units(x, sources);
         let [n, count] = units.dims();
         let room = Tensor::zeros([n, width.saturating_sub(count)], &units.device());
         let channels = if count < width { Tensor::cat(vec![units, room], 1) } else { units.narrow(1, 0, width) };
@@ -361,11 +364,11 @@ impl<B: NetworkBackend> Column<B> {
 
     /// Logits, and `blocks` (outputs of the four blocks) as others get them.
     pub(crate) fn answer(&self, mut blocks: Vec<Tensor<B, 4>>, sources: &[Tensor<B, 4>]) -> ColumnOutput<B> {
-        let last = blocks[BLOCKS - 1].clone();
+        let units = self.hidden_units(blocks[BLOCKS - 1].clone(), sources);
         if !self.has_blocks() {
-            blocks[BLOCKS - 1] = self.hidden_map(last.clone(), sources);
+            blocks[BLOCKS - 1] = self.hidden_map(units.clone());
         }
-        ColumnOutput { logits: self.head(last, sources), blocks }
+        ColumnOutput { logits: self.logits(units), blocks }
     }
 
     /// Outputs of the four blocks from features `[N,16,16,256]` and, for each source column, its four block outputs.

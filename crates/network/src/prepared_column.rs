@@ -122,22 +122,24 @@ impl PreparedColumn {
         pooled
     }
 
-    /// Logits `[n, classes]` from the last block's output and the sources' at the same depth.
-    pub fn head(&self, n: usize, x: &[f32], sources: &[&[f32]]) -> Activations {
-        self.output.forward(n, &self.hidden_units(n, x, sources), None, Activation::None)
+    /// Logits `[n, classes]` from the hidden units.
+    pub fn logits(&self, n: usize, units: &[f32]) -> Activations {
+        self.output.forward(n, units, None, Activation::None)
     }
 
-    fn hidden_units(&self, n: usize, x: &[f32], sources: &[&[f32]]) -> Activations {
+    /// The hidden layer `[n, hidden]`, from the last block's output and the sources' at the same depth.
+    pub fn hidden_units(&self, n: usize, x: &[f32], sources: &[&[f32]]) -> Activations {
         let lateral = self.head_lateral.as_ref().and_then(|lateral| lateral.forward(n, sources));
         self.hidden.forward(n, x, lateral.as_deref(), Activation::Elu)
     }
 
-    /// See [`Column::hidden_map`]; nothing of a column with blocks.
-    pub fn hidden_map(&self, n: usize, x: &[f32], sources: &[&[f32]]) -> Option<Activations> {
-        if !self.blocks.is_empty() {
-            return None;
-        }
-        let units = self.hidden_units(n, x, sources);
+    /// Whether others get its hidden units: it has no blocks.
+    pub fn gives_hidden(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// See [`Column::hidden_map`].
+    pub fn hidden_map(&self, n: usize, units: &[f32]) -> Activations {
         let (count, room) = (units.len() / n.max(1), self.channels);
         let mut map = Activations::new(n * HEAD_PIXELS * room);
         map.fill(0.0);
@@ -146,7 +148,7 @@ impl PreparedColumn {
                 pixel[..count.min(room)].copy_from_slice(&units[..count.min(room)]);
             }
         }
-        Some(map)
+        map
     }
 
     /// Memory of the weights, bytes.

@@ -360,16 +360,30 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         }
         // What a column without blocks gives to others comes out of its head: in the columns' order, sources first.
         let mut given: Vec<Option<Activations>> = Vec::with_capacity(self.columns.len());
+        let mut units: Vec<Option<Activations>> = Vec::with_capacity(self.columns.len());
         for (at, entry) in self.columns.iter().enumerate() {
-            let map = (wanted != Wanted::Logits || sources.iter().any(|sources| sources.contains(&at)))
-                .then(|| entry.prepared().hidden_map(n, &newest[at], &drawn(&sources[at], &given, &newest)));
-            given.push(map.flatten());
+            let prepared = entry.prepared();
+            let gives = wanted != Wanted::Logits || sources.iter().any(|sources| sources.contains(&at));
+            let of_this = (gives && prepared.gives_hidden())
+                .then(|| prepared.hidden_units(n, &newest[at], &drawn(&sources[at], &given, &newest)));
+            given.push(of_this.as_deref().map(|units| prepared.hidden_map(n, units)));
+            units.push(of_this);
         }
         let logits: Vec<Vec<f32>> = self
             .columns
             .par_iter()
             .enumerate()
-            .map(|(at, entry)| entry.prepared().head(n, &newest[at], &drawn(&sources[at], &given, &newest)).to_vec())
+            .map(|(at, entry)| {
+                let prepared = entry.prepared();
+                let logits = match &units[at] {
+                    Some(units) => prepared.logits(n, units),
+                    None => {
+                        let from = drawn(&sources[at], &given, &newest);
+                        prepared.logits(n, &prepared.hidden_units(n, &newest[at], &from))
+                    }
+                };
+                logits.to_vec()
+            })
             .collect();
         for ((kept, newest), given) in kept.iter_mut().zip(newest).zip(given) {
             kept.push(given.unwrap_or(newest));

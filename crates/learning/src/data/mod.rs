@@ -17,7 +17,9 @@ pub type Face = Arc<[u8]>;
 
 /// A face as a mirror shows it.
 pub fn mirrored(face: &[u8]) -> Face {
-    face.chunks(FACE_SIZE).flat_map(|row| row.iter().rev().copied()).collect()
+    let mut pixels = face.to_vec();
+    pixels.chunks_mut(FACE_SIZE).for_each(<[u8]>::reverse);
+    pixels.into()
 }
 
 /// Part of a data set.
