@@ -238,6 +238,9 @@ fn store<B: NetworkBackend>(
         ColumnRecord::new(spec.name.clone(), spec.labels.clone(), &spec.sources, trained.config, trained.calibration);
     record.version = spec.version;
     record.transferable = spec.transferable && record.config.can_be_drawn_from();
+    if spec.transferable && !record.transferable {
+        tracing::warn!(task = %spec.name, "has too many labels for later tasks to draw from it: it is not transferable");
+    }
     record.samples.clone_from(&samples);
     record.metrics = (trained.accuracy.held_back > 0).then_some(trained.accuracy);
     record.training_seconds = trained.seconds;

@@ -86,9 +86,9 @@ impl<B: NetworkBackend> Frozen<B> {
     }
 }
 
-/// What [`evaluate_column`] finds, averaged over each face and its mirror image: what the node's running posterior of a
-/// face converges to, since it judges a track's faces in turn as they are and mirrored. `progress` is told how many faces
-/// are done.
+/// What [`evaluate_column`] finds, its logits averaged over each face and its mirror image: near what the node says of a
+/// still face after a few looks, which merges the probabilities of faces that are judged as they are and mirrored in turn.
+/// `progress` is told how many faces are done.
 ///
 /// # Errors
 /// There is no such column.

@@ -20,7 +20,8 @@ use std::time::Instant;
 /// Prints accuracy with its 95% Wilson interval, what always answering the most frequent label would reach, recall per
 /// label, the share within one group for ordered labels (age groups), and the calibration error with and without the
 /// column's temperature. Labels are matched by name; faces with a label that the model does not know are left out and
-/// counted. As the node's running mean does, it takes the mean of the logits of each face and of its mirror image.
+/// counted. It takes the mean of the logits of each face and of its mirror image; the node looks at both in turn
+/// and merges their probabilities.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   facelab evaluate --model models/default --task emotion --data ferplus --split val

@@ -234,6 +234,9 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
         trained.calibration,
     );
     record.transferable = !args.not_transferable && record.config.can_be_drawn_from();
+    if !args.not_transferable && !record.transferable {
+        common.say("later tasks cannot draw from it: it has more hidden units than channels");
+    }
     record.metrics = Some(trained.accuracy);
     record.provenance = args.provenance.clone();
     record.samples = training.counts().into_iter().map(|count| count as u32).collect();
