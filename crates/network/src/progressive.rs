@@ -2,115 +2,14 @@
 
 use crate::backend::NetworkBackend;
 use crate::column::{Column, ColumnOutput};
+use crate::column_entry::{ColumnEntry, NetworkError};
 use crate::encoder::Encoder;
 use crate::names::TaskName;
 use crate::prepared::{Activations, PreparedEncoder};
-use crate::prepared_column::PreparedColumn;
+use crate::prepared_columns::Wanted;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
-
-/// Why a change of the columns was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NetworkError {
-    /// The name is taken.
-    #[error("a column named '{0}' exists already")]
-    Exists(TaskName),
-    /// No such column.
-    #[error("there is no column named '{0}'")]
-    Unknown(TaskName),
-    /// A source that does not come before the column.
-    #[error("column '{column}' draws from '{source_column}', which is not among the columns before it")]
-    MissingSource {
-        /// The column that was to be added.
-        column: TaskName,
-        /// What it wants to draw from.
-        source_column: TaskName,
-    },
-    /// Sources and lateral connections do not fit.
-    #[error("column '{0}' names sources but has no lateral connections, or the other way round")]
-    Laterals(TaskName),
-    /// A label that the column does not have.
-    #[error("column '{column}' has {classes} labels, none at {class} (counted from 0)")]
-    NoLabel {
-        /// The column.
-        column: TaskName,
-        /// What was asked for.
-        class: usize,
-        /// Labels that there are.
-        classes: usize,
-    },
-    /// Others draw from the column.
-    #[error("column '{column}' cannot go: {} draw from it", .dependants.iter().map(|d| format!("'{d}'")).collect::<Vec<_>>().join(", "))]
-    InUse {
-        /// The column that was to go.
-        column: TaskName,
-        /// Who draws from it.
-        dependants: Vec<TaskName>,
-    },
-    /// Its weights were given up; see [`ProgressiveNetwork::answering_only`].
-    #[error("the weights of column '{0}' are kept for answering only; load the model again to begin from them")]
-    AnswersOnly(TaskName),
-    /// The same for the encoder.
-    #[error("the encoder's weights are kept for answering only; load the model again to have them")]
-    EncoderAnswersOnly,
-}
-
-/// A column and its place in the network.
-#[derive(Debug, Clone)]
-pub struct ColumnEntry<B: Backend> {
-    /// The task.
-    pub name: TaskName,
-    /// Columns it draws from, in the order of its adapters' inputs.
-    pub sources: Vec<TaskName>,
-    /// Evaluated only because others draw from it; gives no answer.
-    pub silent: bool,
-    /// The weights as they are trained and stored; none once only the prepared ones are kept.
-    column: Option<Column<B>>,
-    has_laterals: bool,
-    /// The weights as CPUs read them, made when the column first answers; clones share them.
-    prepared: Arc<OnceLock<PreparedColumn>>,
-}
-
-impl<B: Backend> ColumnEntry<B> {
-    /// A column under a name.
-    pub fn new(name: TaskName, sources: Vec<TaskName>, column: Column<B>, silent: bool) -> Self {
-        let has_laterals = column.has_sources();
-        Self { name, sources, silent, column: Some(column), has_laterals, prepared: Arc::default() }
-    }
-
-    /// The same weights in another place.
-    pub fn placed(&self, name: TaskName, sources: Vec<TaskName>, silent: bool) -> Self {
-        Self { name, sources, silent, ..self.clone() }
-    }
-
-    /// The weights as they are trained and stored.
-    ///
-    /// # Errors
-    /// They were given up; see [`ProgressiveNetwork::answering_only`].
-    pub fn column(&self) -> Result<&Column<B>, NetworkError> {
-        self.column.as_ref().ok_or_else(|| NetworkError::AnswersOnly(self.name.clone()))
-    }
-}
-
-impl<B: NetworkBackend> ColumnEntry<B> {
-    fn prepared(&self) -> &PreparedColumn {
-        self.prepared.get_or_init(|| match &self.column {
-            Some(column) => PreparedColumn::new(column),
-            None => unreachable!("weights are given up only when the prepared ones are there"),
-        })
-    }
-
-    /// See [`ProgressiveNetwork::answering_only`].
-    fn answering_only(mut self) -> Self {
-        if B::answers_prepared() {
-            self.prepared();
-            self.column = None;
-        }
-        self
-    }
-}
 
 /// The network that answers. Cloning is cheap: weights are shared.
 #[derive(Debug, Clone)]
@@ -328,71 +227,8 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         encoder.forward(n, &Activations::of(faces))
     }
 
-    /// All columns, depth by depth; the columns of one depth side by side. What no later depth needs is given up, unless
-    /// all blocks are asked for.
-    fn prepared_columns(&self, n: usize, features: &Activations, wanted: Wanted) -> Vec<PreparedOutput> {
-        // One after the other: preparing works in parallel itself, and a thread that waits there would take up the next
-        // column's preparation in the middle of this one's.
-        for entry in &self.columns {
-            entry.prepared();
-        }
-        let sources = self.source_positions();
-        let mut kept: Vec<Vec<Activations>> = self.columns.iter().map(|_| Vec::new()).collect();
-        let mut newest: Vec<Activations> = Vec::new();
-        for depth in 0..Column::<B>::BLOCKS {
-            let outputs: Vec<Activations> = self
-                .columns
-                .par_iter()
-                .enumerate()
-                .map(|(at, entry)| {
-                    let x = newest.get(at).unwrap_or(features);
-                    let from: Vec<&[f32]> =
-                        sources[at].iter().filter_map(|&source| newest.get(source)).map(|s| &**s).collect();
-                    entry.prepared().block(depth, n, x, &from)
-                })
-                .collect();
-            let before = std::mem::replace(&mut newest, outputs);
-            if wanted == Wanted::AllBlocks {
-                for (kept, before) in kept.iter_mut().zip(before) {
-                    kept.push(before);
-                }
-            }
-        }
-        // What a column without blocks gives to others comes out of its head: in the columns' order, sources first.
-        let mut given: Vec<Option<Activations>> = Vec::with_capacity(self.columns.len());
-        let mut units: Vec<Option<Activations>> = Vec::with_capacity(self.columns.len());
-        for (at, entry) in self.columns.iter().enumerate() {
-            let prepared = entry.prepared();
-            let gives = wanted != Wanted::Logits || sources.iter().any(|sources| sources.contains(&at));
-            let of_this = (gives && prepared.gives_hidden())
-                .then(|| prepared.hidden_units(n, &newest[at], &drawn(&sources[at], &given, &newest)));
-            given.push(of_this.as_deref().map(|units| prepared.hidden_map(n, units)));
-            units.push(of_this);
-        }
-        let logits: Vec<Vec<f32>> = self
-            .columns
-            .par_iter()
-            .enumerate()
-            .map(|(at, entry)| {
-                let prepared = entry.prepared();
-                let logits = match &units[at] {
-                    Some(units) => prepared.logits(n, units),
-                    None => {
-                        let from = drawn(&sources[at], &given, &newest);
-                        prepared.logits(n, &prepared.hidden_units(n, &newest[at], &from))
-                    }
-                };
-                logits.to_vec()
-            })
-            .collect();
-        for ((kept, newest), given) in kept.iter_mut().zip(newest).zip(given) {
-            kept.push(given.unwrap_or(newest));
-        }
-        logits.into_iter().zip(kept).map(|(logits, blocks)| PreparedOutput { logits, blocks }).collect()
-    }
-
     /// For each column the positions of its sources.
-    fn source_positions(&self) -> Vec<Vec<usize>> {
+    pub(crate) fn source_positions(&self) -> Vec<Vec<usize>> {
         self.columns
             .iter()
             .map(|entry| entry.sources.iter().filter_map(|source| self.position(source)).collect())
@@ -451,26 +287,6 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         let columns = self.columns.iter().filter(|entry| wanted.contains(&entry.name)).cloned().collect();
         Ok(Self { columns, ..self.without_columns() })
     }
-}
-
-/// What a prepared column gives; see [`ColumnOutput`].
-struct PreparedOutput {
-    logits: Vec<f32>,
-    /// Of all blocks, or of the last alone.
-    blocks: Vec<Activations>,
-}
-
-/// What is asked of the columns beside their logits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Logits,
-    LastBlocks,
-    AllBlocks,
-}
-
-/// What the sources at some positions give to a head.
-fn drawn<'a>(sources: &[usize], given: &'a [Option<Activations>], last: &'a [Activations]) -> Vec<&'a [f32]> {
-    sources.iter().map(|&source| given[source].as_deref().unwrap_or(&*last[source])).collect()
 }
 
 fn tensor<B: Backend, const D: usize>(values: &[f32], shape: [usize; D], device: &B::Device) -> Tensor<B, D> {

@@ -1,0 +1,109 @@
+//! A column's place in the network, and why a change of the columns is refused.
+
+use crate::backend::NetworkBackend;
+use crate::column::Column;
+use crate::names::TaskName;
+use crate::prepared_column::PreparedColumn;
+use burn::tensor::backend::Backend;
+use std::sync::{Arc, OnceLock};
+
+/// Why a change of the columns was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// The name is taken.
+    #[error("a column named '{0}' exists already")]
+    Exists(TaskName),
+    /// No such column.
+    #[error("there is no column named '{0}'")]
+    Unknown(TaskName),
+    /// A source that does not come before the column.
+    #[error("column '{column}' draws from '{source_column}', which is not among the columns before it")]
+    MissingSource {
+        /// The column that was to be added.
+        column: TaskName,
+        /// What it wants to draw from.
+        source_column: TaskName,
+    },
+    /// Sources and lateral connections do not fit.
+    #[error("column '{0}' names sources but has no lateral connections, or the other way round")]
+    Laterals(TaskName),
+    /// A label that the column does not have.
+    #[error("column '{column}' has {classes} labels, none at {class} (counted from 0)")]
+    NoLabel {
+        /// The column.
+        column: TaskName,
+        /// What was asked for.
+        class: usize,
+        /// Labels that there are.
+        classes: usize,
+    },
+    /// Others draw from the column.
+    #[error("column '{column}' cannot go: {} draw from it", .dependants.iter().map(|d| format!("'{d}'")).collect::<Vec<_>>().join(", "))]
+    InUse {
+        /// The column that was to go.
+        column: TaskName,
+        /// Who draws from it.
+        dependants: Vec<TaskName>,
+    },
+    /// Its weights were given up; see [`crate::ProgressiveNetwork::answering_only`].
+    #[error("the weights of column '{0}' are kept for answering only; load the model again to begin from them")]
+    AnswersOnly(TaskName),
+    /// The same for the encoder.
+    #[error("the encoder's weights are kept for answering only; load the model again to have them")]
+    EncoderAnswersOnly,
+}
+
+/// A column and its place in the network.
+#[derive(Debug, Clone)]
+pub struct ColumnEntry<B: Backend> {
+    /// The task.
+    pub name: TaskName,
+    /// Columns it draws from, in the order of its adapters' inputs.
+    pub sources: Vec<TaskName>,
+    /// Evaluated only because others draw from it; gives no answer.
+    pub silent: bool,
+    /// The weights as they are trained and stored; none once only the prepared ones are kept.
+    pub(crate) column: Option<Column<B>>,
+    pub(crate) has_laterals: bool,
+    /// The weights as CPUs read them, made when the column first answers; clones share them.
+    prepared: Arc<OnceLock<PreparedColumn>>,
+}
+
+impl<B: Backend> ColumnEntry<B> {
+    /// A column under a name.
+    pub fn new(name: TaskName, sources: Vec<TaskName>, column: Column<B>, silent: bool) -> Self {
+        let has_laterals = column.has_sources();
+        Self { name, sources, silent, column: Some(column), has_laterals, prepared: Arc::default() }
+    }
+
+    /// The same weights in another place.
+    pub fn placed(&self, name: TaskName, sources: Vec<TaskName>, silent: bool) -> Self {
+        Self { name, sources, silent, ..self.clone() }
+    }
+
+    /// The weights as they are trained and stored.
+    ///
+    /// # Errors
+    /// They were given up; see [`crate::ProgressiveNetwork::answering_only`].
+    pub fn column(&self) -> Result<&Column<B>, NetworkError> {
+        self.column.as_ref().ok_or_else(|| NetworkError::AnswersOnly(self.name.clone()))
+    }
+}
+
+impl<B: NetworkBackend> ColumnEntry<B> {
+    pub(crate) fn prepared(&self) -> &PreparedColumn {
+        self.prepared.get_or_init(|| match &self.column {
+            Some(column) => PreparedColumn::new(column),
+            None => unreachable!("weights are given up only when the prepared ones are there"),
+        })
+    }
+
+    /// See [`crate::ProgressiveNetwork::answering_only`].
+    pub(crate) fn answering_only(mut self) -> Self {
+        if B::answers_prepared() {
+            self.prepared();
+            self.column = None;
+        }
+        self
+    }
+}
