@@ -1,11 +1,10 @@
 //! What a column reads: the frozen encoder's features and its source columns' block outputs.
 
 use crate::data::LabelledFaces;
+use crate::pictures::shrunk;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use network::{
-    Column, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, faces_to_tensor, rows,
-};
+use network::{Column, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, rows};
 
 /// Faces per evaluation where nothing else decides.
 const EVALUATION_BATCH: usize = 16;
@@ -74,7 +73,7 @@ impl<B: NetworkBackend> Frozen<B> {
 
     /// Inputs for faces, one batch.
     pub fn inputs(&self, faces: &[&[u8]], device: &B::Device) -> Inputs<B> {
-        let features = self.network.features(faces_to_tensor(faces, device));
+        let features = self.network.features(shrunk(faces, self.network.face_side(), device));
         let blocks: Vec<Vec<Tensor<B, 4>>> = if self.positions.is_empty() {
             Vec::new()
         } else if self.all_blocks {
@@ -134,8 +133,7 @@ pub fn evaluate_column<B: NetworkBackend>(
     let at = at.ok_or_else(|| NetworkError::Unknown(task.clone()))?;
     let mut logits = Vec::with_capacity(data.len());
     for batch in data.faces.chunks(EVALUATION_BATCH) {
-        let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
-        let outputs = alone.columns_forward(alone.features(faces_to_tensor(&batch, device)));
+        let outputs = alone.columns_forward(alone.features(shrunk(batch, alone.face_side(), device)));
         logits.extend(rows(outputs[at].logits.clone()));
         progress(logits.len());
     }

@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 /// Blocks of a column.
 pub(crate) const BLOCKS: usize = 4;
-/// Side of the features that a column reads, pixels.
-pub(crate) const FEATURE_SIDE: usize = 16;
 /// Pixels of what the head reads.
 pub(crate) const HEAD_PIXELS: usize = HEAD_SIDE * HEAD_SIDE;
 /// Side of what the head reads, pixels.
-const HEAD_SIDE: usize = FEATURE_SIDE / 4;
+pub(crate) const HEAD_SIDE: usize = 4;
+/// The first block whose output is max-pooled.
+pub(crate) const POOLED_FROM: Depth = 2;
 
 /// Sizes of a column; the default is Table III.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -226,10 +226,10 @@ pub struct ColumnOutput<B: Backend> {
 /// Depths at which a column takes lateral input: blocks 1 to 3 (counted from 0), then the head.
 pub type Depth = usize;
 
-/// Max-pooling, which follows the last two blocks. Features of smaller faces than the network is made for, which training
+/// Max-pooling, which follows the last two blocks. Features of smaller faces than those of 128×128 pixels, which training
 /// may begin with, are pooled no further than the head reads.
 pub(crate) fn pooled<B: NetworkBackend>(depth: Depth, x: Tensor<B, 4>) -> Tensor<B, 4> {
-    if depth < 2 || x.dims()[1] <= FEATURE_SIDE / 4 {
+    if depth < POOLED_FROM || x.dims()[1] <= HEAD_SIDE {
         return x;
     }
     Tensor::from_primitive(TensorPrimitive::Float(B::max_pool(x.into_primitive().tensor())))

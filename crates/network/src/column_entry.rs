@@ -4,6 +4,7 @@ use crate::backend::NetworkBackend;
 use crate::column::Column;
 use crate::names::TaskName;
 use crate::prepared_column::PreparedColumn;
+use crate::tensors::{FACE_SIZE, FEATURE_STRIDE};
 use burn::tensor::backend::Backend;
 use std::sync::{Arc, OnceLock};
 
@@ -53,6 +54,9 @@ pub enum NetworkError {
     EncoderAnswersOnly,
 }
 
+/// Side of the features of faces of 128×128, pixels.
+const FEATURE_SIDE: usize = FACE_SIZE / FEATURE_STRIDE;
+
 /// A column and its place in the network.
 #[derive(Debug, Clone)]
 pub struct ColumnEntry<B: Backend> {
@@ -65,6 +69,8 @@ pub struct ColumnEntry<B: Backend> {
     /// The weights as they are trained and stored; none once only the prepared ones are kept.
     pub(crate) column: Option<Column<B>>,
     pub(crate) has_laterals: bool,
+    /// Side of the features that it reads, pixels; the network that it is in decides.
+    feature_side: usize,
     /// The weights as CPUs read them, made when the column first answers; clones share them.
     prepared: Arc<OnceLock<PreparedColumn>>,
 }
@@ -73,7 +79,15 @@ impl<B: Backend> ColumnEntry<B> {
     /// A column under a name.
     pub fn new(name: TaskName, sources: Vec<TaskName>, column: Column<B>, silent: bool) -> Self {
         let has_laterals = column.has_sources();
-        Self { name, sources, silent, column: Some(column), has_laterals, prepared: Arc::default() }
+        Self {
+            name,
+            sources,
+            silent,
+            column: Some(column),
+            has_laterals,
+            feature_side: FEATURE_SIDE,
+            prepared: Arc::default(),
+        }
     }
 
     /// The same weights in another place.
@@ -91,9 +105,14 @@ impl<B: Backend> ColumnEntry<B> {
 }
 
 impl<B: NetworkBackend> ColumnEntry<B> {
+    /// For features of another side.
+    pub(crate) fn reading(self, feature_side: usize) -> Self {
+        if feature_side == self.feature_side { self } else { Self { feature_side, prepared: Arc::default(), ..self } }
+    }
+
     pub(crate) fn prepared(&self) -> &PreparedColumn {
         self.prepared.get_or_init(|| match &self.column {
-            Some(column) => PreparedColumn::new(column),
+            Some(column) => PreparedColumn::new(column, self.feature_side),
             None => unreachable!("weights are given up only when the prepared ones are there"),
         })
     }

@@ -1,7 +1,7 @@
 //! A column as CPUs answer with it; see [`crate::prepared`].
 
 use crate::backend::{Activation, NetworkBackend};
-use crate::column::{Adapter, Column, FEATURE_SIDE, HEAD_PIXELS};
+use crate::column::{Adapter, Column, HEAD_PIXELS, HEAD_SIDE, POOLED_FROM};
 use crate::prepared::{Activations, PreparedConv};
 use burn::tensor::backend::Backend;
 
@@ -67,15 +67,19 @@ pub(crate) struct PreparedColumn {
     hidden: PreparedConv,
     output: PreparedConv,
     channels: usize,
+    /// Side of the encoder's features, pixels.
+    feature_side: usize,
 }
 
-/// Side that block `depth` works on, pixels.
-fn side(depth: usize) -> usize {
-    if depth == 3 { FEATURE_SIDE / 2 } else { FEATURE_SIDE }
+/// Side that block `depth` works on, pixels; that of the head at depth 4. See [`crate::column::pooled`].
+pub(crate) fn block_side(feature_side: usize, depth: usize) -> usize {
+    (POOLED_FROM..depth).fold(feature_side, |side, _| if side > HEAD_SIDE { side / 2 } else { side })
 }
 
 impl PreparedColumn {
-    pub fn new<B: NetworkBackend>(column: &Column<B>) -> Self {
+    /// For features of `feature_side × feature_side`.
+    pub fn new<B: NetworkBackend>(column: &Column<B>, feature_side: usize) -> Self {
+        let side = |depth| block_side(feature_side, depth);
         let (blocks, laterals, head) = column.parts();
         let blocks = blocks
             .enumerate()
@@ -90,7 +94,7 @@ impl PreparedColumn {
             })
             .collect();
         let head_lateral = head.map(|(adapter, lateral)| PreparedLateral {
-            adapter: PreparedAdapter::new(adapter, FEATURE_SIDE / 4),
+            adapter: PreparedAdapter::new(adapter, HEAD_SIDE),
             lateral: PreparedConv::dense(lateral),
         });
         let (hidden, output) = column.dense();
@@ -101,6 +105,7 @@ impl PreparedColumn {
             head_lateral,
             hidden: PreparedConv::dense(hidden),
             output: PreparedConv::dense(output),
+            feature_side,
         }
     }
 
@@ -113,10 +118,10 @@ impl PreparedColumn {
         for conv in layers {
             y = y.map(|x| conv.forward(n, &x, None, Activation::Elu));
         }
-        if depth < 2 {
+        let side = block_side(self.feature_side, depth);
+        if side == block_side(self.feature_side, depth + 1) {
             return y.unwrap_or_else(|| Activations::copied(x));
         }
-        let side = side(depth);
         let mut pooled = Activations::new(n * (side / 2) * (side / 2) * self.channels);
         fastconv::max_pool(n, side, self.channels, y.as_deref().unwrap_or(x), &mut pooled);
         pooled

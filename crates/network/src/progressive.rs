@@ -6,7 +6,9 @@ use crate::column_entry::{ColumnEntry, NetworkError};
 use crate::encoder::Encoder;
 use crate::names::TaskName;
 use crate::prepared::{Activations, PreparedEncoder};
+use crate::prepared_column::block_side;
 use crate::prepared_columns::Wanted;
+use crate::tensors::{FACE_SIZE, FEATURE_STRIDE};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use std::sync::{Arc, OnceLock};
@@ -19,17 +21,47 @@ pub struct ProgressiveNetwork<B: Backend> {
     columns: Vec<ColumnEntry<B>>,
     prepared: Arc<OnceLock<PreparedEncoder>>,
     answering_only: bool,
+    face_side: usize,
 }
 
 impl<B: NetworkBackend> ProgressiveNetwork<B> {
     /// An encoder without columns.
     pub fn new(encoder: Encoder<B>) -> Self {
-        Self { encoder: Some(encoder), columns: Vec::new(), prepared: Arc::default(), answering_only: false }
+        Self {
+            encoder: Some(encoder),
+            columns: Vec::new(),
+            prepared: Arc::default(),
+            answering_only: false,
+            face_side: FACE_SIZE,
+        }
     }
 
     /// The same encoder without columns; columns that are added are kept as this network keeps them.
     pub fn without_columns(&self) -> Self {
         Self { columns: Vec::new(), ..self.clone() }
+    }
+
+    /// The same network for faces of `side × side`, 32, 64 or 128 pixels: for experiments that save time. It answers as well
+    /// as before only where it was trained on such faces.
+    ///
+    /// # Errors
+    /// Its weights were given up; see [`Self::answering_only`].
+    ///
+    /// # Panics
+    /// At another side.
+    pub fn for_faces_of(self, side: usize) -> Result<Self, NetworkError> {
+        assert!([32, 64, 128].contains(&side), "faces of {side}×{side}");
+        self.encoder()?;
+        for entry in &self.columns {
+            entry.column()?;
+        }
+        let columns = self.columns.into_iter().map(|entry| entry.reading(side / FEATURE_STRIDE)).collect();
+        Ok(Self { columns, prepared: Arc::default(), face_side: side, ..self })
+    }
+
+    /// Side of the faces that it reads, pixels.
+    pub fn face_side(&self) -> usize {
+        self.face_side
     }
 
     /// From here on only what the network answers with is kept of its weights: on CPUs that is a third less memory. No
@@ -45,6 +77,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     }
 
     fn kept(&self, entry: ColumnEntry<B>) -> ColumnEntry<B> {
+        let entry = entry.reading(self.face_side / FEATURE_STRIDE);
         if self.answering_only { entry.answering_only() } else { entry }
     }
 
@@ -164,8 +197,8 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         }
         let (device, [n, _, h, w]) = (faces.device(), faces.dims());
         let features = self.prepared_features(faces);
-        let channels = features.len() / (n * (h / 8) * (w / 8)).max(1);
-        tensor(&features, [n, h / 8, w / 8, channels], &device)
+        let (h, w) = (h / FEATURE_STRIDE, w / FEATURE_STRIDE);
+        tensor(&features, [n, h, w, features.len() / (n * h * w).max(1)], &device)
     }
 
     /// Features `[N,16,16,256]` → the output of every column, silent ones too, depth by depth.
@@ -175,7 +208,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         }
         let (device, [n, side, _, _]) = (features.device(), features.dims());
         let outputs = self.prepared_columns(n, &Activations::of(features), Wanted::AllBlocks);
-        let sides = [side, side, side / 2, side / 4];
+        let sides: Vec<usize> = (1..=Column::<B>::BLOCKS).map(|depth| block_side(side, depth)).collect();
         outputs
             .into_iter()
             .map(|output| ColumnOutput {
@@ -199,7 +232,8 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
             return outputs.into_iter().filter_map(|mut output| output.blocks.pop()).collect();
         }
         let (device, [n, side, _, _]) = (features.device(), features.dims());
-        let (outputs, side) = (self.prepared_columns(n, &Activations::of(features), Wanted::LastBlocks), side / 4);
+        let outputs = self.prepared_columns(n, &Activations::of(features), Wanted::LastBlocks);
+        let side = block_side(side, Column::<B>::BLOCKS);
         let last = outputs.iter().filter_map(|output| output.blocks.last());
         last.map(|block| tensor(block, [n, side, side, block.len() / (n * side * side).max(1)], &device)).collect()
     }
@@ -217,7 +251,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     }
 
     fn prepared_encoder(&self) -> &PreparedEncoder {
-        self.prepared.get_or_init(|| PreparedEncoder::new(self.encoder_module(), crate::FACE_SIZE))
+        self.prepared.get_or_init(|| PreparedEncoder::new(self.encoder_module(), self.face_side))
     }
 
     fn prepared_features(&self, faces: Tensor<B, 4>) -> Activations {

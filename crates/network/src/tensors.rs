@@ -5,6 +5,8 @@ use burn::tensor::{Tensor, TensorData};
 
 /// Side of an aligned face, pixels.
 pub const FACE_SIZE: usize = 128;
+/// Pixels of a face for each pixel of its features, along a side.
+pub(crate) const FEATURE_STRIDE: usize = 8;
 /// Pixels of an aligned face.
 pub const FACE_PIXELS: usize = FACE_SIZE * FACE_SIZE;
 

@@ -226,3 +226,23 @@ fn a_column_moved_to_standardised_inputs_and_back_answers_the_same() {
     assert!(error(standardised.head((x.clone() - 1.0) / 0.6, &[]), raw.clone()) < 1e-4);
     assert!(error(standardised.reading_raw(mean, deviation).head(x, &[]), raw) < 1e-4);
 }
+
+#[test]
+fn small_faces_are_answered_by_the_same_columns() {
+    for side in [32, 64] {
+        let mut network = network();
+        network.insert(headed("who", &["gender"], 5)).unwrap();
+        let mut network = network.for_faces_of(side).unwrap();
+        network.insert(entry("smile", &["gender", "who"], 4)).unwrap();
+        let faces = faces(2).slice([0..2, 0..1, 0..side, 0..side]);
+        let modules = network.modules_forward(network.encoder().unwrap().forward(faces.clone())).unwrap();
+        let prepared = network.columns_forward(network.features(faces));
+        for (prepared, module) in prepared.into_iter().zip(modules) {
+            assert!(error(prepared.logits, module.logits) < 1e-4, "{side}");
+            let sides = [side / 8, side / 8, (side / 16).max(4), 4];
+            for ((prepared, module), side) in prepared.blocks.into_iter().zip(module.blocks).zip(sides) {
+                assert_eq!((prepared.dims(), module.dims()), ([2, side, side, 16], [2, side, side, 16]));
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::commands::explain;
 use crate::common::{Common, command_line, print, write_json};
-use crate::experiment::{Laboratory, Parameter, curves, table4, table5, table6, tune};
+use crate::experiment::{Laboratory, Parameter, Pictures, curves, table4, table5, table6, tune};
 use anyhow::bail;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use learning::{Annealing, ColumnTrainingConfig};
@@ -86,6 +86,10 @@ struct Settings {
     /// Faces to learn from and to ask for, at most; 0: all
     #[arg(long, default_value_t = 0)]
     subset: usize,
+    /// Side of the faces that the network sees (32, 64 or 128 pixels), and how much of the middle alone is shown, as with
+    /// refine-encoder: 64:1.75 takes a quarter of the time
+    #[arg(long, default_value = "128", value_name = "SIDE[:ZOOM]")]
+    pictures: Pictures,
     /// How columns are trained
     #[arg(long, value_enum, default_value_t = Recipe::Ours)]
     recipe: Recipe,
@@ -122,6 +126,7 @@ impl Settings {
             only: self.only.clone(),
             out: self.out.clone(),
             subset: self.subset,
+            pictures: self.pictures,
             config: ColumnTrainingConfig { epochs: self.epochs.unwrap_or(recipe.epochs), seed: self.seed, ..recipe },
             common,
         }
@@ -174,17 +179,24 @@ fn describe(lab: &Laboratory, settings: &Settings) -> anyhow::Result<()> {
     struct Description<'a> {
         encoder_sha256: String,
         subset: usize,
+        pictures: Pictures,
         config: &'a ColumnTrainingConfig,
         command: String,
     }
     let encoder_sha256 = engine::ModelStore::open(&settings.model)?.manifest().encoder.sha256.clone();
-    let found = Description { encoder_sha256, subset: lab.subset, config: &lab.config, command: command_line() };
+    let found = Description {
+        encoder_sha256,
+        subset: lab.subset,
+        pictures: lab.pictures,
+        config: &lab.config,
+        command: command_line(),
+    };
     let path = lab.out.join("experiment.json");
     if let Ok(text) = std::fs::read_to_string(&path) {
         let before: serde_json::Value = serde_json::from_str(&text)?;
         // By way of text: f32 have other digits as values than as text.
         let now: serde_json::Value = serde_json::from_str(&serde_json::to_string(&found)?)?;
-        if ["encoder_sha256", "subset", "config"].iter().any(|key| before[key] != now[key]) {
+        if ["encoder_sha256", "subset", "pictures", "config"].iter().any(|key| before[key] != now[key]) {
             bail!("{} holds results of other settings; choose another --out", lab.out.display());
         }
         return Ok(());

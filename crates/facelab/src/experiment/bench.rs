@@ -8,10 +8,12 @@ use engine::{ColumnRecord, ModelStore};
 use learning::refine::{RefineConfig, RefinePhase, RefineTask, refine};
 use learning::{Checkpoint, ColumnTrainingConfig, Confusion, Parts, TrainError, evaluate_column, train_column};
 use network::weights::Precision;
-use network::{ColumnConfig, ColumnEntry, FACE_SIZE, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{ColumnConfig, ColumnEntry, NetworkBackend, ProgressiveNetwork, TaskName};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Instant;
 
 /// Sizes of a whole column: those of the model's first one, or Table III's.
@@ -29,6 +31,31 @@ fn sizes(store: &ModelStore, classes: usize, sources: usize) -> ColumnConfig {
     }
 }
 
+/// How much of a face the network sees, and how large; whole faces of 128×128 are the paper's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Pictures {
+    /// Side, pixels: 32, 64 or 128.
+    pub side: usize,
+    /// Faces are enlarged so many times around their middle, ≥ 1.
+    pub zoom: f32,
+}
+
+impl FromStr for Pictures {
+    type Err = String;
+
+    /// From `SIDE` or `SIDE:ZOOM`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (side, zoom) = text.split_once(':').unwrap_or((text, "1"));
+        let side: usize = side.parse().map_err(|e| format!("side '{side}': {e}"))?;
+        let zoom: f32 = zoom.parse().map_err(|e| format!("zoom '{zoom}': {e}"))?;
+        match (side, zoom) {
+            (32 | 64 | 128, 1.0..=4.0) => Ok(Self { side, zoom }),
+            (32 | 64 | 128, _) => Err("zoom must be from 1 to 4".into()),
+            _ => Err("side must be 32, 64 or 128".into()),
+        }
+    }
+}
+
 /// Settings that all cells of an experiment share.
 pub struct Laboratory<'a> {
     /// Model whose encoder is used.
@@ -41,6 +68,8 @@ pub struct Laboratory<'a> {
     pub out: PathBuf,
     /// Faces learned from and asked for, at most; 0: all.
     pub subset: usize,
+    /// How faces are shown.
+    pub pictures: Pictures,
     /// How columns are trained.
     pub config: ColumnTrainingConfig,
     pub common: &'a Common,
@@ -51,11 +80,9 @@ impl Laboratory<'_> {
     ///
     /// # Errors
     /// None was given.
-    fn data(&self, task: &TaskName) -> anyhow::Result<&Path> {
-        match self.tasks.get(task) {
-            Some(path) => Ok(path),
-            None => bail!("no data for '{task}'; give --task {task}=PACK"),
-        }
+    fn data(&self, task: &TaskName, run: u32) -> anyhow::Result<TaskData> {
+        let Some(path) = self.tasks.get(task) else { bail!("no data for '{task}'; give --task {task}=PACK") };
+        Ok(TaskData::load(path, task, self.subset, run)?.enlarged(self.pictures.zoom))
     }
 
     /// The result of a cell: from its file, or computed and written to it.
@@ -102,10 +129,10 @@ impl Laboratory<'_> {
         for source in &cell.sources {
             self.result::<B>(&Cell::plain(source, cell.run))?;
         }
-        let data = TaskData::load(self.data(&cell.task)?, &cell.task, self.subset, cell.run)?;
+        let data = self.data(&cell.task, cell.run)?;
         let mut store = self.store(cell.run)?;
         let device = B::Device::default();
-        let network = store.load::<B>(&device)?;
+        let network = store.load::<B>(&device)?.for_faces_of(self.pictures.side)?;
         let config = self.config(cell);
         let sizes = sizes(&store, data.train.labels.len(), cell.sources.len());
         let work = self.out.join("work").join(cell.id());
@@ -145,13 +172,13 @@ impl Laboratory<'_> {
     /// Encoder and column learn together.
     fn retrained<B: NetworkBackend>(&self, cell: &Cell) -> anyhow::Result<CellResult> {
         let started = Instant::now();
-        let data = TaskData::load(self.data(&cell.task)?, &cell.task, self.subset, cell.run)?;
+        let data = self.data(&cell.task, cell.run)?;
         let store = self.store(cell.run)?;
         let device = B::Device::default();
         let column = self.config(cell);
         let steps = column.epochs * data.train.len().div_ceil(column.batch.max(1)) as u32;
         let config = RefineConfig {
-            phases: vec![RefinePhase::new(FACE_SIZE, steps)],
+            phases: vec![RefinePhase::new(self.pictures.side, steps)],
             batch: column.batch,
             learning_rate: column.learning_rate,
             weight_decay: column.weight_decay,
@@ -178,7 +205,7 @@ impl Laboratory<'_> {
             ControlFlow::Continue(())
         })?;
         bar.finish_and_clear();
-        let mut network = ProgressiveNetwork::new(refined.encoder);
+        let mut network = ProgressiveNetwork::new(refined.encoder).for_faces_of(self.pictures.side)?;
         for (column, _) in refined.columns {
             network.insert(ColumnEntry::new(cell.task.clone(), Vec::new(), column, false))?;
         }
@@ -205,10 +232,10 @@ impl Laboratory<'_> {
         config: &ColumnTrainingConfig,
     ) -> anyhow::Result<(f32, f32)> {
         let started = Instant::now();
-        let data = TaskData::load(self.data(task)?, task, self.subset, 0)?;
+        let data = self.data(task, 0)?;
         let store = ModelStore::open(&self.model)?;
         let device = B::Device::default();
-        let network = ProgressiveNetwork::new(store.load_encoder::<B>(&device)?);
+        let network = ProgressiveNetwork::new(store.load_encoder::<B>(&device)?).for_faces_of(self.pictures.side)?;
         let sizes = sizes(&store, data.train.labels.len(), 0);
         let bar = progress::bar(self.common, task.as_str(), 1);
         let parts = Parts { train: &data.train, validation: &data.validation };

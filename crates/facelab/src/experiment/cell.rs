@@ -90,6 +90,18 @@ impl TaskData {
         parts.test = parts.test.spread(subset);
         Ok(parts)
     }
+
+    /// With faces enlarged so many times around their middle.
+    pub fn enlarged(self, zoom: f32) -> Self {
+        if zoom == 1.0 {
+            return self;
+        }
+        Self {
+            train: self.train.enlarged(zoom),
+            validation: self.validation.enlarged(zoom),
+            test: self.test.enlarged(zoom),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,6 @@ mod paper;
 mod tables;
 mod tune;
 
-pub use bench::Laboratory;
+pub use bench::{Laboratory, Pictures};
 pub use tables::{curves, table4, table5, table6};
 pub use tune::{Parameter, Trial, tune};

@@ -235,7 +235,7 @@ fn an_experiment_goes_on_where_it_was_and_refuses_other_settings() {
     let dir = tempfile::tempdir().unwrap();
     let (model, data) = (model(dir.path()), folders(dir.path(), &[("female", 8), ("male", 8)]));
     let (out, task) = (dir.path().join("table4"), format!("gender={}", data.display()));
-    let table = |epochs: &str| {
+    let table = |epochs: &str, pictures: &str| {
         facelab(args![
             "experiment",
             "table4",
@@ -250,16 +250,23 @@ fn an_experiment_goes_on_where_it_was_and_refuses_other_settings() {
             "--epochs",
             epochs,
             "--subset",
-            "6"
+            "6",
+            "--pictures",
+            pictures
         ])
     };
-    let run = table("1");
+    let run = table("1", "64:1.5");
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!(run.stdout.contains("gender"), "{run:?}");
-    let again = table("1");
+    let again = table("1", "64:1.5");
     assert_eq!(again.stdout, run.stdout);
-    let other = table("2");
-    assert!(other.code == Some(1) && other.stderr.contains("other settings"), "{other:?}");
+    for other in [table("2", "64:1.5"), table("1", "64"), table("1", "128")] {
+        assert!(other.code == Some(1) && other.stderr.contains("other settings"), "{other:?}");
+    }
+    for (wrong, why) in [("100", "32, 64 or 128"), ("64:0.5", "from 1 to 4"), ("64:x", "zoom 'x'")] {
+        let run = table("1", wrong);
+        assert!(run.code == Some(2) && run.stderr.contains(why), "{run:?}");
+    }
 }
 
 #[test]
@@ -272,7 +279,7 @@ fn tables_and_curves_of_one_task_share_their_trainings() {
         for task in ["emotion", "age", "gender"] {
             args.extend(args!["--task", format!("{task}={}", data.display())]);
         }
-        args.extend(args!["--runs", "2", "--epochs", "1", "--subset", "6"]);
+        args.extend(args!["--runs", "2", "--epochs", "1", "--subset", "6", "--pictures", "32:2"]);
         let run = facelab(args);
         assert_eq!(run.code, Some(0), "{run:?}");
         (run.stdout, std::fs::read_dir(out.join("cells")).unwrap().count())

@@ -8,7 +8,9 @@ pub use folder::load_folder;
 pub use packs::{load_pack, load_rows, load_unlabelled};
 pub use split::{holdout, stratified_folds};
 
+use crate::augment::AugmentConfig;
 use network::{FACE_SIZE, Label, NameError};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +22,12 @@ pub fn mirrored(face: &[u8]) -> Face {
     let mut pixels = face.to_vec();
     pixels.chunks_mut(FACE_SIZE).for_each(<[u8]>::reverse);
     pixels.into()
+}
+
+/// Faces enlarged so many times around their middle.
+pub(crate) fn enlarged(faces: &[Face], zoom: f32) -> Vec<Face> {
+    let augment = AugmentConfig { zoom, ..AugmentConfig::none() };
+    faces.par_iter().map(|face| augment.apply(face, 0)).collect()
 }
 
 /// Part of a data set.
@@ -109,6 +117,11 @@ impl LabelledFaces {
     /// The same labels for every face's mirror image.
     pub fn mirrored(&self) -> Self {
         Self { faces: self.faces.iter().map(|face| mirrored(face)).collect(), ..self.clone() }
+    }
+
+    /// Every face enlarged so many times around its middle; see [`AugmentConfig::zoom`].
+    pub fn enlarged(&self, zoom: f32) -> Self {
+        Self { faces: enlarged(&self.faces, zoom), ..self.clone() }
     }
 
     /// At most `most` faces, spread evenly over all; 0 keeps all.

@@ -6,7 +6,7 @@ use super::{RefineConfig, RefinePhase, RefineTask};
 use crate::augment::AugmentConfig;
 use crate::checkpoint::{Checkpoint, CheckpointError, Slot};
 use crate::column_training::TrainError;
-use crate::data::{Face, LabelledFaces};
+use crate::data::{Face, LabelledFaces, enlarged};
 use crate::features::Inputs;
 use crate::fit::{cosine, tracked};
 use crate::loss::{class_weights, cross_entropy, matrix};
@@ -170,7 +170,7 @@ pub fn refine<B: NetworkBackend>(
         columns.iter().map(|column| Standard::of_channels(inputs.at_head(column).features)).collect();
     let histograms = reader
         .is_some()
-        .then(|| Histograms::new(&seen_faces(&population, phase_at(config, 0).0), inputs.features.clone()));
+        .then(|| Histograms::new(&enlarged(&population, phase_at(config, 0).0.zoom), inputs.features.clone()));
     let train_standards: Vec<_> = standards.iter().map(|standard| standard.clone().train()).collect();
     let columns = columns
         .into_iter()
@@ -273,14 +273,9 @@ fn phase_at(config: &RefineConfig, step: u32) -> (RefinePhase, f32) {
     (RefinePhase::new(network::FACE_SIZE, 0), 1.0)
 }
 
-/// Faces as a phase sees them, otherwise unchanged, before they are shrunk.
-fn seen_faces(faces: &[Face], phase: RefinePhase) -> Vec<Face> {
-    let augment = AugmentConfig { zoom: phase.zoom, ..AugmentConfig::none() };
-    faces.par_iter().map(|face| augment.apply(face, 0)).collect()
-}
-
+/// Faces as a phase sees them, otherwise unchanged.
 fn seen<B: Backend>(faces: &[Face], phase: RefinePhase, device: &B::Device) -> Tensor<B, 4> {
-    shrunk(&seen_faces(faces, phase), phase.side, device)
+    shrunk(&enlarged(faces, phase.zoom), phase.side, device)
 }
 
 fn number<B: Backend>(loss: &Tensor<B, 1>) -> f32 {
