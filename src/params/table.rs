@@ -131,7 +131,7 @@ pub(crate) static SPECS: &[Spec] = &[
     switch("retain_samples", "Keep the face crops that tasks were taught with. They are personal data; without them a task cannot be retrained with more samples later."),
     int("max_samples_per_label", 1, 10_000, "Kept crops per label of a task; further ones are refused.").unit("crops"),
     int("training.epochs", 0, 1000, "Epochs of a training by gradients at most, when the request names none; 0: a linear head in closed form.").unit("epochs"),
-    double("training.time_budget_s", 1.0, 86_400.0, "A training ends with what it has after this time.").unit("s"),
+    double("training.time_budget_s", 1.0, 86_400.0, "A training ends with the best that it has after this time; the closed form once it has tried one choice of what it reads.").unit("s"),
     int("training.queue", 0, 64, "Trainings that may wait behind the running one; further ones are refused.").unit("trainings"),
 
     double("annotated.rate_hz", 0.0, 60.0, "Pictures a second on annotated/compressed at most, and only while somebody subscribes; 0: none.").unit("Hz").live(),

@@ -65,6 +65,13 @@ impl<B: NetworkBackend> Desk<B> {
         ColumnConfig { own_blocks: false, ..like }
     }
 
+    /// Digests of the columns in service with these names.
+    pub(crate) fn digests(&self, names: &[TaskName]) -> Vec<Option<String>> {
+        let columns = || self.base.manifest().columns.iter().chain(&self.state.manifest().columns);
+        let find = |name: &TaskName| columns().find(|column| column.name == *name);
+        names.iter().map(|name| find(name).map(|column| column.sha256.clone())).collect()
+    }
+
     /// Puts the digests of the columns in service into a record's sources.
     pub(crate) fn fill_sources(&self, record: &mut ColumnRecord) -> Result<(), TaskError> {
         let columns = || self.base.manifest().columns.iter().chain(&self.state.manifest().columns);

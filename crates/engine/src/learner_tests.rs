@@ -377,6 +377,24 @@ fn samples_are_erased_after_the_training_when_they_are_not_to_be_kept() {
 }
 
 #[test]
+fn samples_are_erased_too_when_the_end_of_their_training_was_not_written_down() {
+    for (version, attempts) in [(1, 1), (2, 3)] {
+        let mut bench = Bench::new();
+        let learner = bench.start();
+        teach(&learner, request("mood", 3));
+        drop(learner);
+        assert!(!bench.stored("mood").is_empty());
+        bench.config.retain_samples = false;
+        let text = format!(
+            "schema: 1\njobs:\n- name: mood\n  version: {version}\n  labels: [up, down]\n  sources: [emotion]\n  transferable: true\n  epochs: 2\n  attempts: {attempts}\n"
+        );
+        fs::write(bench.state.path().join("queue.yaml"), text).unwrap();
+        let _learner = bench.start();
+        assert!(bench.stored("mood").is_empty(), "version {version} after {attempts} attempts");
+    }
+}
+
+#[test]
 fn samples_can_be_collected_before_the_task_and_erased_after_it() {
     let mut bench = Bench::new();
     bench.config.max_samples_per_label = 4;

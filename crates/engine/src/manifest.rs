@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use learning::{Accuracy, Calibration};
@@ -184,8 +185,18 @@ impl ColumnRecord {
         if self.samples.len() != self.labels.len() {
             return wrong("samples", format!("{} counts", self.labels.len()), self.samples.len().to_string());
         }
-        if self.version == 0 {
-            return wrong("version", "1 or more".into(), "0".into());
+        // A mistyped size would ask the system for more memory than there is, which nothing survives.
+        let ColumnConfig { channels, adapter_channels, hidden, dropout, .. } = self.config;
+        if let Some(size) =
+            [channels[0], channels[1], adapter_channels, hidden].into_iter().find(|s| !SIZES.contains(s))
+        {
+            return wrong("config", format!("sizes from {} to {}", SIZES.start(), SIZES.end()), size.to_string());
+        }
+        if !(0.0..1.0).contains(&dropout) {
+            return wrong("config.dropout", "0 or more, less than 1".into(), dropout.to_string());
+        }
+        if self.version == 0 || self.version == u32::MAX {
+            return wrong("version", format!("1 to {}", u32::MAX - 1), self.version.to_string());
         }
         if !is_plain_name(&self.file) {
             return wrong("file", "a file name without folders".into(), self.file.clone());
@@ -205,6 +216,9 @@ impl ColumnRecord {
         Ok(())
     }
 }
+
+/// Channels and units that a column may have.
+const SIZES: RangeInclusive<usize> = 1..=4096;
 
 fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())

@@ -1,6 +1,5 @@
 //! Taught tasks: an overlay on a shipped model, in a folder of the user's.
 
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use network::weights::Precision;
 use network::{Column, NetworkBackend, ProgressiveNetwork};
 
 use crate::disk::{self, Access};
-use crate::manifest::{ColumnRecord, MANIFEST, Manifest, TaughtManifest, validate_columns};
+use crate::manifest::{ColumnRecord, MANIFEST, Manifest, TaughtManifest, read_yaml, validate_columns};
 use crate::parts;
 use crate::store::insert_columns;
 use crate::store_error::StoreError;
@@ -134,8 +133,10 @@ impl StateStore {
 
     /// Removes files that the manifest does not name: of older versions, or of changes that did not happen.
     pub(crate) fn sweep(&self) -> Result<(), StoreError> {
-        let keep: BTreeSet<&str> = self.manifest.columns.iter().map(|column| column.file.as_str()).collect();
-        parts::sweep(&self.dir, &keep)
+        // A commit that failed after its renaming left another manifest on the disk than the one in use.
+        let on_disk: Option<TaughtManifest> = read_yaml(&self.dir.join(MANIFEST)).ok();
+        let columns = self.manifest.columns.iter().chain(on_disk.iter().flat_map(|manifest| &manifest.columns));
+        parts::sweep(&self.dir, &columns.map(|column| column.file.as_str()).collect())
     }
 
     pub(crate) fn require_writable(&self) -> Result<(), StoreError> {

@@ -1,10 +1,11 @@
 //! A model in a folder: `manifest.yaml` and one safetensors file per part.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use network::weights::{self, Precision};
-use network::{Column, ColumnEntry, Encoder, EncoderConfig, NetworkBackend, ProgressiveNetwork};
+use network::{Column, ColumnEntry, Encoder, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
 
 use crate::disk::{self, Access};
 use crate::manifest::{ColumnRecord, EncoderRecord, MANIFEST, Manifest, SCHEMA, validate_columns};
@@ -108,21 +109,49 @@ impl ModelStore {
     /// Adds a column, or replaces the one of its name by a next version: new file beside the old ones, synced, then the
     /// manifest is renamed, then the old file is removed. File, digests and version of the record are filled in.
     ///
+    /// Another program may have added columns since the model was opened: they stay.
+    ///
     /// # Errors
-    /// When the record contradicts itself, a source is missing, others draw from the column, or the disk refuses;
-    /// the model is then as before.
+    /// When the record contradicts itself, a source is missing or another one by now, others draw from the column, or the
+    /// disk refuses; the model is then as before.
     pub fn put_column<B: NetworkBackend>(
         &mut self,
         record: ColumnRecord,
         column: &Column<B>,
         precision: Precision,
     ) -> Result<&ColumnRecord, StoreError> {
+        // Locked until the folder is closed.
+        let folder = File::open(&self.dir).map_err(StoreError::io(&self.dir))?;
+        folder.lock().map_err(StoreError::io(&self.dir))?;
+        let before = std::mem::replace(&mut self.manifest, Manifest::read(&self.dir.join(MANIFEST))?);
+        let sha256 = |manifest: &Manifest, name| manifest.column(name).map(|column| column.sha256.clone());
+        let mut sources = record.sources.iter().map(|source| &source.name);
+        let changed = sources.find(|name| sha256(&before, name) != sha256(&self.manifest, name));
+        if let Some(part) = changed
+            .map(TaskName::to_string)
+            .or_else(|| (before.encoder.sha256 != self.manifest.encoder.sha256).then(|| "encoder".to_owned()))
+        {
+            return Err(StoreError::Changed { path: self.dir.join(MANIFEST), part });
+        }
         let next = self.stage_column(record, column, precision)?;
         parts::commit(&self.dir, Access::Shared, &next)?;
         self.manifest = next;
         self.sweep()?;
         // `stage_column` put it at the end.
         Ok(&self.manifest.columns[self.manifest.columns.len() - 1])
+    }
+
+    /// Whether [`Self::put_column`] may put a column of this name: ask before a training of hours.
+    ///
+    /// # Errors
+    /// When other columns draw from the one that has it.
+    pub fn check_replaceable(&self, name: &TaskName) -> Result<(), StoreError> {
+        let columns = self.manifest.columns.iter();
+        let dependents: Vec<_> = columns.filter(|other| other.draws_from(name)).map(|other| &other.name).collect();
+        if dependents.is_empty() {
+            return Ok(());
+        }
+        Err(StoreError::DrawnFrom { path: self.dir.join(MANIFEST), by: list(dependents), name: name.clone() })
     }
 
     /// Everything before the manifest is renamed: a crash after this leaves the old model.
@@ -132,13 +161,9 @@ impl ModelStore {
         column: &Column<B>,
         precision: Precision,
     ) -> Result<Manifest, StoreError> {
+        self.check_replaceable(&record.name)?;
         let path = self.dir.join(MANIFEST);
         let mut next = self.manifest.clone();
-        let dependents: Vec<_> =
-            next.columns.iter().filter(|other| other.draws_from(&record.name)).map(|other| &other.name).collect();
-        if !dependents.is_empty() {
-            return Err(StoreError::DrawnFrom { path, by: list(dependents), name: record.name });
-        }
         record.version = next.column(&record.name).map_or(1, |old| old.version + 1);
         next.columns.retain(|other| other.name != record.name);
         for source in &mut record.sources {
@@ -156,8 +181,11 @@ impl ModelStore {
     }
 
     fn sweep(&self) -> Result<(), StoreError> {
-        let mut keep: BTreeSet<&str> = self.manifest.columns.iter().map(|column| column.file.as_str()).collect();
-        keep.insert(&self.manifest.encoder.file);
+        // A commit that failed after its renaming left another manifest on the disk than the one in use.
+        let on_disk = Manifest::read(&self.dir.join(MANIFEST)).ok();
+        let manifests = || std::iter::once(&self.manifest).chain(&on_disk);
+        let mut keep: BTreeSet<&str> = manifests().map(|manifest| manifest.encoder.file.as_str()).collect();
+        keep.extend(manifests().flat_map(|manifest| &manifest.columns).map(|column| column.file.as_str()));
         parts::sweep(&self.dir, &keep)
     }
 }

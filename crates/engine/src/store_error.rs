@@ -50,6 +50,14 @@ pub enum StoreError {
         /// What is there.
         found: Box<str>,
     },
+    /// Another program changed what a new column was trained on.
+    #[error("{}: '{part}' was changed by another program while the column was trained on it; train it again", path.display())]
+    Changed {
+        /// The manifest.
+        path: PathBuf,
+        /// A source column, or the encoder.
+        part: String,
+    },
     /// A column draws from one that is not there before it.
     #[error("{}: column {column}: sources: expected an earlier column {missing}, found {found}", path.display())]
     MissingSource {

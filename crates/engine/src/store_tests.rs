@@ -213,6 +213,52 @@ fn a_source_without_blocks_whose_hidden_units_find_no_room_is_refused() {
 }
 
 #[test]
+fn columns_that_two_programs_train_at_once_both_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = small_model(dir.path());
+    let mut second = ModelStore::open(dir.path()).unwrap();
+    put(&mut first, record("age", &["young", "old"], &[]), 5);
+    put(&mut second, record("gaze", &["left", "right"], &[]), 6);
+    let model = ModelStore::open(dir.path()).unwrap();
+    assert!(model.manifest().column(&task("age")).is_some() && model.manifest().column(&task("gaze")).is_some());
+    model.load::<CpuBackend>(&TestDevice::default()).unwrap();
+    // What the second one trains on is another one by now.
+    put(&mut first, record("age", &["young", "old"], &[]), 7);
+    let late = record("look", &["left", "right"], &["age"]);
+    let column = late.config.init::<CpuBackend>(&TestDevice::default(), 8);
+    let message = second.put_column(late, &column, Precision::F32).unwrap_err().to_string();
+    assert!(message.contains("'age' was changed"), "{message}");
+}
+
+#[test]
+fn weights_that_the_manifest_on_disk_names_are_not_swept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = small_model(dir.path());
+    let next = record("emotion", &["x", "y"], &[]);
+    let column = next.config.init::<CpuBackend>(&TestDevice::default(), 77);
+    let staged = store.stage_column(next, &column, Precision::F32).unwrap();
+    // The renaming happened, then the disk refused: the program goes on with the older manifest.
+    parts::commit(dir.path(), Access::Shared, &staged).unwrap();
+    store.sweep().unwrap();
+    ModelStore::open(dir.path()).unwrap().load::<CpuBackend>(&TestDevice::default()).unwrap();
+    store.load::<CpuBackend>(&TestDevice::default()).unwrap();
+}
+
+#[test]
+fn sizes_that_no_column_has_are_refused_before_memory_is_asked_for() {
+    for (key, value) in [("hidden", "1000000000000"), ("dropout", "2.0"), ("version", "4294967295")] {
+        let dir = tempfile::tempdir().unwrap();
+        small_model(dir.path());
+        let text = fs::read_to_string(dir.path().join(MANIFEST)).unwrap();
+        let line = text.lines().find(|line| line.trim_start().starts_with(&format!("{key}: "))).unwrap();
+        let indent = &line[..line.len() - line.trim_start().len()];
+        edit(dir.path(), line, &format!("{indent}{key}: {value}"));
+        let message = load_error(dir.path());
+        assert!(message.contains("expected") && message.contains(value.trim_end_matches(".0")), "{message}");
+    }
+}
+
+#[test]
 fn taught_tasks_of_another_encoder_are_refused_with_what_to_do() {
     let (model, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = small_model(model.path());

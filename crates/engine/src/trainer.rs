@@ -108,10 +108,11 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
 
 fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &Begun) -> Outcome {
     let Begun { spec, cancel, .. } = begun;
-    let (network, device, folder, template, samples) = {
+    let (network, device, folder, template, samples, digests) = {
         let desk = workshop.desk();
         let samples = desk.samples.load(&spec.name, &spec.labels)?;
-        (desk.network.clone(), desk.device.clone(), progress_folder(desk.state.dir()), desk.column_config(), samples)
+        let (folder, digests) = (progress_folder(desk.state.dir()), desk.digests(&spec.sources));
+        (desk.network.clone(), desk.device.clone(), folder, desk.column_config(), samples, digests)
     };
     let faces = labelled(spec, &samples);
     let few_shot = ColumnTrainingConfig::few_shot();
@@ -142,10 +143,10 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
     };
     let mut attempt = || {
         if spec.epochs == 0 {
-            let config = FewShotConfig::default();
+            let config = FewShotConfig { time_budget_s: workshop.training.time_budget_s, ..FewShotConfig::default() };
             return teach(&network, &spec.sources, &faces, &template, &config, &device, &mut observer);
         }
-        let checkpoint = checkpoint(&folder, spec, &faces)?;
+        let checkpoint = checkpoint(&folder, spec, &digests, &faces)?;
         let data = Parts { train: &faces, validation: &LabelledFaces::new(spec.labels.clone()) };
         let (column, checkpoint) = (template.clone(), Some(&checkpoint));
         train_column(&network, &spec.sources, data, column, &by_gradient, checkpoint, &device, &mut observer)
@@ -188,11 +189,17 @@ struct TrainingKey<'a> {
     id: String,
     labels: &'a [Label],
     sources: &'a [TaskName],
+    digests: &'a [Option<String>],
     epochs: u32,
     samples: String,
 }
 
-fn checkpoint(folder: &Path, spec: &JobSpec, faces: &LabelledFaces) -> Result<Checkpoint, CheckpointError> {
+fn checkpoint(
+    folder: &Path,
+    spec: &JobSpec,
+    digests: &[Option<String>],
+    faces: &LabelledFaces,
+) -> Result<Checkpoint, CheckpointError> {
     disk::make_dir(folder, Access::Private)
         .map_err(|error| CheckpointError::Io { path: folder.to_path_buf(), error })?;
     let pixels: Vec<u8> = faces.faces.iter().flat_map(|face| face.iter().copied()).collect();
@@ -200,6 +207,7 @@ fn checkpoint(folder: &Path, spec: &JobSpec, faces: &LabelledFaces) -> Result<Ch
         id: spec.id(),
         labels: &spec.labels,
         sources: &spec.sources,
+        digests,
         epochs: spec.epochs,
         samples: network::weights::sha256(&pixels),
     };

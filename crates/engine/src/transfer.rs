@@ -110,16 +110,20 @@ impl<B: NetworkBackend> Desk<B> {
         let from = directory.join(&record.file);
         self.state.adopt(&mut record, &from)?;
         let task_id = record.id();
-        let promise = match self.put(record) {
-            Ok(promise) => promise,
+        // Samples first: a column that counts must not be followed by an error.
+        let stored = self.samples.add(&name, &samples).map_err(TaskError::from);
+        let put = stored.and_then(|_| self.put(record));
+        match put {
+            Ok(promise) => Ok(Imported { task_id, promise }),
             Err(error) => {
-                // The file that was taken over belongs to nothing.
+                // What was taken over belongs to nothing.
                 self.state.sweep()?;
-                return Err(error);
+                if !samples.is_empty() {
+                    self.samples.forget(&name, None)?;
+                }
+                Err(error)
             }
-        };
-        self.samples.add(&name, &samples)?;
-        Ok(Imported { task_id, promise })
+        }
     }
 }
 

@@ -81,7 +81,12 @@ impl<B: NetworkBackend> Workshop<B> {
         // Who only reads leaves the trainings to the process that writes.
         if state.writable() {
             for spec in queue.read()? {
-                resume(&mut board, spec);
+                let name = spec.name.clone();
+                // Its end was not written down, so its samples may still be there.
+                if !resume(&mut board, spec) && !config.retain_samples {
+                    samples.forget(&name, None)?;
+                    board.kept.remove(&name);
+                }
             }
             queue.write(board.jobs().cloned().collect())?;
         }
@@ -165,11 +170,11 @@ impl<B: NetworkBackend> Workshop<B> {
     }
 }
 
-/// Queues a training that the last run did not end.
-fn resume(board: &mut Board, spec: JobSpec) {
+/// Queues a training that the last run did not end; false for one that is over.
+fn resume(board: &mut Board, spec: JobSpec) -> bool {
     // The program ended between storing the column and striking the training off the list.
     if board.taught(&spec.name).is_some_and(|record| record.version >= spec.version) {
-        return;
+        return false;
     }
     if spec.attempts >= MAX_ATTEMPTS {
         let message = format!(
@@ -177,12 +182,13 @@ fn resume(board: &mut Board, spec: JobSpec) {
         );
         let note = Note { state: TaskState::Failed, message, epochs: 0, spec: Some(spec.clone()) };
         board.notes.insert(spec.name, note);
-        return;
+        return false;
     }
     tracing::info!(task = %spec.name, "the training had not ended when the program did: queued again");
     let message = "queued again: the program ended before its training did".to_owned();
     let (outcome, _) = bounded(1);
     board.waiting.push_back(Job { spec, message, outcome });
+    true
 }
 
 impl<B: NetworkBackend> Requests for Workshop<B> {
@@ -264,11 +270,9 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         }
         let changed: BTreeSet<TaskName> = gone.iter().cloned().collect();
         let promise: Promise = desk.change(plan, &changed)?;
-        if !request.keep_samples {
-            for name in &gone {
-                desk.samples.forget(name, None)?;
-            }
-        }
+        // The columns are gone whatever becomes of the samples: the list says so before an error does.
+        let to_forget = if request.keep_samples { &[][..] } else { &gone[..] };
+        let forgotten = to_forget.iter().try_for_each(|name| desk.samples.forget(name, None).map(drop));
         {
             let mut board = self.board();
             for name in &gone {
@@ -278,6 +282,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         }
         drop(desk);
         self.publish();
+        forgotten?;
         Ok(Removed { names: gone, promise })
     }
 

@@ -1,9 +1,10 @@
 //! What an evaluation found, for people and as JSON.
 
 use crate::labels;
-use learning::{Accuracy, Confusion, LabelledFaces, ReliabilityBin};
+use learning::{Accuracy, Confusion, Face, LabelledFaces, ReliabilityBin};
 use network::Label;
 use network::weights::sha256;
+use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -174,6 +175,12 @@ impl Report {
         }
         text
     }
+}
+
+/// SHA-256 of faces, in order.
+pub fn digest_of_faces(faces: &[Face]) -> String {
+    let each: Vec<String> = faces.par_iter().map(|face| sha256(face)).collect();
+    sha256(each.concat().as_bytes())
 }
 
 /// SHA-256 of what is evaluated: labels, then pixels and class of each face.

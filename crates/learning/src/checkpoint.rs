@@ -103,7 +103,11 @@ impl Checkpoint {
         std::fs::write(&path, text).map_err(io(&path))?;
         let next = self.folder.join("newest.new");
         std::fs::write(&next, name).map_err(io(&next))?;
-        std::fs::rename(&next, self.pointer()).map_err(io(&next))
+        // On the disk before anything points to it.
+        sync_all(&slot.folder).map_err(io(&slot.folder))?;
+        sync(&next).map_err(io(&next))?;
+        std::fs::rename(&next, self.pointer()).map_err(io(&next))?;
+        sync(&self.folder).map_err(io(&self.folder))
     }
 
     /// The newest state and its records; `None` when nothing was written yet.
@@ -115,6 +119,19 @@ impl Checkpoint {
         let state = serde_json::from_str(&text).map_err(|error| CheckpointError::State { path, error })?;
         Ok(Some((state, slot)))
     }
+}
+
+/// Puts a file's content, or a folder's entries, on the disk.
+fn sync(path: &Path) -> std::io::Result<()> {
+    std::fs::File::open(path)?.sync_all()
+}
+
+/// A folder with all its files.
+fn sync_all(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        sync(&entry?.path())?;
+    }
+    sync(folder)
 }
 
 /// The files of one checkpoint.

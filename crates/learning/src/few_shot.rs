@@ -46,13 +46,22 @@ pub struct FewShotConfig {
     pub augment: AugmentConfig,
     /// Faces are left out in so many runs per label, in the order they came, at most: neighbours in time resemble each other.
     pub folds: usize,
+    /// After so many seconds no further choice of what the head reads is tried; 0: all are.
+    pub time_budget_s: f32,
     /// Seed of the changes.
     pub seed: u64,
 }
 
 impl Default for FewShotConfig {
     fn default() -> Self {
-        Self { reads: Reads::default(), copies: 2, augment: AugmentConfig::default(), folds: 10, seed: 0 }
+        Self {
+            reads: Reads::default(),
+            copies: 2,
+            augment: AugmentConfig::default(),
+            folds: 10,
+            time_budget_s: 0.0,
+            seed: 0,
+        }
     }
 }
 
@@ -63,8 +72,11 @@ const PENALTY: f64 = 1.0;
 /// Scores of ridge regression lie about between 0 and 1; logits are so many times as large, then the temperature follows.
 const SHARPNESS: f64 = 10.0;
 
+/// Rows from which faces are taken without changed copies: the time of a fit grows with their cube.
+const MANY_ROWS: usize = 2000;
+
 /// Teaches a head for `faces.labels`; `like` gives the sizes of the model's columns. `observer` is called after every batch
-/// of faces; [`ControlFlow::Break`] ends with [`TrainError::Cancelled`].
+/// of faces and for every choice of what the head reads; [`ControlFlow::Break`] ends with [`TrainError::Cancelled`].
 ///
 /// # Errors
 /// See [`TrainError`].
@@ -80,8 +92,16 @@ pub fn teach<B: NetworkBackend>(
     let started = Instant::now();
     faces.require_all_labels()?;
     let like = ColumnConfig { classes: faces.labels.len(), sources: sources.len(), own_blocks: false, ..like.clone() };
+    let copies = if faces.len() * config.copies > MANY_ROWS { 1 } else { config.copies };
+    let config = &FewShotConfig { copies, ..config.clone() };
     let readings = Readings::of(network, sources, &faces.faces, &like, config, device, observer)?;
-    let fit = fit(&readings, faces, config)?;
+    let read = Progress { epoch: 0, epochs: 1, step: 1, steps: 1, loss: 0.0, validation_accuracy: None, eta_s: 0.0 };
+    let late = || config.time_budget_s > 0.0 && started.elapsed().as_secs_f32() >= config.time_budget_s;
+    let fit = fit_while(&readings, faces, config, &mut || match observer(&read) {
+        ControlFlow::Break(()) => Proceed::No,
+        ControlFlow::Continue(()) if late() => Proceed::WithWhatThereIs,
+        ControlFlow::Continue(()) => Proceed::Yes,
+    })?;
     let (column, sizes) = Column::linear(&like, &fit.head, device);
     let confusion = Confusion::new(faces.labels.len(), &fit.held_out, &faces.classes());
     Ok(TrainedColumn {
@@ -111,6 +131,25 @@ pub struct HeadFit {
 /// # Errors
 /// A label has no face, or there is nothing to read.
 pub fn fit(readings: &Readings, faces: &LabelledFaces, config: &FewShotConfig) -> Result<HeadFit, TrainError> {
+    fit_while(readings, faces, config, &mut || Proceed::Yes)
+}
+
+/// Whether a fit tries more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proceed {
+    Yes,
+    /// It takes the best that it has.
+    WithWhatThereIs,
+    No,
+}
+
+/// [`fit`], which asks before each choice of what the head reads.
+fn fit_while(
+    readings: &Readings,
+    faces: &LabelledFaces,
+    config: &FewShotConfig,
+    proceed: &mut dyn FnMut() -> Proceed,
+) -> Result<HeadFit, TrainError> {
     faces.require_all_labels()?;
     let groups = readings.groups();
     let rows = readings.rows();
@@ -125,6 +164,11 @@ pub fn fit(readings: &Readings, faces: &LabelledFaces, config: &FewShotConfig) -
     let mut simplest: Option<Vec<f32>> = None;
     let mut best: Option<(Choice, Vec<usize>, Ridge)> = None;
     for mix in mixes(groups.len(), config.reads) {
+        match proceed() {
+            Proceed::No => return Err(TrainError::Cancelled),
+            Proceed::WithWhatThereIs if best.is_some() => break,
+            _ => {}
+        }
         let mut gram = DMatrix::zeros(rows, rows);
         mix.iter().for_each(|&group| gram += &groups[group].gram);
         let ridge = Ridge::new(&gram, &targets, &weights);

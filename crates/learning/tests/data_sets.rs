@@ -93,6 +93,21 @@ fn a_folder_per_class_is_split_the_same_way_each_time() {
 }
 
 #[test]
+fn the_encoder_does_not_see_faces_that_a_folder_keeps_for_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    for (part, count) in [("train", 5), ("val", 2), ("test", 3)] {
+        for class in ["smiling", "neutral"] {
+            let below = folder.path().join(part).join(class);
+            std::fs::create_dir_all(&below).unwrap();
+            for n in 0..count {
+                picture(64, 50 + n).save(below.join(format!("{n}.png"))).unwrap();
+            }
+        }
+    }
+    assert_eq!(load_unlabelled(folder.path()).unwrap().len(), 10);
+}
+
+#[test]
 fn a_folder_with_one_class_or_a_broken_picture_says_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("only")).unwrap();

@@ -74,6 +74,29 @@ fn one_face_of_each_label_is_enough_to_learn_and_too_few_to_measure() {
 }
 
 #[test]
+fn a_fit_can_be_ended_between_what_it_tries_and_takes_what_it_has_when_time_is_up() {
+    let (network, source) = network();
+    let faces = faces([5, 6, 4], 1);
+    let teach = |config: &FewShotConfig, most: u32| {
+        let mut calls = 0;
+        let mut observer = |_: &learning::Progress| {
+            calls += 1;
+            if calls > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let sources = std::slice::from_ref(&source);
+        let taught = teach::<B>(&network, sources, &faces, &sizes(), config, &Default::default(), &mut observer);
+        (taught.map(|taught| taught.accuracy.held_back), calls)
+    };
+    // Four batches of 30 pictures, then: the features, the source, both.
+    let (whole, calls) = teach(&config(Reads::Best), u32::MAX);
+    assert_eq!((whole.unwrap(), calls), (15, 4 + 3));
+    let (ended, _) = teach(&config(Reads::Best), 5);
+    assert!(matches!(ended, Err(TrainError::Cancelled)));
+    let (late, calls) = teach(&FewShotConfig { time_budget_s: 1e-6, ..config(Reads::Best) }, u32::MAX);
+    assert_eq!((late.unwrap(), calls), (15, 4 + 2), "the features alone were tried");
+}
+
+#[test]
 fn a_label_without_faces_is_refused_and_the_observer_can_end_it() {
     let error = taught(&faces([3, 0, 3], 1), Reads::Best).err().unwrap().to_string();
     assert_eq!(error, "no training faces for 'right'");

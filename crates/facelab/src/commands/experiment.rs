@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use learning::{Annealing, ColumnTrainingConfig};
 use network::{CpuBackend, DeviceKind, NetworkBackend, TaskName};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Repeat the paper's experiments on your data.
@@ -19,7 +20,7 @@ use std::path::PathBuf;
   facelab experiment table4 --model models/default --task emotion=ferplus --task gender=fairface \\
       --runs 3 --epochs 5 --subset 2000 --out runs/table4
   facelab experiment table5 --model models/default --task emotion=ferplus --task age=adience \\
-      --task gender=lfw_gender --task identity=lfw --recipe paper --runs 10 --out runs/table5
+      --task gender=lfw --task identity=lfw --recipe paper --runs 10 --out runs/table5
   facelab experiment fig4 photo.jpg --model models/default --out where.png
   facelab experiment tune --model models/default --task emotion=ferplus --subset 2000 --epochs 4 \\
       --parameter learning_rate=1e-5..3e-3:log --parameter dropout=0..0.7 --trials 30 --out runs/tune
@@ -83,7 +84,7 @@ struct Settings {
     /// Epochs of each training at most [default: the recipe's]
     #[arg(long)]
     epochs: Option<u32>,
-    /// Faces to learn from and to ask for, at most; 0: all
+    /// Faces to learn from and to ask for, at most, and a quarter as many to choose the epoch by; 0: all
     #[arg(long, default_value_t = 0)]
     subset: usize,
     /// Side of the faces that the network sees (32, 64 or 128 pixels), and how much of the middle alone is shown, as with
@@ -100,9 +101,10 @@ struct Settings {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Recipe {
-    /// 35 epochs of Adam at 1e-4, halved when the loss stagnates; plain layers
+    /// 35 epochs of Adam at 1e-4, halved when the loss stagnates; plain layers. A retrained encoder (Table IV) learns as with
+    /// `ours`, at this rate
     Paper,
-    /// What the shipped columns are trained with: rate 1e-3 along a cosine, layers that normalise and pass on
+    /// 5 epochs of AdamW at 1e-3 along a cosine; layers normalise batches and pass their input on while they learn
     Ours,
 }
 
@@ -116,7 +118,6 @@ impl Settings {
                 annealing: Annealing::Cosine,
                 weight_decay: 0.05,
                 patience: 0,
-                cached_copies: 1,
                 ..Default::default()
             },
         };
@@ -157,7 +158,7 @@ fn experiment<B: NetworkBackend>(which: &Trained, common: &Common) -> anyhow::Re
         Trained::Tune { settings, .. } => settings,
     };
     let lab = settings.laboratory(common);
-    describe(&lab, settings)?;
+    describe(&lab, which, settings)?;
     let text = match which {
         Trained::Table4(settings) => table4::<B>(&lab, settings.runs)?,
         Trained::Table5(settings) => table5::<B>(&lab, settings.runs)?,
@@ -173,33 +174,54 @@ fn experiment<B: NetworkBackend>(which: &Trained, common: &Common) -> anyhow::Re
     print(&text)
 }
 
-/// What the results were computed with; another call with the same folder must mean the same.
-fn describe(lab: &Laboratory, settings: &Settings) -> anyhow::Result<()> {
-    #[derive(Serialize)]
-    struct Description<'a> {
-        encoder_sha256: String,
-        subset: usize,
-        pictures: Pictures,
-        config: &'a ColumnTrainingConfig,
-        command: String,
-    }
+/// What the results were computed with.
+#[derive(Serialize)]
+struct Description<'a> {
+    encoder_sha256: String,
+    subset: usize,
+    pictures: Pictures,
+    config: &'a ColumnTrainingConfig,
+    /// Parameters of a search.
+    search: Option<&'a [Parameter]>,
+    /// Data of each task, as it was typed.
+    tasks: BTreeMap<String, String>,
+    command: String,
+}
+
+/// Writes what the results are computed with, or refuses: another call with the same folder must mean the same. It may name
+/// further tasks.
+fn describe(lab: &Laboratory, which: &Trained, settings: &Settings) -> anyhow::Result<()> {
     let encoder_sha256 = engine::ModelStore::open(&settings.model)?.manifest().encoder.sha256.clone();
     let found = Description {
         encoder_sha256,
         subset: lab.subset,
         pictures: lab.pictures,
         config: &lab.config,
+        search: match which {
+            Trained::Tune { parameters, .. } => Some(parameters),
+            _ => None,
+        },
+        tasks: lab.tasks.iter().map(|(name, path)| (name.to_string(), path.display().to_string())).collect(),
         command: command_line(),
     };
     let path = lab.out.join("experiment.json");
     if let Ok(text) = std::fs::read_to_string(&path) {
         let before: serde_json::Value = serde_json::from_str(&text)?;
         // By way of text: f32 have other digits as values than as text.
-        let now: serde_json::Value = serde_json::from_str(&serde_json::to_string(&found)?)?;
-        if ["encoder_sha256", "subset", "pictures", "config"].iter().any(|key| before[key] != now[key]) {
-            bail!("{} holds results of other settings; choose another --out", lab.out.display());
+        let mut now: serde_json::Value = serde_json::from_str(&serde_json::to_string(&found)?)?;
+        if let Some(key) =
+            ["encoder_sha256", "subset", "pictures", "config", "search"].into_iter().find(|key| before[key] != now[key])
+        {
+            bail!("{} holds results of other settings ({key}); choose another --out", lab.out.display());
         }
-        return Ok(());
+        for (name, path) in before["tasks"].as_object().into_iter().flatten() {
+            match now["tasks"].get(name) {
+                None if found.search.is_none() => now["tasks"][name] = path.clone(),
+                Some(same) if same == path => {}
+                _ => bail!("{} holds results of other data ({name}={path}); choose another --out", lab.out.display()),
+            }
+        }
+        return write_json(&path, &now);
     }
     write_json(&path, &found)
 }

@@ -109,6 +109,10 @@ fn parse_phase(text: &str) -> Result<RefinePhase, String> {
         _ => (text.to_owned(), 1.0),
     };
     let phase = parse_side(&plain)?;
+    // Heads read 4×4 pixels of features, each of which stands for 8×8 of the face.
+    if phase.side < 32 {
+        return Err("side must be 32, 64 or 128".into());
+    }
     if !(1.0..=4.0).contains(&zoom) {
         return Err("zoom must be from 1 to 4".into());
     }

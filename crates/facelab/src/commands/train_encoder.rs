@@ -2,6 +2,7 @@
 
 use crate::common::Common;
 use crate::progress;
+use crate::report::digest_of_faces;
 use crate::training_log::Log;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
@@ -116,7 +117,8 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
         seed: args.seed,
         ..BeganConfig::default()
     };
-    let checkpoint = Checkpoint::open(&args.work, &config)?;
+    // Other faces are another training.
+    let checkpoint = Checkpoint::open(&args.work, &(&config, digest_of_faces(&faces)))?;
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
     let bar = progress::bar(common, "encoder", u64::from(config.steps()));
     let mut failure = None;

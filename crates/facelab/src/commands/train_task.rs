@@ -3,6 +3,7 @@
 use crate::commands::refine_encoder::parse_share;
 use crate::common::Common;
 use crate::progress;
+use crate::report::digest;
 use crate::training_log::Log;
 use anyhow::Context;
 use clap::{Args as ClapArgs, ValueEnum};
@@ -185,16 +186,19 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
 fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
     let device = B::Device::default();
     let mut store = ModelStore::open(&args.model)?;
+    store.check_replaceable(&args.task)?;
     let sources = args.sources(&store)?;
     let network = store.load::<B>(&device)?;
     let data = data::load(&args.data, args.task.as_str(), args.column.as_deref(), args.seed)?;
     let validation = data.val.spread(args.validation_faces);
     let training = data.train.spread(args.training_faces).with_neighbours(args.neighbours);
     let config = args.config();
-    // Other settings or other faces are another training.
-    let faces = (training.counts(), validation.counts());
-    let key =
-        (&args.task, &config, (args.no_blocks, args.neighbours), &sources, &store.manifest().encoder.sha256, faces);
+    // Other settings, other faces or other columns to begin from are another training.
+    let faces = (training.counts(), digest(&training), digest(&validation));
+    let columns: Vec<_> = sources.iter().chain(&config.start_from).map(|name| store.manifest().column(name)).collect();
+    let begins: Vec<_> = columns.into_iter().map(|column| column.map(|column| &column.sha256)).collect();
+    let key = (&args.task, &config, (args.no_blocks, args.neighbours), &sources, begins);
+    let key = (key, &store.manifest().encoder.sha256, faces);
     let checkpoint = Checkpoint::open(&args.work, &key)?;
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
     let bar = progress::bar(common, args.task.as_str(), 1);

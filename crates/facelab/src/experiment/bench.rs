@@ -124,11 +124,11 @@ impl Laboratory<'_> {
     }
 
     fn frozen<B: NetworkBackend>(&self, cell: &Cell) -> anyhow::Result<CellResult> {
-        let started = Instant::now();
         // A source is a cell too; its column stays in the repetition's model.
         for source in &cell.sources {
             self.result::<B>(&Cell::plain(source, cell.run))?;
         }
+        let started = Instant::now();
         let data = self.data(&cell.task, cell.run)?;
         let mut store = self.store(cell.run)?;
         let device = B::Device::default();
@@ -233,6 +233,9 @@ impl Laboratory<'_> {
     ) -> anyhow::Result<(f32, f32)> {
         let started = Instant::now();
         let data = self.data(task, 0)?;
+        if data.in_folds {
+            bail!("'{task}' has no training part, but folds: settings chosen on them would be tested on them");
+        }
         let store = ModelStore::open(&self.model)?;
         let device = B::Device::default();
         let network = ProgressiveNetwork::new(store.load_encoder::<B>(&device)?).for_faces_of(self.pictures.side)?;

@@ -1,14 +1,17 @@
 //! One training of an experiment.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use learning::EpochRecord;
-use learning::data::{self, LabelledFaces, stratified_folds};
+use learning::data::{self, LabelledFaces, holdout, stratified_folds};
 use network::TaskName;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Folds where data has one part only, as LFW's 50 identities: one is asked for, the others are learned.
 const FOLDS: usize = 4;
+
+/// Share of the training part that chooses the epoch where data has no part for that.
+const HELD_BACK: f32 = 0.2;
 
 /// A training: a task's column on an encoder, with or without sources.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,38 +60,45 @@ pub struct CellResult {
 /// A task's faces as an experiment parts them.
 pub struct TaskData {
     pub train: LabelledFaces,
-    /// Empty: a share of `train` is held back.
+    /// To choose the epoch by.
     pub validation: LabelledFaces,
     pub test: LabelledFaces,
+    /// Whether what is asked for is learned from in other runs.
+    pub in_folds: bool,
 }
 
 impl TaskData {
     /// From a pack or folder. Without a test part, the validation part is asked for; with a test part alone, a fold of it, by
-    /// the run. At most `subset` faces are learned from; 0: all.
+    /// the run; a fifth of the training part is the validation part then. At most `subset` faces are learned from and asked
+    /// for, and a quarter as many choose the epoch; 0: all.
     ///
     /// # Errors
-    /// The data cannot be read.
+    /// The data cannot be read, or has one part alone that is not for tests.
     pub fn load(path: &Path, task: &TaskName, subset: usize, run: u32) -> anyhow::Result<Self> {
         let all = data::load(path, task.as_str(), None, 0).with_context(|| format!("reading {}", path.display()))?;
-        let nothing = LabelledFaces::new(all.labels.clone());
-        let mut parts = if all.train.is_empty() {
+        let in_folds = all.train.is_empty();
+        let (train, validation, test) = if in_folds {
             let folds = stratified_folds(&all.test, FOLDS, 0);
             let asked = run as usize % FOLDS;
             let learned = (0..FOLDS).filter(|&fold| fold != asked).flat_map(|fold| folds[fold].clone());
-            Self {
-                train: all.test.select(&learned.collect::<Vec<_>>()),
-                validation: nothing,
-                test: all.test.select(&folds[asked]),
-            }
+            (all.test.select(&learned.collect::<Vec<_>>()), None, all.test.select(&folds[asked]))
         } else if all.test.is_empty() {
-            Self { train: all.train, validation: nothing, test: all.val }
+            (all.train, None, all.val)
         } else {
-            Self { train: all.train, validation: all.val, test: all.test }
+            (all.train, Some(all.val), all.test)
         };
-        parts.train = parts.train.spread(subset);
-        parts.validation = parts.validation.spread(subset);
-        parts.test = parts.test.spread(subset);
-        Ok(parts)
+        let (train, validation) = match validation.filter(|validation| !validation.is_empty()) {
+            Some(validation) => (train, validation),
+            None => {
+                let (learned, held_back) = holdout(&train, HELD_BACK, u64::from(run));
+                (train.select(&learned), train.select(&held_back))
+            }
+        };
+        if test.is_empty() {
+            bail!("{}: no faces to ask for: it has neither a test nor a val part", path.display());
+        }
+        let (train, test) = (train.spread(subset), test.spread(subset));
+        Ok(Self { train, validation: validation.spread(subset.div_ceil(4)), test, in_folds })
     }
 
     /// With faces enlarged so many times around their middle.
@@ -100,6 +110,7 @@ impl TaskData {
             train: self.train.enlarged(zoom),
             validation: self.validation.enlarged(zoom),
             test: self.test.enlarged(zoom),
+            ..self
         }
     }
 }
@@ -107,6 +118,63 @@ impl TaskData {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A pack whose pictures are of one grey each: from 0 in its training part, from 100 in the other.
+    fn pack(dir: &Path, parts: &[(&str, u8)]) {
+        let mut tar = tar::Builder::new(std::fs::File::create(dir.join("faces.tar")).unwrap());
+        let mut table = String::from("file,split,way\n");
+        for (part, first) in parts {
+            for at in 0..20u8 {
+                let name = format!("{part}{at}.png");
+                let mut png = std::io::Cursor::new(Vec::new());
+                let grey = image::GrayImage::from_pixel(8, 8, image::Luma([first + at]));
+                grey.write_to(&mut png, image::ImageFormat::Png).unwrap();
+                let mut header = tar::Header::new_gnu();
+                header.set_size(png.get_ref().len() as u64);
+                header.set_mode(0o644);
+                tar.append_data(&mut header, &name, png.get_ref().as_slice()).unwrap();
+                table += &format!("{name},{part},{}\n", if at % 2 == 0 { "up" } else { "down" });
+            }
+        }
+        tar.finish().unwrap();
+        std::fs::write(dir.join("labels.csv"), table).unwrap();
+    }
+
+    #[test]
+    fn faces_that_choose_the_epoch_are_neither_learned_from_nor_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        pack(dir.path(), &[("train", 0), ("val", 100)]);
+        let load = |subset| TaskData::load(dir.path(), &"way".parse().unwrap(), subset, 0).unwrap();
+        let greys = |faces: &LabelledFaces| faces.faces.iter().map(|face| face[0]).collect::<Vec<u8>>();
+        let data = load(0);
+        assert_eq!((data.train.len(), data.validation.len(), data.test.len()), (16, 4, 20));
+        assert!(greys(&data.validation).iter().all(|grey| *grey < 100 && !greys(&data.train).contains(grey)));
+        assert!(greys(&data.test).iter().all(|grey| *grey >= 100));
+        let some = load(8);
+        assert_eq!((some.train.len(), some.validation.len(), some.test.len()), (8, 2, 8));
+    }
+
+    #[test]
+    fn data_without_faces_to_ask_for_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        pack(dir.path(), &[("train", 0)]);
+        let refused = TaskData::load(dir.path(), &"way".parse().unwrap(), 0, 0).err().unwrap();
+        assert!(refused.to_string().contains("no faces to ask for"), "{refused:#}");
+    }
+
+    #[test]
+    fn one_part_alone_is_asked_for_fold_by_fold() {
+        let dir = tempfile::tempdir().unwrap();
+        pack(dir.path(), &[("eval", 0)]);
+        let mut asked: Vec<u8> = Vec::new();
+        for run in 0..4 {
+            let data = TaskData::load(dir.path(), &"way".parse().unwrap(), 0, run).unwrap();
+            assert!(data.in_folds);
+            asked.extend(data.test.faces.iter().map(|face| face[0]));
+        }
+        asked.sort_unstable();
+        assert_eq!(asked, (0..20).collect::<Vec<u8>>());
+    }
 
     #[test]
     fn every_cell_has_a_file_of_its_own() {

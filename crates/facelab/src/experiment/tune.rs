@@ -17,7 +17,7 @@ use std::str::FromStr;
 const STARTUP: usize = 5;
 
 /// A field of [`ColumnTrainingConfig`] and what it may be.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Parameter {
     /// Its name; `augment.rotation` for one inside.
     pub name: String,
@@ -26,7 +26,7 @@ pub struct Parameter {
 }
 
 /// Values of a parameter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Space {
     /// Between two numbers; evenly in the logarithm where that is asked for.
     Range { low: f64, high: f64, log: bool },
@@ -104,7 +104,7 @@ pub struct Trial {
 /// not repeated. Looks at validation faces alone.
 ///
 /// # Errors
-/// A parameter is no field of the config, data is missing, or the disk refuses.
+/// A parameter is no field of the config, data is missing or has a part for tests alone, or the disk refuses.
 pub fn tune<B: NetworkBackend>(
     lab: &Laboratory,
     task: &TaskName,

@@ -264,13 +264,15 @@ pub fn load_rows(folder: &Path, columns: &[&str]) -> Result<Vec<(Face, Vec<Strin
         .collect()
 }
 
-/// All training faces of a pack or a folder tree, without labels; for the encoder.
+/// All training faces of a pack or a folder tree, without labels; for the encoder. Of a tree with the folders `train` and
+/// `test` those below `train`, of another one all.
 ///
 /// # Errors
 /// The data cannot be read.
 pub fn load_unlabelled(folder: &Path) -> Result<Vec<Face>, DataError> {
     if !folder.join("labels.csv").is_file() {
-        return super::folder::load_all(folder);
+        let parts = ["train", "test"].map(|part| folder.join(part));
+        return super::folder::load_all(if parts.iter().all(|part| part.is_dir()) { &parts[0] } else { folder });
     }
     let tables = Table::of(folder)?;
     if tables[0].column("sheet").is_some() {
