@@ -29,7 +29,7 @@ pub struct Args {
     /// The pack; must not exist yet
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Faces at most; 0: all
+    /// Pictures that are looked at, at most, evenly over all parts; 0: all
     #[arg(long, default_value_t = 0)]
     limit: usize,
     #[command(flatten)]

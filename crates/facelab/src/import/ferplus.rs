@@ -1,6 +1,6 @@
 //! FER+ (Barsoum et al. 2016): the pixels of FER-2013's table and the votes of its own.
 
-use super::pack::Tally;
+use super::{is_taken, pack::Tally};
 use crate::common::{make_parent, write_file};
 use anyhow::{Context, bail};
 use image::{GrayImage, Luma};
@@ -15,7 +15,7 @@ const DOWN: u32 = 40;
 const VOTES: [&str; 10] =
     ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"];
 
-/// Makes a pack of sheets of tiles, the votes beside them. At most `limit` faces; 0: all.
+/// Makes a pack of sheets of tiles, the votes beside them. At most `limit` faces, evenly over all parts; 0: all.
 ///
 /// # Errors
 /// A table is missing or not as its authors made it, or the disk refuses.
@@ -24,6 +24,13 @@ pub fn import(folder: &Path, out: &Path, limit: usize) -> anyhow::Result<Tally> 
         let path = folder.join(name);
         csv::Reader::from_path(&path).with_context(|| format!("reading {}", path.display()))
     };
+    // Rows without a name were taken out by the authors: no face is to be seen.
+    let named = |votes: &csv::StringRecord| votes.get(1).is_some_and(|name| !name.trim().is_empty());
+    let mut total = 0;
+    for votes in open("fer2013new.csv")?.records() {
+        total += usize::from(named(&votes?));
+    }
+    let mut at = 0;
     let (mut pixels, mut votes) = (open("fer2013.csv")?, open("fer2013new.csv")?);
     let mut table = String::from("sheet,tile,row,col,split,emotion8,");
     table += &VOTES.map(|vote| format!("v_{vote}")).join(",");
@@ -32,13 +39,14 @@ pub fn import(folder: &Path, out: &Path, limit: usize) -> anyhow::Result<Tally> 
     for (line, (face, votes)) in pixels.records().zip(votes.records()).enumerate() {
         let line = line + 2;
         let (face, votes) = (face?, votes?);
-        // Usage, image name, then the votes. Rows without a name were taken out by the authors: no face is to be seen.
-        if votes.get(1).is_none_or(|name| name.trim().is_empty()) {
+        // Usage, image name, then the votes.
+        if !named(&votes) {
             tally.left_out += 1;
             continue;
         }
-        if limit > 0 && tally.taken >= limit {
-            break;
+        at += 1;
+        if !is_taken(at - 1, total, limit) {
+            continue;
         }
         let split = match votes.get(0).unwrap_or_default() {
             "Training" => "train",

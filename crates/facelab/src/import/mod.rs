@@ -56,6 +56,12 @@ pub fn list(layout: Layout, folder: &Path) -> anyhow::Result<Listing> {
     }
 }
 
+/// Whether entry `at` of `total` is taken where `limit` are, evenly over all: the parts of a data set follow each other.
+/// 0: all are.
+fn is_taken(at: usize, total: usize, limit: usize) -> bool {
+    limit == 0 || limit >= total || (at + 1) * limit / total != at * limit / total
+}
+
 /// The first of some places that exists.
 fn find(folder: &Path, places: &[&str]) -> anyhow::Result<PathBuf> {
     let found = places.iter().map(|place| folder.join(place)).find(|path| path.exists());
@@ -74,4 +80,20 @@ fn names(folder: &Path) -> anyhow::Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_taken;
+
+    #[test]
+    fn some_are_taken_evenly_and_as_many_as_asked_for() {
+        for (total, limit) in [(10, 3), (10, 10), (10, 11), (1000, 999), (7, 1)] {
+            let taken: Vec<usize> = (0..total).filter(|&at| is_taken(at, total, limit)).collect();
+            assert_eq!(taken.len(), limit.min(total), "{limit} of {total}");
+            let widest = taken.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+            assert!(widest <= total.div_ceil(limit), "{taken:?}");
+        }
+        assert!((0..5).all(|at| is_taken(at, 5, 0)));
+    }
 }

@@ -1,6 +1,6 @@
 //! A pack: `labels.csv`, and a tar archive of aligned faces.
 
-use super::Listing;
+use super::{Listing, is_taken};
 use crate::common::{make_parent, write_file};
 use anyhow::Context;
 use image::codecs::jpeg::JpegEncoder;
@@ -43,8 +43,8 @@ pub fn write_pack(
     table.write_record(std::iter::once("file").chain(listing.columns.iter().copied()))?;
     let mut tally = Tally::default();
     for (number, entry) in listing.entries.iter().enumerate() {
-        if limit > 0 && tally.taken >= limit {
-            break;
+        if !is_taken(number, listing.entries.len(), limit) {
+            continue;
         }
         progress(number + 1);
         let Some(face) = face(&entry.picture, detector)? else {
