@@ -177,7 +177,8 @@ fn tasks_loop(engine: &Engine, publisher: &Publisher<TaskArray>, clock: &NodeClo
     publish(&engine.tasks());
     while !stop.is_set() {
         match events.recv_timeout(GLANCE) {
-            Ok(event) => publish(&event.tasks),
+            // What it brings may be older than what another one brought before: it only rings.
+            Ok(_) => publish(&engine.tasks()),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -190,6 +191,9 @@ fn log_failure(topic: &str, published: r2r::Result<()>) {
     }
 }
 
+/// Time between two pictures at most, however low the rate.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// Lets through so many a second at most, evenly.
 #[derive(Debug, Default)]
 struct Pace {
@@ -198,12 +202,17 @@ struct Pace {
 
 impl Pace {
     fn is_due(&mut self, now: Instant, rate_hz: f32) -> bool {
-        if rate_hz <= 0.0 || self.due.is_some_and(|due| now < due) {
+        if rate_hz <= 0.0 {
             return false;
         }
-        let period = Duration::from_secs_f32(1.0 / rate_hz);
+        // Very low rates are more seconds than a clock holds.
+        let period = Duration::try_from_secs_f32(1.0 / rate_hz).unwrap_or(LONGEST).min(LONGEST);
+        // What is further away than a period was planned at a lower rate.
+        if self.due.is_some_and(|due| now < due && due - now <= period) {
+            return false;
+        }
         // From the time it was due, so that the camera's own rhythm does not lower the rate; not from long ago.
-        let next = self.due.map_or(now, |due| due.max(now - period.min(Duration::from_secs(1)))) + period;
+        let next = self.due.map_or(now, |due| due.min(now).max(now - period.min(Duration::from_secs(1)))) + period;
         self.due = Some(next);
         true
     }
@@ -226,5 +235,15 @@ mod tests {
         assert!((99..=101).contains(&passed(10.0)), "{}", passed(10.0));
         assert!((119..=121).contains(&passed(12.0)), "{}", passed(12.0));
         assert_eq!(passed(60.0), 300);
+    }
+
+    #[test]
+    fn a_rate_as_low_as_can_be_lets_one_through_and_a_higher_one_counts_at_once() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        for rate_hz in [1e-20, 1e-40, 1e-3] {
+            pace.due = None;
+            assert!(pace.is_due(now, rate_hz) && !pace.is_due(now + Duration::from_secs(60), rate_hz));
+        }
+        assert!(pace.is_due(now + Duration::from_secs(61), 10.0));
     }
 }

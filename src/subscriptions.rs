@@ -53,14 +53,19 @@ impl Input {
     /// Takes a picture; `transport` decides between the topics.
     fn offer(&self, incoming: Incoming, transport: ImageTransport, now: Instant) {
         if transport == ImageTransport::Auto {
-            let last_raw = &mut self.state().last_raw;
-            match incoming {
-                Incoming::Raw(_) => *last_raw = Some(now),
-                Incoming::Compressed(_) if last_raw.is_some_and(|at| now.duration_since(at) < RAW_WINS) => return,
-                Incoming::Compressed(_) => {}
+            let raw_lives = self.state().last_raw.is_some_and(|at| now.duration_since(at) < RAW_WINS);
+            if matches!(incoming, Incoming::Compressed(_)) && raw_lives {
+                return;
             }
         }
         self.waiting.put(incoming);
+    }
+
+    /// Notes a picture that could be decoded: only a raw topic whose pictures can be used outdoes the compressed one.
+    fn used(&self, incoming: &Incoming, now: Instant) {
+        if matches!(incoming, Incoming::Raw(_)) {
+            self.state().last_raw = Some(now);
+        }
     }
 
     /// Counts a refused picture; gives the number of those refused since the last complaint when it is time for one.
@@ -132,7 +137,10 @@ pub(crate) fn start(
 fn decode_loop(input: &Input, engine: &Engine, max_pixels: u64) {
     while let Some(incoming) = input.waiting.take() {
         match convert::frame(&incoming, max_pixels) {
-            Ok(frame) => engine.submit(frame),
+            Ok(frame) => {
+                input.used(&incoming, Instant::now());
+                engine.submit(frame);
+            }
             Err(error) => {
                 let reason = error.to_string();
                 if let Some(count) = input.reject(&reason, Instant::now()) {
@@ -164,10 +172,20 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         for (ms, picture) in [(0, compressed()), (100, raw()), (150, compressed()), (900, raw()), (1800, compressed())]
         {
+            input.used(&picture, at(ms));
             input.offer(picture, ImageTransport::Auto, at(ms));
         }
         assert_eq!(input.counts().received, 3);
         input.offer(compressed(), ImageTransport::Auto, at(2000));
+        assert_eq!(input.counts().received, 4);
+    }
+
+    #[test]
+    fn a_raw_topic_that_cannot_be_decoded_does_not_outdo_the_compressed_one() {
+        let (input, start) = (Input::default(), Instant::now());
+        for picture in [raw(), compressed(), raw(), compressed()] {
+            input.offer(picture, ImageTransport::Auto, start);
+        }
         assert_eq!(input.counts().received, 4);
     }
 

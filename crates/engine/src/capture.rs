@@ -157,8 +157,8 @@ impl CaptureDesk {
             if desk.frame != done {
                 done = desk.frame;
                 if track.is_none() {
-                    let good = desk.faces.iter().filter(|face| face.quality >= min_quality);
-                    track = good.max_by(|a, b| a.area.total_cmp(&b.area)).map(|face| face.track.clone());
+                    // Of whatever quality: a participant who looks aside for a moment is still the one who was meant.
+                    track = desk.faces.iter().max_by(|a, b| a.area.total_cmp(&b.area)).map(|face| face.track.clone());
                 }
                 if let Some(id) = &track {
                     if !desk.live.contains(id) {
@@ -227,6 +227,17 @@ mod tests {
         .unwrap();
         // The test crops' first pixel tells the track's number.
         assert!(crops.iter().all(|crop| crop[0] == crops[0][0]));
+    }
+
+    #[test]
+    fn the_largest_face_is_meant_even_while_it_looks_aside() {
+        let crops = capture(TrackSelector::Largest, 3, Duration::from_millis(300), |number| {
+            let aside = if number < 5 { 0.0 } else { 0.9 };
+            seen(number as f64, &[(track(0), 40.0, 0.9), (track(1), 80.0, aside)])
+        })
+        .unwrap();
+        let of_track = *track(1).as_str().as_bytes().last().unwrap();
+        assert!(crops.len() == 3 && crops.iter().all(|crop| crop[0] == of_track));
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl<B: NetworkBackend> Weights for Loaded<B> {
         let model = ModelStore::open(&self.config.model)?;
         let state = StateStore::read(&self.config.state_dir, model.manifest())?;
         let now = model.manifest().columns.iter().chain(&state.manifest().columns);
-        if !now.map(|record| &record.sha256).eq(self.records.iter().map(|record| &record.sha256)) {
+        let shown = |record: &ColumnRecord| (record.name.clone(), record.silent, record.sha256.clone());
+        if !now.map(shown).eq(self.records.iter().map(shown)) {
             *self = Self::open(&self.config)?;
         }
         let mut found = Vec::new();

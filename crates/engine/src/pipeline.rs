@@ -99,7 +99,7 @@ impl Pipeline {
             }
             let judged = self.judge.judge(&pixels(&batch));
             for (face, judgements) in batch.iter().zip(judged) {
-                self.smoother.add(face.track.clone(), face.stamp, face.quality, &judgements);
+                self.smoother.add(face.track.clone(), face.moment, face.quality, &judgements);
             }
         }
         let latency = latency(&seen, start);

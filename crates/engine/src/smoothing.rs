@@ -7,7 +7,7 @@ use network::{Label, TaskName};
 use vision::TrackId;
 
 use crate::judge::Judgement;
-use crate::types::{Attribute, Stamp};
+use crate::types::{Attribute, Moment};
 use crate::{SmoothingConfig, TaskHead};
 
 /// The least weight of a judgement: quality 0 must not divide by zero.
@@ -32,7 +32,7 @@ struct Running {
     /// Weighted sums of the labels' probabilities, then of the unknown share.
     sums: Vec<f64>,
     weight: f64,
-    newest: Stamp,
+    newest: Moment,
     observations: u32,
 }
 
@@ -61,11 +61,12 @@ impl Smoother {
         self.tracks.retain(|track, _| is_live(track));
     }
 
-    /// Adds what the network said of a face seen at `stamp` with an overall `quality` in [0, 1].
+    /// Adds what the network said of a face seen at a moment with an overall `quality` in [0, 1].
     ///
     /// Judgements by columns that are no longer in service (another version, or removed) are ignored: they were under
     /// way while the network was exchanged. So are those with a number of probabilities other than of labels.
-    pub fn add(&mut self, track: TrackId, stamp: Stamp, quality: f32, judgements: &[Judgement]) {
+    pub fn add(&mut self, track: TrackId, moment: impl Into<Moment>, quality: f32, judgements: &[Judgement]) {
+        let moment = moment.into();
         let tasks = self.tracks.entry(track).or_default();
         for judgement in judgements {
             let head = self.heads.iter().find(|head| head.name == judgement.task && head.version == judgement.version);
@@ -75,8 +76,8 @@ impl Smoother {
                 tracing::warn!(task = %judgement.task, "a column answered with numbers that are not finite");
                 continue;
             }
-            let running = tasks.entry(head.name.clone()).or_insert_with(|| Running::new(head, stamp));
-            running.add(stamp, quality, judgement, f64::from(self.config.half_life_s));
+            let running = tasks.entry(head.name.clone()).or_insert_with(|| Running::new(head, moment));
+            running.add(moment, quality, judgement, f64::from(self.config.half_life_s));
         }
     }
 
@@ -89,30 +90,35 @@ impl Smoother {
 }
 
 impl Running {
-    fn new(head: &TaskHead, stamp: Stamp) -> Self {
+    fn new(head: &TaskHead, moment: Moment) -> Self {
         Self {
             version: head.version,
             labels: Arc::clone(&head.labels),
             sums: vec![0.0; head.labels.len() + 1],
             weight: 0.0,
-            newest: stamp,
+            newest: moment,
             observations: 0,
         }
     }
 
-    fn add(&mut self, stamp: Stamp, quality: f32, judgement: &Judgement, half_life_s: f64) {
-        let age = (stamp.seconds() - self.newest.seconds()).max(0.0);
-        let keep = match half_life_s {
-            _ if age == 0.0 => 1.0,
+    fn add(&mut self, moment: Moment, quality: f32, judgement: &Judgement, half_life_s: f64) {
+        let after = moment.seconds - self.newest.seconds;
+        let left = |age: f64| match half_life_s {
+            _ if age <= 0.0 => 1.0,
             half_life if half_life > 0.0 => (-age / half_life).exp2(),
             _ => 0.0,
         };
+        // A late frame is as old as it is: it neither ages what is known, nor takes the estimate's stamp back.
+        let keep = left(after);
         let weight = if quality.is_finite() { f64::from(quality).clamp(MIN_WEIGHT, 1.0) } else { MIN_WEIGHT };
+        let weight = weight * left(-after);
         for (sum, share) in self.sums.iter_mut().zip(judgement.probabilities.iter().chain([&judgement.unknown])) {
             *sum = *sum * keep + weight * f64::from(share.clamp(0.0, 1.0));
         }
         self.weight = self.weight * keep + weight;
-        self.newest = stamp;
+        if after >= 0.0 {
+            self.newest = moment;
+        }
         self.observations = self.observations.saturating_add(1);
     }
 
@@ -141,7 +147,7 @@ impl Running {
             unknown,
             labels: Arc::clone(&self.labels),
             probabilities: labels,
-            stamp: self.newest,
+            stamp: self.newest.stamp,
             observations: self.observations,
         }
     }
@@ -152,6 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Stamp;
     use crate::testing::{head, task, track};
 
     const HALF_LIFE: SmoothingConfig = SmoothingConfig { half_life_s: 2.0 };
@@ -163,6 +170,22 @@ mod tests {
 
     fn at(seconds: f64) -> Stamp {
         Stamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn a_late_frame_counts_as_old_as_it_is_and_takes_no_stamp_back() {
+        let mood = head("mood", 1, &["calm", "tense"]);
+        let said = |order: [usize; 3]| {
+            let mut smoother = smoother(HALF_LIFE, std::slice::from_ref(&mood));
+            for at_index in order {
+                let (seconds, calm) = [(10.0, 1.0), (10.5, 0.0), (11.0, 0.3)][at_index];
+                smoother.add(track(0), at(seconds), 0.8, &[says(&mood, &[calm, 1.0 - calm])]);
+            }
+            smoother.attributes(&track(0)).remove(0)
+        };
+        let (in_order, late) = (said([0, 1, 2]), said([0, 2, 1]));
+        assert_eq!((in_order.stamp, late.stamp), (at(11.0), at(11.0)));
+        assert!((in_order.probabilities[0] - late.probabilities[0]).abs() < 1e-6);
     }
 
     fn smoother(config: SmoothingConfig, heads: &[TaskHead]) -> Smoother {

@@ -86,7 +86,7 @@ pub(crate) fn seen(stamp: f64, faces: &[(TrackId, f32, f32)]) -> Seen {
         crop: Some(Arc::from(vec![*track.as_str().as_bytes().last().unwrap(); 16])),
     };
     Seen {
-        stamp: Stamp::from_seconds(stamp),
+        moment: Stamp::from_seconds(stamp).into(),
         faces: faces.iter().map(face).collect(),
         live: faces.iter().map(|(track, ..)| track.clone()).collect(),
         detect: Duration::ZERO,

@@ -138,7 +138,7 @@ pub(crate) fn network_loop(shared: &Shared, mut judge: Box<dyn Judge>) {
         {
             let mut smoother = lock(&shared.smoother);
             for (face, judgements) in batch.iter().zip(judged) {
-                smoother.add(face.track.clone(), face.stamp, face.quality, &judgements);
+                smoother.add(face.track.clone(), face.moment, face.quality, &judgements);
             }
         }
         let mut meter = lock(&shared.meter);

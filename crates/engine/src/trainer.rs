@@ -294,7 +294,11 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
         } else {
             board.running = None;
             let note = note(spec, &result);
-            tracing::info!(task = %name, "{}", note.message);
+            // Reasons may name labels, which may be people's names: they stay on `tasks` and in the reply.
+            match &result {
+                Ok(_) => tracing::info!(task = %name, "{}", note.message),
+                Err(_) => tracing::warn!(task = %name, "the training ended without a column; `tasks` says why"),
+            }
             board.notes.insert(name.clone(), note);
         }
         if !stopped {
@@ -304,8 +308,8 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
             true => Ok(0),
             false => desk.samples.forget(&name, None),
         };
-        if let Err(error) = erased {
-            tracing::error!(task = %name, "its samples could not be erased; call forget_samples: {error}");
+        if erased.is_err() {
+            tracing::error!(task = %name, "its samples could not be erased; call forget_samples");
         }
         if let Err(error) = workshop.settle(&desk, &mut board, std::slice::from_ref(&name)) {
             tracing::warn!(task = %name, "a restart may train this again: {error}");

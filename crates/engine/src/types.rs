@@ -30,6 +30,21 @@ impl Stamp {
     }
 }
 
+/// When a frame was taken: what its camera says, and the time that tracks, rates and memories go by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moment {
+    /// The frame's own stamp.
+    pub stamp: Stamp,
+    /// Seconds that go on where stamps stand still.
+    pub seconds: f64,
+}
+
+impl From<Stamp> for Moment {
+    fn from(stamp: Stamp) -> Self {
+        Self { stamp, seconds: stamp.seconds() }
+    }
+}
+
 /// A picture from a camera.
 #[derive(Debug, Clone)]
 pub struct Frame {

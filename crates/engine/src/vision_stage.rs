@@ -8,7 +8,7 @@ use learning::Face as FacePixels;
 use vision::align::{align, align_roi};
 use vision::{BgrImage, DetectError, FaceDetector, Landmarks, Quality, Roi, Track, TrackId, Tracker, TrackerConfig};
 
-use crate::types::Stamp;
+use crate::types::{Moment, Stamp};
 
 /// One face of a frame, before anything is judged.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub(crate) struct SeenFace {
 /// What there is in a frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
-    pub(crate) stamp: Stamp,
+    pub(crate) moment: Moment,
     /// Oldest track first.
     pub(crate) faces: Vec<SeenFace>,
     /// Tracks that live, those that are out of sight for a moment included.
@@ -46,11 +46,39 @@ pub(crate) struct VisionStage {
     detector: Box<dyn FaceDetector>,
     tracker: Tracker,
     live: BTreeSet<TrackId>,
+    clock: FrameClock,
+}
+
+/// Time by the frames' stamps; where they stand still (a driver that leaves them at 0), by the frames' arrival. Tracks would
+/// otherwise never age, and a newcomer would be given what was learned of who stood there before.
+#[derive(Debug, Default)]
+struct FrameClock {
+    last: Option<(Stamp, Instant)>,
+    /// Seconds that arrivals have added to the stamps.
+    ahead_s: f64,
+    told: bool,
+}
+
+impl FrameClock {
+    fn moment(&mut self, stamp: Stamp, arrival: Instant) -> Moment {
+        if let Some((last, at)) = self.last
+            && last == stamp
+        {
+            self.ahead_s += arrival.saturating_duration_since(at).as_secs_f64();
+            if !std::mem::replace(&mut self.told, true) {
+                tracing::warn!(
+                    "two frames have the same stamp: where stamps stand still, time goes by the frames' arrival"
+                );
+            }
+        }
+        self.last = Some((stamp, arrival));
+        Moment { stamp, seconds: stamp.seconds() + self.ahead_s }
+    }
 }
 
 impl VisionStage {
     pub(crate) fn new(detector: Box<dyn FaceDetector>, tracker: TrackerConfig) -> Self {
-        Self { detector, tracker: Tracker::new(tracker), live: BTreeSet::new() }
+        Self { detector, tracker: Tracker::new(tracker), live: BTreeSet::new(), clock: FrameClock::default() }
     }
 
     pub(crate) fn detector(&self) -> &'static str {
@@ -64,15 +92,16 @@ impl VisionStage {
     /// Looks at the next frame. A stamp that jumps back starts all tracks anew.
     pub(crate) fn see(&mut self, image: &BgrImage, stamp: Stamp) -> Result<Seen, DetectError> {
         let start = Instant::now();
+        let moment = self.clock.moment(stamp, start);
         let detections = self.detector.detect(image)?;
         let detected = Instant::now();
-        let tracks = self.tracker.update(&detections, stamp.seconds());
+        let tracks = self.tracker.update(&detections, moment.seconds);
         self.live.extend(tracks.iter().map(|track| track.id.clone()));
         self.live.retain(|id| self.tracker.is_alive(id));
         let tracked = Instant::now();
         let faces: Vec<SeenFace> = tracks.into_iter().map(|track| look(image, track)).collect();
         Ok(Seen {
-            stamp,
+            moment,
             faces,
             live: self.live.iter().cloned().collect(),
             detect: detected - start,
@@ -141,6 +170,29 @@ mod tests {
         let soon = stage.see(&nobody, at(0.1)).unwrap();
         assert!(soon.faces.is_empty() && soon.is_live(&id));
         assert!(stage.see(&nobody, at(30.0)).unwrap().live.is_empty());
+    }
+
+    #[test]
+    fn time_goes_by_arrival_where_stamps_stand_still_and_by_stamps_again_where_they_go_on() {
+        let (mut clock, start) = (FrameClock::default(), Instant::now());
+        let mut moment = |stamp: f64, ms: u64| clock.moment(at(stamp), start + Duration::from_millis(ms));
+        let seconds = [(0.0, 0), (0.0, 100), (0.0, 500), (1.0, 600), (3.0, 9000)].map(|(stamp, ms)| {
+            let moment = moment(stamp, ms);
+            assert_eq!(moment.stamp, at(stamp), "what is told stays the camera's");
+            moment.seconds
+        });
+        for (found, expected) in seconds.into_iter().zip([0.0, 0.1, 0.5, 1.5, 3.5]) {
+            assert!((found - expected).abs() < 1e-9, "{seconds:?}");
+        }
+    }
+
+    #[test]
+    fn a_face_that_leaves_dies_although_stamps_stand_still() {
+        let config = TrackerConfig { max_coast_s: 0.01, ..TrackerConfig::default() };
+        let mut stage = VisionStage::new(Box::new(PaintedFaces), config);
+        let id = stage.see(&picture(320, 240, &[(0, 40.0, 60.0, 110.0)]), at(0.0)).unwrap().faces[0].track.clone();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!stage.see(&picture(320, 240, &[]), at(0.0)).unwrap().is_live(&id));
     }
 
     #[test]

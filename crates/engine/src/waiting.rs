@@ -8,14 +8,14 @@ use vision::TrackId;
 
 use crate::SchedulerConfig;
 use crate::scheduler::{Candidate, Scheduler};
-use crate::types::Stamp;
+use crate::types::Moment;
 use crate::vision_stage::Seen;
 
 /// A face to judge.
 #[derive(Debug, Clone)]
 pub(crate) struct DueFace {
     pub(crate) track: TrackId,
-    pub(crate) stamp: Stamp,
+    pub(crate) moment: Moment,
     pub(crate) quality: f32,
     pub(crate) crop: FacePixels,
 }
@@ -47,7 +47,7 @@ impl Waiting {
             let Some(crop) = &face.crop else { continue };
             let due = DueFace {
                 track: face.track.clone(),
-                stamp: seen.stamp,
+                moment: seen.moment,
                 quality: face.quality.overall,
                 crop: Arc::clone(crop),
             };
@@ -58,11 +58,8 @@ impl Waiting {
     /// The next batch; empty when no face is due. Every other look at a track is at its mirror image: the network says not
     /// quite the same of both, and the running mean of a track, which merges them, is right more often for no more work.
     pub(crate) fn next_batch(&mut self) -> Vec<DueFace> {
-        let candidate = |face: &DueFace| Candidate {
-            track: face.track.clone(),
-            stamp: face.stamp.seconds(),
-            quality: face.quality,
-        };
+        let candidate =
+            |face: &DueFace| Candidate { track: face.track.clone(), stamp: face.moment.seconds, quality: face.quality };
         let candidates: Vec<Candidate> = self.faces.values().map(candidate).collect();
         let chosen = self.scheduler.select(&candidates);
         let mut batch: Vec<DueFace> = chosen.iter().filter_map(|track| self.faces.remove(track)).collect();
@@ -126,6 +123,7 @@ impl WaitingRoom {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Stamp;
     use crate::testing::{seen, track};
 
     fn waiting(max_batch: usize) -> Waiting {
@@ -140,7 +138,7 @@ mod tests {
         }
         let batch = waiting.next_batch();
         assert_eq!(batch.len(), 1);
-        assert_eq!(batch[0].stamp, Stamp::from_seconds(1.2));
+        assert_eq!(batch[0].moment, Stamp::from_seconds(1.2).into());
         assert!(waiting.next_batch().is_empty());
     }
 
