@@ -66,6 +66,14 @@ impl Bench {
         SampleStore::new(self.state.path(), 10_000).counts(&task(name)).unwrap()
     }
 
+    /// What a run that was cut off left of its trainings.
+    fn queue(&self, name: &str, version: u32, attempts: u32) {
+        let text = format!(
+            "schema: 1\njobs:\n- name: {name}\n  version: {version}\n  labels: [up, down]\n  sources: [emotion]\n  transferable: true\n  epochs: 2\n  attempts: {attempts}\n"
+        );
+        fs::write(self.state.path().join("queue.yaml"), text).unwrap();
+    }
+
     fn weights(&self) -> usize {
         let is_part = |name: String| name.ends_with(".safetensors");
         fs::read_dir(self.state.path())
@@ -216,24 +224,18 @@ fn a_training_that_keeps_taking_the_program_down_is_not_tried_for_ever() {
     let learner = bench.start();
     learner.add_samples(&task("mood"), request("mood", 3).samples).unwrap();
     drop(learner);
-    let queue = |attempts: u32| {
-        let text = format!(
-            "schema: 1\njobs:\n- name: mood\n  version: 1\n  labels: [up, down]\n  sources: [emotion]\n  transferable: true\n  epochs: 2\n  attempts: {attempts}\n"
-        );
-        fs::write(bench.state.path().join("queue.yaml"), text).unwrap();
-    };
-    queue(3);
+    bench.queue("mood", 1, 3);
     let learner = bench.start();
     let failed = status(&learner, "mood");
     assert_eq!(failed.state, TaskState::Failed);
     assert!(failed.message.contains("add_task"), "{}", failed.message);
     drop(learner);
-    queue(2);
+    bench.queue("mood", 1, 2);
     let learner = bench.start();
     wait_for(&learner, "mood", TaskState::Ready);
     drop(learner);
     // The program ended after the column was stored: nothing is left to do.
-    queue(1);
+    bench.queue("mood", 1, 1);
     assert_eq!(status(&bench.start(), "mood").state, TaskState::Ready);
 }
 
@@ -365,57 +367,6 @@ fn an_import_that_does_not_belong_here_or_is_broken_is_refused_and_leaves_nothin
 }
 
 #[test]
-fn samples_are_erased_after_the_training_when_they_are_not_to_be_kept() {
-    let mut bench = Bench::new();
-    bench.config.retain_samples = false;
-    let learner = bench.start();
-    teach(&learner, request("mood", 5));
-    assert!(bench.stored("mood").is_empty());
-    assert!(!bench.state.path().join("samples/mood").exists());
-    // What it was taught with is still told.
-    assert_eq!(wait_for(&learner, "mood", TaskState::Ready).samples, [5, 5]);
-}
-
-#[test]
-fn samples_are_erased_too_when_the_end_of_their_training_was_not_written_down() {
-    for (version, attempts) in [(1, 1), (2, 3)] {
-        let mut bench = Bench::new();
-        let learner = bench.start();
-        teach(&learner, request("mood", 3));
-        drop(learner);
-        assert!(!bench.stored("mood").is_empty());
-        bench.config.retain_samples = false;
-        let text = format!(
-            "schema: 1\njobs:\n- name: mood\n  version: {version}\n  labels: [up, down]\n  sources: [emotion]\n  transferable: true\n  epochs: 2\n  attempts: {attempts}\n"
-        );
-        fs::write(bench.state.path().join("queue.yaml"), text).unwrap();
-        let _learner = bench.start();
-        assert!(bench.stored("mood").is_empty(), "version {version} after {attempts} attempts");
-    }
-}
-
-#[test]
-fn samples_can_be_collected_before_the_task_and_erased_after_it() {
-    let mut bench = Bench::new();
-    bench.config.max_samples_per_label = 4;
-    let learner = bench.start();
-    learner.add_samples(&task("mood"), faces("up", 3)).unwrap();
-    let crops = faces("down", 3).into_iter().map(|sample| sample.face).collect();
-    let stored = learner.store_captured(&task("mood"), &label("down"), crops).unwrap();
-    assert_eq!(stored.counts, [(label("up"), 3), (label("down"), 3)]);
-    assert!(message(learner.add_samples(&task("mood"), faces("up", 2))).contains("at most 4"));
-    assert!(message(learner.add_samples(&task("emotion"), faces("up", 2))).contains("shipped"));
-    teach(&learner, AddTask { samples: Vec::new(), ..request("mood", 0) });
-    let before = bits(&bench.newest(), "mood");
-
-    assert!(message(learner.forget_samples(&task("mood"), Some(&label("left")))).contains("up, down"));
-    assert_eq!(learner.forget_samples(&task("mood"), Some(&label("up"))).unwrap(), 3);
-    assert_eq!(learner.forget_samples(&task("mood"), None).unwrap(), 3);
-    assert!(message(learner.forget_samples(&task("nobody"), None)).contains("nobody"));
-    assert_eq!(bits(&bench.newest(), "mood"), before);
-}
-
-#[test]
 fn a_failed_training_says_why_and_leaves_the_older_column_in_service() {
     let bench = Bench::new();
     let learner = bench.start();
@@ -458,3 +409,6 @@ fn a_second_process_with_the_same_folder_teaches_nothing() {
     assert!(message(second.add_task(request("mood", 3))).contains("another process"));
     teach(&first, request("mood", 3));
 }
+
+#[path = "learner_sample_tests.rs"]
+mod samples;
