@@ -296,7 +296,7 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
             let note = note(spec, &result);
             // Reasons may name labels, which may be people's names: they stay on `tasks` and in the reply.
             match &result {
-                Ok(_) => tracing::info!(task = %name, "{}", note.message),
+                Ok(_) | Err(TaskError::Cancelled(_)) => tracing::info!(task = %name, "{}", note.message),
                 Err(_) => tracing::warn!(task = %name, "the training ended without a column; `tasks` says why"),
             }
             board.notes.insert(name.clone(), note);

@@ -1,17 +1,14 @@
 //! One training of an experiment.
 
 use anyhow::{Context, bail};
-use learning::EpochRecord;
 use learning::data::{self, LabelledFaces, holdout, stratified_folds};
+use learning::{ColumnTrainingConfig, EpochRecord};
 use network::TaskName;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Folds where data has one part only, as LFW's 50 identities: one is asked for, the others are learned.
 const FOLDS: usize = 4;
-
-/// Share of the training part that chooses the epoch where data has no part for that.
-const HELD_BACK: f32 = 0.2;
 
 /// A training: a task's column on an encoder, with or without sources.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,7 +87,8 @@ impl TaskData {
         let (train, validation) = match validation.filter(|validation| !validation.is_empty()) {
             Some(validation) => (train, validation),
             None => {
-                let (learned, held_back) = holdout(&train, HELD_BACK, u64::from(run));
+                let share = ColumnTrainingConfig::default().validation_share;
+                let (learned, held_back) = holdout(&train, share, u64::from(run));
                 (train.select(&learned), train.select(&held_back))
             }
         };
