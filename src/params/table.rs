@@ -124,7 +124,7 @@ pub(crate) static SPECS: &[Spec] = &[
     int("scheduler.max_batch", 1, 64, "Faces that the network judges in one go at most.").unit("faces").live(),
     share("scheduler.min_quality", "Faces whose overall quality is below this are not judged and not captured.").live(),
 
-    double("smoothing.half_life_s", 0.0, 3600.0, "The weight of a judgement halves in this time; 0: only the newest counts, of a face and its mirror image in turn.").unit("s").live(),
+    double("smoothing.half_life_s", 0.0, 3600.0, "The weight of a judgement halves in this time; 0: only the newest counts, whichever way it saw the face.").unit("s").live(),
 
     int("threads", 0, 1024, "Threads of the network on the CPU; 0: all cores."),
     int("training_threads", 1, 1024, "Threads of a training on the CPU, at the lowest priority."),

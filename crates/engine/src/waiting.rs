@@ -1,9 +1,10 @@
 //! Faces that wait for the network, each in its newest frame.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use learning::data::{Face as FacePixels, mirrored};
+use learning::LOOKS;
+use learning::data::Face as FacePixels;
 use vision::TrackId;
 
 use crate::SchedulerConfig;
@@ -25,13 +26,13 @@ pub(crate) struct DueFace {
 pub(crate) struct Waiting {
     scheduler: Scheduler,
     faces: BTreeMap<TrackId, DueFace>,
-    /// Tracks whose next look is at the mirror image.
-    mirrored: BTreeSet<TrackId>,
+    /// How many looks a track has had.
+    looks: BTreeMap<TrackId, usize>,
 }
 
 impl Waiting {
     pub(crate) fn new(config: SchedulerConfig) -> Self {
-        Self { scheduler: Scheduler::new(config), faces: BTreeMap::new(), mirrored: BTreeSet::new() }
+        Self { scheduler: Scheduler::new(config), faces: BTreeMap::new(), looks: BTreeMap::new() }
     }
 
     pub(crate) fn set_config(&mut self, config: SchedulerConfig) {
@@ -42,7 +43,7 @@ impl Waiting {
     pub(crate) fn offer(&mut self, seen: &Seen) {
         self.scheduler.retain(|track| seen.is_live(track));
         self.faces.retain(|track, _| seen.is_live(track));
-        self.mirrored.retain(|track| seen.is_live(track));
+        self.looks.retain(|track, _| seen.is_live(track));
         for face in &seen.faces {
             let Some(crop) = &face.crop else { continue };
             let due = DueFace {
@@ -55,8 +56,8 @@ impl Waiting {
         }
     }
 
-    /// The next batch; empty when no face is due. Every other look at a track is at its mirror image: the network says not
-    /// quite the same of both, and the running mean of a track, which merges them, is right more often for no more work.
+    /// The next batch; empty when no face is due. Each look at a track shows its face in another of [`LOOKS`]: the running mean
+    /// of a track, which merges what the network says of them, is right more often for no more work.
     pub(crate) fn next_batch(&mut self) -> Vec<DueFace> {
         let candidate =
             |face: &DueFace| Candidate { track: face.track.clone(), stamp: face.moment.seconds, quality: face.quality };
@@ -64,11 +65,9 @@ impl Waiting {
         let chosen = self.scheduler.select(&candidates);
         let mut batch: Vec<DueFace> = chosen.iter().filter_map(|track| self.faces.remove(track)).collect();
         for face in &mut batch {
-            if self.mirrored.remove(&face.track) {
-                face.crop = mirrored(&face.crop);
-            } else {
-                self.mirrored.insert(face.track.clone());
-            }
+            let looks = self.looks.entry(face.track.clone()).or_default();
+            face.crop = LOOKS[*looks % LOOKS.len()].at(&face.crop);
+            *looks += 1;
         }
         batch
     }
@@ -143,22 +142,26 @@ mod tests {
     }
 
     #[test]
-    fn every_other_look_at_a_track_is_at_its_mirror_image() {
+    fn looks_at_a_track_show_its_face_in_every_way_and_round_again() {
+        let ramp: FacePixels = (0..128 * 128).map(|at| (at % 128) as u8).collect();
         let mut waiting = waiting(4);
-        let mut look = |stamp: f64, tracks: &[usize]| -> Vec<(TrackId, u8)> {
+        let mut look = |stamp: usize, tracks: &[usize]| -> Vec<(TrackId, FacePixels)> {
             let faces: Vec<_> = tracks.iter().map(|&number| (track(number), 40.0, 0.9)).collect();
-            let mut seen = seen(stamp, &faces);
+            let mut seen = seen(stamp as f64, &faces);
             for face in &mut seen.faces {
-                face.crop = Some((0..128 * 128).map(|at| (at % 128) as u8).collect());
+                face.crop = Some(FacePixels::clone(&ramp));
             }
             waiting.offer(&seen);
-            let mut firsts: Vec<_> = waiting.next_batch().into_iter().map(|face| (face.track, face.crop[0])).collect();
-            firsts.sort();
-            firsts
+            let mut shown: Vec<_> = waiting.next_batch().into_iter().map(|face| (face.track, face.crop)).collect();
+            shown.sort();
+            shown
         };
-        assert_eq!(look(1.0, &[0]), [(track(0), 0)]);
-        assert_eq!(look(2.0, &[0, 1]), [(track(0), 127), (track(1), 0)]);
-        assert_eq!(look(3.0, &[0, 1]), [(track(0), 0), (track(1), 127)]);
+        let at = |count: usize| LOOKS[count % LOOKS.len()].at(&ramp);
+        assert_eq!(look(0, &[0]), [(track(0), ramp.clone())]);
+        for count in 1..=LOOKS.len() {
+            // The second face came one look later.
+            assert_eq!(look(count, &[0, 1]), [(track(0), at(count)), (track(1), at(count - 1))]);
+        }
     }
 
     #[test]

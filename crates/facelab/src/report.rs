@@ -99,8 +99,8 @@ pub struct Report {
     pub groups: BTreeMap<String, BTreeMap<String, Accuracy>>,
     /// Labels of the data that the model does not know, with the number of faces left out.
     pub left_out: BTreeMap<String, usize>,
-    /// 2: a face's logits are the mean of its own and its mirror image's; 1: its own alone.
-    pub looks: u8,
+    /// How many looks at a face its logits are the mean of; 1: at the face as it is.
+    pub looks: usize,
     /// Labels of the model that the data does not have.
     pub labels_not_in_data: Vec<Label>,
     /// Name of the model.

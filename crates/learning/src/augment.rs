@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentConfig {
-    /// Every face is enlarged so many times, ≥ 1. What is shown moves from the whole face towards brows and mouth, whose middle
-    /// is the picture's from 2 on.
+    /// Every face is shown so many times as large, > 0. Above 1 the middle of what is shown moves from the picture's towards that
+    /// of brows and mouth, which it is from 2 on.
     pub zoom: f32,
     /// Left and right exchanged in half of the faces.
     pub mirror: bool,

@@ -1,6 +1,7 @@
 //! What a column reads: the frozen encoder's features and its source columns' block outputs.
 
 use crate::data::LabelledFaces;
+use crate::looks::LOOKS;
 use crate::pictures::shrunk;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -85,27 +86,28 @@ impl<B: NetworkBackend> Frozen<B> {
     }
 }
 
-/// What [`evaluate_column`] finds, its logits averaged over each face and its mirror image: near what the node says of a
-/// still face after a few looks, which merges the probabilities of faces that are judged as they are and mirrored in turn.
-/// `progress` is told how many faces are done.
+/// What [`evaluate_column`] finds, its logits averaged over [`LOOKS`] at each face: near what the node says of a still face
+/// after a few seconds, which merges the probabilities of a track's looks. `progress` is told how many faces are done.
 ///
 /// # Errors
 /// There is no such column.
-pub fn evaluate_both_ways<B: NetworkBackend>(
+pub fn evaluate_looks<B: NetworkBackend>(
     network: &ProgressiveNetwork<B>,
     task: &TaskName,
     data: &LabelledFaces,
     device: &B::Device,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, NetworkError> {
-    let mut found = evaluate_column(network, task, data, device, &mut |done| progress(done / 2))?;
-    let half = data.len() / 2;
-    let mirrored =
-        evaluate_column(network, task, &data.mirrored(), device, &mut |done| progress(half + done.div_ceil(2)))?;
-    for (row, other) in found.logits.iter_mut().zip(mirrored.logits) {
-        row.iter_mut().zip(other).for_each(|(logit, other)| *logit = (*logit + other) / 2.0);
+    let mut means = vec![Vec::new(); data.len()];
+    for (at, look) in LOOKS.iter().enumerate() {
+        let mut told = |done: usize| progress((at * data.len() + done) / LOOKS.len());
+        let found = evaluate_column(network, task, &data.seen(look), device, &mut told)?;
+        for (mean, logits) in means.iter_mut().zip(found.logits) {
+            mean.resize(logits.len(), 0.0);
+            mean.iter_mut().zip(logits).for_each(|(mean, logit)| *mean += logit / LOOKS.len() as f32);
+        }
     }
-    Ok(found)
+    Ok(Evaluation { logits: means, truth: data.classes() })
 }
 
 /// A column's logits for labelled faces.

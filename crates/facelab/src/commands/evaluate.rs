@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, ValueEnum};
 use engine::{MANIFEST, ModelStore};
 use learning::data::{self, Face, Split};
-use learning::{Accuracy, LabelledFaces, evaluate_both_ways, evaluate_column};
+use learning::{Accuracy, LOOKS, LabelledFaces, evaluate_column, evaluate_looks};
 use network::{CpuBackend, DeviceKind, NetworkBackend, TaskName};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -20,8 +20,8 @@ use std::time::Instant;
 /// Prints accuracy with its 95% Wilson interval, what always answering the most frequent label would reach, recall per
 /// label, the share within one group for ordered labels (age groups), and the calibration error with and without the
 /// column's temperature. Labels are matched by name; faces with a label that the model does not know are left out and
-/// counted. It takes the mean of the logits of each face and of its mirror image; the node looks at both in turn
-/// and merges their probabilities.
+/// counted. It takes the mean of the logits of six looks at each face, in three sizes as it is and as a mirror shows it; the
+/// node takes these looks one after the other and merges their probabilities.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   facelab evaluate --model models/default --task emotion --data ferplus --split val
@@ -61,7 +61,7 @@ pub struct Args {
     /// Evaluate so many faces at most, spread over the part; 0: all
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
-    /// Judge each face as it is alone, not its mirror image too: the node's first answer for a new face
+    /// Look at each face once, as it is: the node's first answer for a new face, in a sixth of the time
     #[arg(long)]
     one_look: bool,
     /// Seed that parts a folder without train/ and test/; the one it was trained with
@@ -186,7 +186,7 @@ fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String
     let evaluation = if args.one_look {
         evaluate_column(&network, &args.task, &faces, &device, &mut progress)?
     } else {
-        evaluate_both_ways(&network, &args.task, &faces, &device, &mut progress)?
+        evaluate_looks(&network, &args.task, &faces, &device, &mut progress)?
     };
     bar.finish_and_clear();
     Ok(Report {
@@ -197,7 +197,7 @@ fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String
         groups: by_group(args, &faces, &evaluation.logits, &evaluation.truth)?,
         left_out: mapped.left_out.into_iter().map(|(label, count)| (label.to_string(), count)).collect(),
         labels_not_in_data: mapped.absent,
-        looks: if args.one_look { 1 } else { 2 },
+        looks: if args.one_look { 1 } else { LOOKS.len() },
         model: store.manifest().name.clone(),
         model_sha256: network::weights::sha256_file(&args.model.join(MANIFEST))?,
         column_sha256: record.sha256.clone(),

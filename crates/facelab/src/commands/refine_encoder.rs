@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::{ColumnRecord, ModelStore};
 use learning::refine::{self, RefineConfig, RefinePhase, RefineTask, Refined};
-use learning::{Calibration, Checkpoint, Confusion, data, evaluate_both_ways};
+use learning::{Calibration, Checkpoint, Confusion, data, evaluate_looks};
 use network::weights::Precision;
 use network::{ColumnEntry, CpuBackend, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
 use std::ops::ControlFlow;
@@ -261,7 +261,7 @@ fn keep_columns<B: NetworkBackend>(
     let mut network = ProgressiveNetwork::new(refined.encoder);
     for (task, (column, sizes)) in tasks.iter().zip(refined.columns) {
         network.insert(ColumnEntry::new(task.name.clone(), Vec::new(), column.clone(), false))?;
-        let found = evaluate_both_ways(&network, &task.name, &task.validation, device, &mut |_| ())?;
+        let found = evaluate_looks(&network, &task.name, &task.validation, device, &mut |_| ())?;
         let calibration = Calibration::fit(&found.logits, &task.validation.targets);
         let labels = task.train.labels.clone();
         let mut record = ColumnRecord::new(task.name.clone(), labels, &[], sizes, calibration);

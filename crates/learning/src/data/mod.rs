@@ -9,6 +9,7 @@ pub use packs::{load_pack, load_rows, load_unlabelled};
 pub use split::{holdout, stratified_folds};
 
 use crate::augment::AugmentConfig;
+use crate::looks::Look;
 use network::{FACE_SIZE, Label, NameError};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -114,9 +115,9 @@ impl LabelledFaces {
         self
     }
 
-    /// The same labels for every face's mirror image.
-    pub fn mirrored(&self) -> Self {
-        Self { faces: self.faces.iter().map(|face| mirrored(face)).collect(), ..self.clone() }
+    /// The same labels for every face as a look shows it.
+    pub fn seen(&self, look: &Look) -> Self {
+        Self { faces: self.faces.par_iter().map(|face| look.at(face)).collect(), ..self.clone() }
     }
 
     /// Every face enlarged so many times around its middle; see [`AugmentConfig::zoom`].
