@@ -8,7 +8,7 @@ use network::DeviceError;
 use network::{CpuBackend, DeviceKind, choose_device};
 use vision::{FaceDetector, open_detector};
 
-use crate::judge::{Judge, NetworkJudge};
+use crate::judge::{Judge, Judgement, NetworkJudge};
 use crate::smoothing::Smoother;
 use crate::types::{Face, Frame, FrameLatency, FrameResult};
 use crate::vision_stage::{Seen, VisionStage};
@@ -97,7 +97,7 @@ impl Pipeline {
             if batch.is_empty() {
                 break;
             }
-            let judged = self.judge.judge(&pixels(&batch));
+            let judged = judge_batch(&mut *self.judge, &batch);
             for (face, judgements) in batch.iter().zip(judged) {
                 self.smoother.add(face.track.clone(), face.moment, face.quality, &judgements);
             }
@@ -114,8 +114,10 @@ impl Pipeline {
     }
 }
 
-pub(crate) fn pixels(batch: &[DueFace]) -> Vec<&[u8]> {
-    batch.iter().map(|face| &*face.crop).collect()
+/// What the network says of the faces of a batch.
+pub(crate) fn judge_batch(judge: &mut dyn Judge, batch: &[DueFace]) -> Vec<Vec<Judgement>> {
+    let shown: Vec<_> = batch.iter().map(DueFace::shown).collect();
+    judge.judge(&shown.iter().map(|face| &**face).collect::<Vec<_>>())
 }
 
 /// The faces of a frame with what is known of them now.

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::capture::CaptureDesk;
 use crate::judge::Judge;
-use crate::pipeline::{answer, latency, pixels};
+use crate::pipeline::{answer, judge_batch, latency};
 use crate::smoothing::Smoother;
 use crate::stats::{Meter, Stage};
 use crate::types::{Frame, FrameResult};
@@ -133,7 +133,7 @@ pub(crate) fn vision_loop(shared: &Shared, mut stage: VisionStage) {
 pub(crate) fn network_loop(shared: &Shared, mut judge: Box<dyn Judge>) {
     while let Some(batch) = shared.waiting.next_batch() {
         let start = Instant::now();
-        let judged = judge.judge(&pixels(&batch));
+        let judged = judge_batch(&mut *judge, &batch);
         let thought = start.elapsed();
         {
             let mut smoother = lock(&shared.smoother);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use learning::LOOKS;
 use learning::data::Face as FacePixels;
+use learning::{LOOKS, Look};
 use vision::TrackId;
 
 use crate::SchedulerConfig;
@@ -18,7 +18,15 @@ pub(crate) struct DueFace {
     pub(crate) track: TrackId,
     pub(crate) moment: Moment,
     pub(crate) quality: f32,
-    pub(crate) crop: FacePixels,
+    crop: FacePixels,
+    look: Look,
+}
+
+impl DueFace {
+    /// What the network is to see: its aligned crop as the look shows it. Takes a millisecond, so not under a lock.
+    pub(crate) fn shown(&self) -> FacePixels {
+        self.look.at(&self.crop)
+    }
 }
 
 /// One face per live track; a newer frame replaces what the network has not come to.
@@ -51,6 +59,7 @@ impl Waiting {
                 moment: seen.moment,
                 quality: face.quality.overall,
                 crop: Arc::clone(crop),
+                look: Look::PLAIN,
             };
             self.faces.insert(face.track.clone(), due);
         }
@@ -66,7 +75,7 @@ impl Waiting {
         let mut batch: Vec<DueFace> = chosen.iter().filter_map(|track| self.faces.remove(track)).collect();
         for face in &mut batch {
             let looks = self.looks.entry(face.track.clone()).or_default();
-            face.crop = LOOKS[*looks % LOOKS.len()].at(&face.crop);
+            face.look = LOOKS[*looks % LOOKS.len()];
             *looks += 1;
         }
         batch
@@ -152,7 +161,8 @@ mod tests {
                 face.crop = Some(FacePixels::clone(&ramp));
             }
             waiting.offer(&seen);
-            let mut shown: Vec<_> = waiting.next_batch().into_iter().map(|face| (face.track, face.crop)).collect();
+            let mut shown: Vec<_> =
+                waiting.next_batch().into_iter().map(|face| (face.track.clone(), face.shown())).collect();
             shown.sort();
             shown
         };
