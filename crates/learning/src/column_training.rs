@@ -309,7 +309,8 @@ fn parts(data: &Parts<'_>, config: &ColumnTrainingConfig) -> Result<(LabelledFac
         (data.train.clone(), data.validation.clone())
     };
     train.require_all_labels()?;
-    Ok((train, validation))
+    // As the node looks at faces, so that the threshold of the unknown fits what it sees.
+    Ok((train, validation.seen_in_turn()))
 }
 
 fn steps_per_epoch(train: &LabelledFaces, config: &ColumnTrainingConfig) -> u32 {

@@ -4,10 +4,10 @@
 //! and how much its weights are held down, is decided by the likelihood of held-out faces; the same answers give accuracy
 //! and calibration, so that no sample is lost to validation.
 
-use crate::augment::AugmentConfig;
 use crate::calibration::Calibration;
 use crate::column_training::{Progress, TrainError, TrainedColumn};
 use crate::data::LabelledFaces;
+use crate::looks::LOOKS;
 use crate::loss::class_weights;
 use crate::metrics::Confusion;
 use crate::readings::{Group, Readings};
@@ -40,28 +40,24 @@ pub enum Reads {
 pub struct FewShotConfig {
     /// What the head reads.
     pub reads: Reads,
-    /// Copies of each face that are learned from, the face itself among them, ≥ 1; the others are changed.
-    pub copies: usize,
-    /// How they are changed.
-    pub augment: AugmentConfig,
+    /// At how many of [`LOOKS`] each face is learned from, at most.
+    pub looks: usize,
     /// Faces are left out in so many runs per label, in the order they came, at most: neighbours in time resemble each other.
     pub folds: usize,
     /// After so many seconds no further choice of what the head reads is tried; 0: all are.
     pub time_budget_s: f32,
-    /// Seed of the changes.
-    pub seed: u64,
 }
 
 impl Default for FewShotConfig {
     fn default() -> Self {
-        Self {
-            reads: Reads::default(),
-            copies: 2,
-            augment: AugmentConfig::default(),
-            folds: 10,
-            time_budget_s: 0.0,
-            seed: 0,
-        }
+        Self { reads: Reads::default(), looks: LOOKS.len(), folds: 10, time_budget_s: 0.0 }
+    }
+}
+
+impl FewShotConfig {
+    /// At how many looks so many faces are learned from.
+    pub fn looks_at(&self, faces: usize) -> usize {
+        self.looks.min((ROWS / faces.max(1)).max(2)).max(1)
     }
 }
 
@@ -72,8 +68,10 @@ const PENALTY: f64 = 1.0;
 /// Scores of ridge regression lie about between 0 and 1; logits are so many times as large, then the temperature follows.
 const SHARPNESS: f64 = 10.0;
 
-/// Rows from which faces are taken without changed copies: the time of a fit grows with their cube.
-const MANY_ROWS: usize = 2000;
+/// So many looks in all are learned from, unless that were fewer than two a face: reading takes time, and a fit the cube of it.
+const ROWS: usize = 1000;
+/// Faces from which each is looked at once.
+const MANY_FACES: usize = 1000;
 
 /// Teaches a head for `faces.labels`; `like` gives the sizes of the model's columns. `observer` is called after every batch
 /// of faces and for every choice of what the head reads; [`ControlFlow::Break`] ends with [`TrainError::Cancelled`].
@@ -92,9 +90,11 @@ pub fn teach<B: NetworkBackend>(
     let started = Instant::now();
     faces.require_all_labels()?;
     let like = ColumnConfig { classes: faces.labels.len(), sources: sources.len(), own_blocks: false, ..like.clone() };
-    let copies = if faces.len() * config.copies > MANY_ROWS { 1 } else { config.copies };
-    let config = &FewShotConfig { copies, ..config.clone() };
-    let readings = Readings::of(network, sources, &faces.faces, &like, config, device, observer)?;
+    let many = faces.len() > MANY_FACES;
+    let config = &FewShotConfig { looks: if many { 1 } else { config.looks }, ..config.clone() };
+    let seen = if many { faces.seen_in_turn() } else { faces.clone() };
+    let looks = config.looks_at(faces.len());
+    let readings = Readings::of(network, sources, &seen.faces, &like, looks, device, observer)?;
     let read = Progress { epoch: 0, epochs: 1, step: 1, steps: 1, loss: 0.0, validation_accuracy: None, eta_s: 0.0 };
     let late = || config.time_budget_s > 0.0 && started.elapsed().as_secs_f32() >= config.time_budget_s;
     let fit = fit_while(&readings, faces, config, &mut || match observer(&read) {
@@ -151,6 +151,7 @@ fn fit_while(
     proceed: &mut dyn FnMut() -> Proceed,
 ) -> Result<HeadFit, TrainError> {
     faces.require_all_labels()?;
+    let readings = readings.first_looks(config.looks_at(faces.len()));
     let groups = readings.groups();
     let rows = readings.rows();
     let targets =
@@ -158,7 +159,7 @@ fn fit_while(
     let of_class = class_weights(&faces.counts(), 1.0);
     let classes = faces.classes();
     let weights: Vec<f64> = (0..rows).map(|row| f64::from(of_class[classes[row % faces.len()]])).collect();
-    let left_out = runs(faces, config);
+    let left_out = runs(faces, rows / faces.len(), config.folds);
 
     // The features' alone come first.
     let mut simplest: Option<Vec<f32>> = None;
@@ -198,15 +199,16 @@ fn fit_while(
         penalty = choice.penalty,
         "of the features (0) and the sources (1 and on) the head reads these"
     );
-    Ok(HeadFit { head, calibration: choice.calibration, held_out: choice.held_out })
+    let held_out = choice.held_out.into_iter().take(faces.len()).collect();
+    Ok(HeadFit { head, calibration: choice.calibration, held_out })
 }
 
 /// The best penalty of a mix.
 struct Choice {
-    /// Mean negative log-likelihood of the held-out faces at the best temperature.
+    /// Mean negative log-likelihood of the held-out looks at the best temperature.
     loss: f32,
     penalty: f64,
-    /// Logits of each face without its run.
+    /// Logits of each row without its run; look `l` at face `i` is row `l · faces + i`.
     held_out: Vec<Vec<f32>>,
     calibration: Calibration,
 }
@@ -216,11 +218,13 @@ impl Choice {
         let tried = PENALTIES.par_iter().map(|penalty| {
             let penalty = penalty * ridge.scale();
             let scores = ridge.held_out(penalty, groups);
-            let held_out: Vec<Vec<f32>> = (0..faces.len())
+            let held_out: Vec<Vec<f32>> = (0..scores.nrows())
                 .map(|row| scores.row(row).iter().map(|score| (score * SHARPNESS) as f32).collect())
                 .collect();
-            let calibration = Calibration::fit(&held_out, &faces.targets);
-            let loss = calibration.loss(&held_out, &faces.targets);
+            // Every look of the node has to pass for known, not that at the face as it is alone.
+            let targets: Vec<_> = faces.targets.iter().cycle().take(held_out.len()).cloned().collect();
+            let calibration = Calibration::fit(&held_out, &targets);
+            let loss = calibration.loss(&held_out, &targets);
             Self { loss, penalty, held_out, calibration }
         });
         // The larger penalty of equals.
@@ -228,11 +232,13 @@ impl Choice {
         best.unwrap_or_else(|| unreachable!("the penalties are a constant"))
     }
 
-    /// Negative log-likelihood of each held-out face.
+    /// Negative log-likelihood of each held-out face, the mean of its looks.
     fn losses(&self, faces: &LabelledFaces) -> Vec<f32> {
-        let each = self.held_out.iter().zip(&faces.targets);
-        each.map(|(row, target)| self.calibration.loss(std::slice::from_ref(row), std::slice::from_ref(target)))
-            .collect()
+        let of = |face: usize| {
+            let looks: Vec<Vec<f32>> = self.held_out.iter().skip(face).step_by(faces.len()).cloned().collect();
+            self.calibration.loss(&looks, &vec![faces.targets[face].clone(); looks.len()])
+        };
+        if self.held_out.is_empty() { Vec::new() } else { (0..faces.len()).map(of).collect() }
     }
 }
 
@@ -267,8 +273,8 @@ fn mixes(groups: usize, reads: Reads) -> Vec<Vec<usize>> {
     }
 }
 
-/// Rows that are left out together: runs of faces of one label with all their copies. Nothing when a label has one face.
-fn runs(faces: &LabelledFaces, config: &FewShotConfig) -> Option<Vec<Vec<usize>>> {
+/// Rows that are left out together: runs of faces of one label with all their looks. Nothing when a label has one face.
+fn runs(faces: &LabelledFaces, looks: usize, folds: usize) -> Option<Vec<Vec<usize>>> {
     let classes = faces.classes();
     let mut runs = Vec::new();
     for class in 0..faces.labels.len() {
@@ -276,12 +282,11 @@ fn runs(faces: &LabelledFaces, config: &FewShotConfig) -> Option<Vec<Vec<usize>>
         if of_class.len() < 2 {
             return None;
         }
-        let count = config.folds.clamp(2, of_class.len());
+        let count = folds.clamp(2, of_class.len());
         for run in 0..count {
             let part = &of_class[run * of_class.len() / count..(run + 1) * of_class.len() / count];
-            let copies =
-                (0..config.copies.max(1)).flat_map(|copy| part.iter().map(move |&face| copy * faces.len() + face));
-            runs.push(copies.collect());
+            let rows = (0..looks).flat_map(|look| part.iter().map(move |&face| look * faces.len() + face));
+            runs.push(rows.collect());
         }
     }
     Some(runs)

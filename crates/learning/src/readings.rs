@@ -3,7 +3,7 @@
 use crate::column_training::{Progress, TrainError};
 use crate::data::Face;
 use crate::features::{Frozen, Inputs};
-use crate::few_shot::FewShotConfig;
+use crate::looks::LOOKS;
 use nalgebra::DMatrix;
 use network::{ColumnConfig, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
 use rayon::prelude::*;
@@ -15,10 +15,10 @@ const BATCH: usize = 8;
 /// Share of the channels' mean deviation that is added to each: one that hardly changes is not blown up.
 const DEVIATION_FLOOR: f32 = 0.1;
 
-/// What the encoder (first) and each source say of faces and of changed copies of them.
+/// What the encoder (first) and each source say of faces at some looks.
 #[derive(Debug, Clone)]
 pub struct Readings {
-    /// For each part `[rows][4 · 4 · C]`; copy `c` of face `i` is row `c · faces + i`.
+    /// For each part `[rows][4 · 4 · C]`; look `l` at face `i` is row `l · faces + i`.
     values: Vec<Vec<Vec<f32>>>,
     /// Channels of each part.
     channels: Vec<usize>,
@@ -26,7 +26,8 @@ pub struct Readings {
 }
 
 impl Readings {
-    /// Reads `faces` and the copies that `config` asks for; `like` gives the sizes. `observer` is called after every batch.
+    /// Reads each of `faces` at so many of [`LOOKS`], ≥ 1: first as it is, then others, which change from face to face so that
+    /// few looks at many faces see all of them. `like` gives the sizes. `observer` is called after every batch.
     ///
     /// # Errors
     /// A source does not exist, or the observer asked to stop.
@@ -35,7 +36,7 @@ impl Readings {
         sources: &[TaskName],
         faces: &[Face],
         like: &ColumnConfig,
-        config: &FewShotConfig,
+        looks: usize,
         device: &B::Device,
         observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Self, TrainError> {
@@ -43,10 +44,10 @@ impl Readings {
         let frozen = Frozen::new(network, sources, false)?;
         let pool = ColumnConfig { own_blocks: false, sources: sources.len(), ..like.clone() }.init::<B>(device, 0);
         let mut pictures: Vec<Face> = faces.to_vec();
-        for copy in 1..config.copies.max(1) {
-            let seed = |index: usize| config.seed ^ ((copy as u64) << 40) ^ index as u64;
-            let changed = faces.par_iter().enumerate().map(|(at, face)| config.augment.apply(face, seed(at)));
-            pictures.extend(changed.collect::<Vec<_>>());
+        for look in 1..looks.clamp(1, LOOKS.len()) {
+            let others = &LOOKS[1..];
+            let seen = faces.par_iter().enumerate().map(|(at, face)| others[(at + look - 1) % others.len()].at(face));
+            pictures.extend(seen.collect::<Vec<_>>());
         }
         let mut values: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(pictures.len()); 1 + sources.len()];
         let steps = pictures.len().div_ceil(BATCH) as u32;
@@ -84,9 +85,9 @@ impl Readings {
 
     /// The readings of some of the faces, in this order.
     pub fn select(&self, faces: &[usize]) -> Self {
-        let copies = self.rows() / self.faces.max(1);
+        let looks = self.rows() / self.faces.max(1);
         let rows: Vec<usize> =
-            (0..copies).flat_map(|copy| faces.iter().map(move |face| copy * self.faces + face)).collect();
+            (0..looks).flat_map(|look| faces.iter().map(move |face| look * self.faces + face)).collect();
         let values = self.values.iter().map(|part| rows.iter().map(|&row| part[row].clone()).collect()).collect();
         Self { values, channels: self.channels.clone(), faces: faces.len() }
     }
@@ -97,18 +98,19 @@ impl Readings {
         Self { values, channels: parts.iter().map(|&part| self.channels[part]).collect(), faces: self.faces }
     }
 
-    /// The faces as they are, without their copies.
-    pub fn without_copies(&self) -> Self {
-        let values = self.values.iter().map(|part| part[..self.faces].to_vec()).collect();
-        Self { values, ..self.clone() }
+    /// The first looks at each face, at most so many; the first is at the face as it is.
+    pub fn first_looks(&self, looks: usize) -> Self {
+        let rows = (looks * self.faces).min(self.rows());
+        let values = self.values.iter().map(|part| part[..rows].to_vec()).collect();
+        Self { values, channels: self.channels.clone(), faces: self.faces }
     }
 
-    /// What one part says of each face, `[faces][values]`.
+    /// What one part says of each face as it is, `[faces][values]`.
     pub fn values(&self, part: usize) -> &[Vec<f32>] {
         &self.values[part][..self.faces]
     }
 
-    /// Faces and copies.
+    /// Faces times looks.
     pub fn rows(&self) -> usize {
         self.values.first().map_or(0, Vec::len)
     }
@@ -123,16 +125,16 @@ impl Readings {
         self.faces == 0
     }
 
-    /// What a head says of each face, `[faces][classes]`.
+    /// What a head says of each look, `[rows][classes]`.
     pub fn answers(&self, head: &LinearHead) -> Vec<Vec<f32>> {
         let weights: Vec<&Vec<f32>> = std::iter::once(&head.own).chain(&head.sources).collect();
         let classes = head.bias.len();
-        (0..self.faces)
+        (0..self.rows())
             .into_par_iter()
-            .map(|face| {
+            .map(|row| {
                 let mut logits = head.bias.clone();
                 for (part, weights) in self.values.iter().zip(&weights) {
-                    for (value, weights) in part[face].iter().zip(weights.chunks(classes)) {
+                    for (value, weights) in part[row].iter().zip(weights.chunks(classes)) {
                         logits.iter_mut().zip(weights).for_each(|(logit, weight)| *logit += value * weight);
                     }
                 }

@@ -81,16 +81,16 @@ pub struct Args {
     /// Measure too how well the default tells strangers (labels that are not in a draw) from those who were taught
     #[arg(long)]
     strangers: bool,
-    /// Copies of each sample that the closed form learns from
-    #[arg(long, default_value_t = FewShotConfig::default().copies)]
-    copies: usize,
+    /// At how many looks of the node's each sample is learned from in closed form, at most: sizes, and as a mirror shows it
+    #[arg(long, default_value_t = FewShotConfig::default().looks)]
+    looks: usize,
     /// Write everything as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Draw accuracy over samples
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
-    /// Seed of draws and changes
+    /// Seed of the draws
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -141,7 +141,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
         .with_context(|| format!("reading {}", args.data.display()))?;
     let labels = pool.labels.iter().map(ToString::to_string).collect();
     let bar = progress::bar(common, "reading", 100);
-    let config = FewShotConfig { copies: args.copies.max(1), seed: args.seed, ..FewShotConfig::default() };
+    let config = FewShotConfig { looks: args.looks.max(1), ..FewShotConfig::default() };
     let closest = args.closest.clone();
     let bench = Bench::new(&network, sources.clone(), closest, like, config, pool, &device, &mut |share| {
         bar.set_position((share * 100.0) as u64);
@@ -176,7 +176,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
         bar.finish_and_clear();
         if args.strangers {
             let scores: Vec<_> = draws.iter().map(|draw| bench.familiarity(draw)).collect::<Result<_, _>>()?;
-            if scores.iter().any(|(_, strangers)| strangers.is_empty()) {
+            if scores.iter().any(|draw| draw.strangers.is_empty()) {
                 bail!("every label takes part in a draw: nobody is a stranger; give --classes");
             }
             strangers.push(Strangers::of(*shots, &scores));
@@ -202,9 +202,19 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
     let mut table = text(&rows);
     for found in &strangers {
         let (area, named) = (&found.area, &found.named_at_95);
+        let (taught, strangers) = (&found.unknown_taught, &found.unknown_strangers);
         table += &format!(
-            "strangers, {} shots: area under the ROC curve {:.3} ± {:.3}; {:.3} ± {:.3} pass where 95% of those taught do\n",
-            found.shots, area.mean, area.interval, named.mean, named.interval
+            "strangers, {} shots: area under the ROC curve {:.3} ± {:.3}; {:.3} ± {:.3} pass where 95% of those taught do; \
+             unknown share {:.3} ± {:.3}, of those taught {:.3} ± {:.3}\n",
+            found.shots,
+            area.mean,
+            area.interval,
+            named.mean,
+            named.interval,
+            strangers.mean,
+            strangers.interval,
+            taught.mean,
+            taught.interval
         );
     }
     if let Some(path) = &args.json {

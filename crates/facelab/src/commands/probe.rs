@@ -119,7 +119,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
     let candidates = candidates::<B>(args, &device)?;
     let faces: usize = parts.iter().map(|(_, train, val)| train.len() + val.len()).sum();
     let bar = progress::bar(common, "reading", (faces * candidates.len()) as u64);
-    let config = FewShotConfig { copies: 1, ..FewShotConfig::default() };
+    let config = FewShotConfig { looks: 1, ..FewShotConfig::default() };
     let mut rows = Vec::new();
     for candidate in candidates {
         let like = ColumnConfig { features: candidate.sizes.features(), ..ColumnConfig::new(2, 0) };
@@ -128,7 +128,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
             bar.set_message(format!("{} {task}", candidate.name));
             let read = |faces: &LabelledFaces| {
                 let before = bar.position();
-                let read = Readings::of(&network, &[], &faces.faces, &like, &config, &device, &mut |at| {
+                let read = Readings::of(&network, &[], &faces.faces, &like, config.looks, &device, &mut |at| {
                     bar.set_position(before + faces.len() as u64 * u64::from(at.step) / u64::from(at.steps.max(1)));
                     ControlFlow::Continue(())
                 });

@@ -2,9 +2,9 @@
 
 use super::draw::{Draw, Pool};
 use super::logistic::Logistic;
+use super::outcome::Familiarity;
 use anyhow::Context;
 use clap::ValueEnum;
-use learning::augment::AugmentConfig;
 use learning::data::argmax;
 use learning::hog;
 use learning::{
@@ -66,12 +66,12 @@ pub struct Bench<'a, B: NetworkBackend> {
     pub pool: Pool,
     readings: Readings,
     hogs: Vec<Vec<f32>>,
-    /// Seconds that reading one face and its copies takes.
-    seconds_a_face: f32,
+    /// Seconds that one look at a face takes.
+    seconds_a_look: f32,
 }
 
 impl<'a, B: NetworkBackend> Bench<'a, B> {
-    /// Reads all faces of the pool; `progress` is told the share that is done.
+    /// Reads all faces of the pool at all looks that teaching may use; `progress` is told the share that is done.
     #[expect(clippy::too_many_arguments, reason = "each is one thing that the command decides")]
     pub fn new(
         network: &'a ProgressiveNetwork<B>,
@@ -84,13 +84,13 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         progress: &mut dyn FnMut(f32),
     ) -> anyhow::Result<Self> {
         let start = Instant::now();
-        let readings = Readings::of(network, &sources, &pool.faces, &like, &config, device, &mut |at| {
+        let readings = Readings::of(network, &sources, &pool.faces, &like, config.looks, device, &mut |at| {
             progress(at.step as f32 / at.steps as f32);
             ControlFlow::Continue(())
         })?;
-        let seconds_a_face = start.elapsed().as_secs_f32() / pool.faces.len().max(1) as f32;
+        let seconds_a_look = start.elapsed().as_secs_f32() / readings.rows().max(1) as f32;
         let hogs = pool.faces.iter().map(|face| hog::descriptor(face)).collect();
-        Ok(Self { network, sources, closest, like, config, device, pool, readings, hogs, seconds_a_face })
+        Ok(Self { network, sources, closest, like, config, device, pool, readings, hogs, seconds_a_look })
     }
 
     /// Share of the asked faces that a method has right in a draw, and the seconds that teaching would take from the samples
@@ -102,7 +102,8 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         if (needs_sources && self.sources.is_empty()) || (needs_closest && self.closest.is_none()) {
             return Ok(None);
         }
-        let reading = self.seconds_a_face * draw.teach.len() as f32;
+        let looks = self.config.looks_at(draw.teach.len()) * draw.teach.len();
+        let reading = self.seconds_a_look * looks as f32;
         let (answers, seconds) = match method {
             Method::Default => (self.closed_form(Reads::Best, draw)?, reading),
             Method::Features => (self.closed_form(Reads::Features, draw)?, reading),
@@ -122,23 +123,33 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
     }
 
     /// How known the default finds faces that were taught (others of the same labels), and strangers: faces of labels that
-    /// take no part in the draw. Log-sum-exp of the logits, what a column's `unknown` share follows.
-    pub fn familiarity(&self, draw: &Draw) -> anyhow::Result<(Vec<f32>, Vec<f32>)> {
+    /// take no part in the draw. Scores are the log-sum-exp of the logits of the first look, what a column's `unknown` share follows.
+    pub fn familiarity(&self, draw: &Draw) -> anyhow::Result<Familiarity> {
         let taught = self.pool.select(&draw.teach, &draw.labels);
         let found = fit(&self.readings.select(&draw.teach), &taught, &self.config)?;
         let strangers: Vec<usize> =
             (0..self.pool.faces.len()).filter(|&face| !draw.labels.contains(&self.pool.truth[face])).collect();
         let score = |faces: &[usize]| -> Vec<f32> {
-            let answers = self.readings.select(faces).without_copies().answers(&found.head);
+            let answers = self.readings.select(faces).first_looks(1).answers(&found.head);
             answers.iter().map(|logits| learning::log_sum_exp(logits)).collect()
         };
-        Ok((score(&draw.ask), score(&strangers)))
+        let unknown = |faces: &[usize]| -> f32 {
+            let answers = self.readings.select(faces).answers(&found.head);
+            let shares = answers.iter().map(|logits| found.calibration.posterior(logits).1);
+            shares.sum::<f32>() / answers.len().max(1) as f32
+        };
+        Ok(Familiarity {
+            taught: score(&draw.ask),
+            strangers: score(&strangers),
+            unknown_taught: unknown(&draw.ask),
+            unknown_strangers: unknown(&strangers),
+        })
     }
 
     fn closed_form(&self, reads: Reads, draw: &Draw) -> anyhow::Result<Vec<usize>> {
         let config = FewShotConfig { reads, ..self.config.clone() };
         let found = fit(&self.readings.select(&draw.teach), &self.pool.select(&draw.teach, &draw.labels), &config)?;
-        let asked = self.readings.select(&draw.ask).without_copies();
+        let asked = self.readings.select(&draw.ask).first_looks(1);
         Ok(asked.answers(&found.head).iter().map(|logits| argmax(logits)).collect())
     }
 
@@ -160,7 +171,6 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
             Method::GradientTopFrom => (ColumnTrainingConfig { start_from: self.closest.clone(), ..few }, true),
             _ => (few, false),
         };
-        let config = ColumnTrainingConfig { augment: self.augment(), ..config };
         let faces = self.pool.select(&draw.teach, &draw.labels);
         let none = learning::LabelledFaces::new(faces.labels.clone());
         let parts = Parts { train: &faces, validation: &none };
@@ -174,9 +184,5 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         let asked = self.pool.select(&draw.ask, &draw.labels);
         let found = evaluate_column(&network, &name, &asked, self.device, &mut |_| ())?;
         Ok(found.logits.iter().map(|logits| argmax(logits)).collect())
-    }
-
-    fn augment(&self) -> AugmentConfig {
-        self.config.augment.clone()
     }
 }

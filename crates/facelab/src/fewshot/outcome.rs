@@ -29,8 +29,18 @@ pub struct Outcome {
     pub each: Vec<f32>,
 }
 
-/// How known a draw finds faces that were taught, and strangers.
-pub type Scores = (Vec<f32>, Vec<f32>);
+/// How known a draw finds faces of the labels that were taught, and strangers.
+#[derive(Debug, Clone)]
+pub struct Familiarity {
+    /// One score a face.
+    pub taught: Vec<f32>,
+    /// One score a face.
+    pub strangers: Vec<f32>,
+    /// Mean share that answers keep back for the unknown, over all looks of the node.
+    pub unknown_taught: f32,
+    /// The same.
+    pub unknown_strangers: f32,
+}
 
 /// How well strangers are told from those who were taught.
 #[derive(Debug, Clone, Serialize)]
@@ -41,6 +51,10 @@ pub struct Strangers {
     pub area: Outcome,
     /// Share of strangers that pass as known where 95% of those who were taught do, over draws.
     pub named_at_95: Outcome,
+    /// Mean share that answers keep back for the unknown, of faces that were taught, over draws.
+    pub unknown_taught: Outcome,
+    /// The same, of strangers.
+    pub unknown_strangers: Outcome,
     /// The curve of all draws together: share of strangers and of taught faces that pass, threshold falling.
     pub curve: Vec<(f32, f32)>,
 }
@@ -50,18 +64,20 @@ const POINTS: usize = 50;
 
 impl Strangers {
     /// From the scores of taught faces and of strangers in each draw.
-    pub fn of(shots: usize, draws: &[Scores]) -> Self {
+    pub fn of(shots: usize, draws: &[Familiarity]) -> Self {
         let passing = |scores: &[f32], threshold: f32| {
             scores.iter().filter(|&&score| score >= threshold).count() as f32 / scores.len().max(1) as f32
         };
-        let named = |(known, strangers): &Scores| passing(strangers, quantile(known, 0.05));
-        let all = |of: fn(&Scores) -> &Vec<f32>| draws.iter().flat_map(of).copied().collect::<Vec<f32>>();
-        let (known, strangers) = (all(|draw| &draw.0), all(|draw| &draw.1));
+        let outcome = |of: &dyn Fn(&Familiarity) -> f32| Outcome::of(draws.iter().map(of).collect());
+        let all = |of: fn(&Familiarity) -> &Vec<f32>| draws.iter().flat_map(of).copied().collect::<Vec<f32>>();
+        let (known, strangers) = (all(|draw| &draw.taught), all(|draw| &draw.strangers));
         let curve = (0..=POINTS).map(|at| quantile(&known, 1.0 - at as f32 / POINTS as f32));
         Self {
             shots,
-            area: Outcome::of(draws.iter().map(|(known, strangers)| area_under_roc(known, strangers)).collect()),
-            named_at_95: Outcome::of(draws.iter().map(named).collect()),
+            area: outcome(&|draw| area_under_roc(&draw.taught, &draw.strangers)),
+            named_at_95: outcome(&|draw| passing(&draw.strangers, quantile(&draw.taught, 0.05))),
+            unknown_taught: outcome(&|draw| draw.unknown_taught),
+            unknown_strangers: outcome(&|draw| draw.unknown_strangers),
             curve: curve.map(|threshold| (passing(&strangers, threshold), passing(&known, threshold))).collect(),
         }
     }
@@ -122,9 +138,14 @@ mod tests {
 
     #[test]
     fn strangers_that_score_lower_are_told_apart() {
-        let known: Vec<f32> = (0..100).map(|at| 5.0 + at as f32 * 0.01).collect();
-        let strangers: Vec<f32> = (0..100).map(|at| at as f32 * 0.0505).collect();
-        let found = Strangers::of(5, &[(known.clone(), strangers.clone()), (known, strangers)]);
+        let draw = Familiarity {
+            taught: (0..100).map(|at| 5.0 + at as f32 * 0.01).collect(),
+            strangers: (0..100).map(|at| at as f32 * 0.0505).collect(),
+            unknown_taught: 0.1,
+            unknown_strangers: 0.9,
+        };
+        let found = Strangers::of(5, &[draw.clone(), draw]);
+        assert_eq!((found.unknown_taught.mean, found.unknown_strangers.mean), (0.1, 0.9));
         assert!(found.area.mean > 0.99 && found.named_at_95.mean == 0.0, "{found:?}");
         assert_eq!(found.curve.last(), Some(&(0.0, 1.0)));
     }

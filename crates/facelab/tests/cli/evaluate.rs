@@ -8,7 +8,7 @@ use serde_json::json;
 #[test]
 fn the_report_counts_what_the_column_answers() {
     let dir = tempfile::tempdir().unwrap();
-    let (model, data) = (model(dir.path()), folders(dir.path(), &[("left", 7), ("right", 5)]));
+    let (model, data) = (model(dir.path()), folders(dir.path(), &[("above", 7), ("below", 5)]));
     let (report, png) = (dir.path().join("out/report.json"), dir.path().join("out/confusion.png"));
     let run = facelab(args![
         "evaluate", "--model", model, "--task", "side", "--data", data, "--split", "all", "--json", report, "--png",
@@ -21,7 +21,7 @@ fn the_report_counts_what_the_column_answers() {
     let store = ModelStore::open(&model).unwrap();
     let network = store.load::<CpuBackend>(&device).unwrap();
     let all = data::load(&data, "side", None, 0).unwrap().part(None);
-    let mut faces = LabelledFaces::new(labels(&["left", "right", "none"]));
+    let mut faces = LabelledFaces::new(labels(&["above", "below", "none"]));
     for (face, class) in all.faces.iter().zip(all.classes()) {
         faces.push(face.clone(), class);
     }
@@ -31,7 +31,7 @@ fn the_report_counts_what_the_column_answers() {
 
     let report = json(&report);
     assert_eq!((&report["n"], &report["looks"]), (&json!(12), &json!(LOOKS.len())));
-    assert_eq!(report["labels"], json!(["left", "right", "none"]));
+    assert_eq!(report["labels"], json!(["above", "below", "none"]));
     assert_eq!(report["confusion"], json!(confusion.counts));
     assert_eq!(report["per_class_recall"], json!(confusion.recall()));
     assert_eq!(report["per_class_recall"][2], json!(null));
@@ -91,15 +91,15 @@ fn the_same_evaluation_gives_the_same_report_and_a_limit_another_digest() {
 #[test]
 fn faces_with_a_label_that_the_model_does_not_know_are_left_out_and_reported() {
     let dir = tempfile::tempdir().unwrap();
-    let (model, data) = (model(dir.path()), folders(dir.path(), &[("Left", 4), ("above", 3), ("right", 4)]));
+    let (model, data) = (model(dir.path()), folders(dir.path(), &[("Above", 4), ("aslant", 3), ("below", 4)]));
     let report = dir.path().join("report.json");
     let run = facelab(args![
         "evaluate", "--model", model, "--task", "side", "--data", data, "--split", "all", "--json", report,
     ]);
     assert_eq!(run.code, Some(0), "{run:?}");
     let report = json(&report);
-    assert_eq!((&report["n"], &report["left_out"]), (&json!(8), &json!({"above": 3})));
-    assert!(run.stderr.contains("3 faces of 'above'"), "{}", run.stderr);
+    assert_eq!((&report["n"], &report["left_out"]), (&json!(8), &json!({"aslant": 3})));
+    assert!(run.stderr.contains("3 faces of 'aslant'"), "{}", run.stderr);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn labels_without_a_match_an_unknown_task_and_missing_data_fail_with_a_clear_mes
     let (model, data) = (model(dir.path()), folders(dir.path(), &[("smile", 3), ("neutral", 3)]));
     let missing = dir.path().join("nowhere");
     for (task, data, words) in [
-        ("side", &data, ["'smile'", "'left'"]),
+        ("side", &data, ["'smile'", "'above'"]),
         ("mood", &data, ["no task 'mood'", "'age'"]),
         ("side", &missing, ["nowhere", "reading"]),
     ] {

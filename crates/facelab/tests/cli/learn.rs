@@ -8,7 +8,7 @@ use serde_json::json;
 #[test]
 fn a_probe_measures_each_encoder_for_each_task() {
     let dir = tempfile::tempdir().unwrap();
-    let (model, data) = (model(dir.path()), folders(dir.path(), &[("left", 24), ("right", 24)]));
+    let (model, data) = (model(dir.path()), folders(dir.path(), &[("above", 24), ("below", 24)]));
     let report = dir.path().join("out/probe.json");
     let task = format!("side={}", data.display());
     let run = facelab(args![
@@ -45,7 +45,7 @@ fn a_probe_measures_each_encoder_for_each_task() {
 #[test]
 fn few_samples_are_drawn_again_and_again_and_each_method_is_asked() {
     let dir = tempfile::tempdir().unwrap();
-    let (model, data) = (model(dir.path()), pack(dir.path(), &[("left", 8), ("right", 8)]));
+    let (model, data) = (model(dir.path()), pack(dir.path(), &[("above", 8), ("below", 8)]));
     let (report, png) = (dir.path().join("few.json"), dir.path().join("few.png"));
     let methods = "default,features,sources,features-logistic,hog-logistic,gradient-head";
     let run = facelab(args![
@@ -72,7 +72,7 @@ fn few_samples_are_drawn_again_and_again_and_each_method_is_asked() {
     ]);
     assert_eq!(run.code, Some(0), "{run:?}");
     let report = json(&report);
-    assert_eq!((&report["labels"], &report["sources"]), (&json!(["left", "right"]), &json!(["side", "age"])));
+    assert_eq!((&report["labels"], &report["sources"]), (&json!(["above", "below"]), &json!(["side", "age"])));
     let rows = report["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 6, "{report}");
     for row in rows {
@@ -107,7 +107,7 @@ fn few_samples_are_drawn_again_and_again_and_each_method_is_asked() {
 #[test]
 fn a_refined_encoder_is_a_new_model_and_a_cut_refinement_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let (start, data) = (model(dir.path()), folders(dir.path(), &[("left", 12), ("right", 12)]));
+    let (start, data) = (model(dir.path()), folders(dir.path(), &[("above", 12), ("below", 12)]));
     let task = format!("side={}", data.display());
     let refine = |work: &str, out: &str, phases: &str| {
         facelab(args![
@@ -154,7 +154,7 @@ fn a_refined_encoder_is_a_new_model_and_a_cut_refinement_goes_on() {
 #[test]
 fn columns_that_an_encoder_learned_under_can_be_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let (start, data) = (model(dir.path()), folders(dir.path(), &[("left", 12), ("right", 12)]));
+    let (start, data) = (model(dir.path()), folders(dir.path(), &[("above", 12), ("below", 12)]));
     let task = format!("side={}", data.display());
     let refine = |out: &str, phases: &str, more: &[&str]| {
         let mut args = args!["refine-encoder", "--threads", "1", "--start", start, "--task", task];
@@ -221,7 +221,7 @@ fn a_sheet_shows_where_each_task_looks() {
     let all = image::open(dir.path().join("all.png")).unwrap();
     assert_eq!(drawn(&["experiment", "fig4"], "fig4.png", &[]).stdout, run.stdout);
     assert_eq!(image::open(dir.path().join("fig4.png")).unwrap(), all);
-    assert_eq!(sheet("one.png", &["--task", "side", "--label", "right"]).code, Some(0));
+    assert_eq!(sheet("one.png", &["--task", "side", "--label", "below"]).code, Some(0));
     let one = image::open(dir.path().join("one.png")).unwrap();
     // Two faces and two tasks against two faces and one.
     assert!(all.height() > one.height() && all.width() == one.width());

@@ -13,7 +13,7 @@ fn a_model_is_listed_with_labels_sources_sizes_and_digests() {
     for expected in [
         "'tiny', CC0-1.0, schema 1",
         "side@1",
-        "labels: left, right, none",
+        "labels: above, below, none",
         "draws from: the encoder alone",
         "draws from: side",
         "data: painted by a test",

@@ -54,7 +54,7 @@ pub fn labels(names: &[&str]) -> Vec<Label> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
-/// A small untrained model with `side` (left, right, none) and `age` (three groups), which draws from it.
+/// A small untrained model with `side` (above, below, none) and `age` (three groups), which draws from it.
 pub fn model(dir: &Path) -> PathBuf {
     let device = Default::default();
     let config = EncoderConfig { channels: [16, 16, 16, 16], latent: 8 };
@@ -76,16 +76,16 @@ pub fn model(dir: &Path) -> PathBuf {
         record.provenance = vec!["painted by a test".into()];
         store.put_column(record, &column, Precision::F32).unwrap();
     };
-    put("side", &["left", "right", "none"], &[], 2);
+    put("side", &["above", "below", "none"], &[], 2);
     put("age", &["0-9", "10-19", "20+"], &["side"], 3);
     dir
 }
 
-/// A grey picture: bright on its left for even, on its right for odd numbers, each a little different.
+/// A grey picture: bright above for even, below for odd numbers, each a little different.
 pub fn picture(path: &Path, number: u32) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let pixel = |x: u32, y: u32| {
-        let bright = (x < 64) == number.is_multiple_of(2);
+        let bright = (y < 64) == number.is_multiple_of(2);
         let noise = (x * 31 + y * 17 + number * 101) % 50;
         image::Luma([(if bright { 180 } else { 20 } + noise) as u8])
     };

@@ -9,7 +9,7 @@ pub use packs::{load_pack, load_rows, load_unlabelled};
 pub use split::{holdout, stratified_folds};
 
 use crate::augment::AugmentConfig;
-use crate::looks::Look;
+use crate::looks::{LOOKS, Look};
 use network::{FACE_SIZE, Label, NameError};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -118,6 +118,12 @@ impl LabelledFaces {
     /// The same labels for every face as a look shows it.
     pub fn seen(&self, look: &Look) -> Self {
         Self { faces: self.faces.par_iter().map(|face| look.at(face)).collect(), ..self.clone() }
+    }
+
+    /// The same labels for every face at one of [`LOOKS`], which change from face to face.
+    pub fn seen_in_turn(&self) -> Self {
+        let faces = self.faces.par_iter().enumerate().map(|(at, face)| LOOKS[at % LOOKS.len()].at(face));
+        Self { faces: faces.collect(), ..self.clone() }
     }
 
     /// Every face enlarged so many times around its middle; see [`AugmentConfig::zoom`].
