@@ -4,6 +4,7 @@
 //! and how much its weights are held down, is decided by the likelihood of held-out faces; the same answers give accuracy
 //! and calibration, so that no sample is lost to validation.
 
+use crate::augment::AugmentConfig;
 use crate::calibration::Calibration;
 use crate::column_training::{Progress, TrainError, TrainedColumn};
 use crate::data::LabelledFaces;
@@ -42,6 +43,8 @@ pub struct FewShotConfig {
     pub reads: Reads,
     /// At how many of [`LOOKS`] each face is learned from, at most.
     pub looks: usize,
+    /// How looks but the first are changed, as the seconds to come may: samples of one video hardly differ.
+    pub augment: AugmentConfig,
     /// Faces are left out in so many runs per label, in the order they came, at most: neighbours in time resemble each other.
     pub folds: usize,
     /// After so many seconds no further choice of what the head reads is tried; 0: all are.
@@ -50,7 +53,14 @@ pub struct FewShotConfig {
 
 impl Default for FewShotConfig {
     fn default() -> Self {
-        Self { reads: Reads::default(), looks: LOOKS.len(), folds: 10, time_budget_s: 0.0 }
+        Self {
+            reads: Reads::default(),
+            looks: LOOKS.len(),
+            // The looks are of several sizes and mirrored already.
+            augment: AugmentConfig { mirror: false, scale: 0.0, ..AugmentConfig::default() },
+            folds: 10,
+            time_budget_s: 0.0,
+        }
     }
 }
 
@@ -91,10 +101,9 @@ pub fn teach<B: NetworkBackend>(
     faces.require_all_labels()?;
     let like = ColumnConfig { classes: faces.labels.len(), sources: sources.len(), own_blocks: false, ..like.clone() };
     let many = faces.len() > MANY_FACES;
-    let config = &FewShotConfig { looks: if many { 1 } else { config.looks }, ..config.clone() };
+    let config = &FewShotConfig { looks: if many { 1 } else { config.looks_at(faces.len()) }, ..config.clone() };
     let seen = if many { faces.seen_in_turn() } else { faces.clone() };
-    let looks = config.looks_at(faces.len());
-    let readings = Readings::of(network, sources, &seen.faces, &like, looks, device, observer)?;
+    let readings = Readings::of(network, sources, &seen.faces, &like, config, device, observer)?;
     let read = Progress { epoch: 0, epochs: 1, step: 1, steps: 1, loss: 0.0, validation_accuracy: None, eta_s: 0.0 };
     let late = || config.time_budget_s > 0.0 && started.elapsed().as_secs_f32() >= config.time_budget_s;
     let fit = fit_while(&readings, faces, config, &mut || match observer(&read) {

@@ -3,6 +3,7 @@
 use crate::column_training::{Progress, TrainError};
 use crate::data::Face;
 use crate::features::{Frozen, Inputs};
+use crate::few_shot::FewShotConfig;
 use crate::looks::LOOKS;
 use nalgebra::DMatrix;
 use network::{ColumnConfig, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
@@ -26,8 +27,9 @@ pub struct Readings {
 }
 
 impl Readings {
-    /// Reads each of `faces` at so many of [`LOOKS`], ≥ 1: first as it is, then others, which change from face to face so that
-    /// few looks at many faces see all of them. `like` gives the sizes. `observer` is called after every batch.
+    /// Reads each of `faces` at so many of [`LOOKS`] as `config` says: first as it is, then others, changed at random, which go round
+    /// from face to face so that few looks at many faces see all of them. `like` gives the sizes. `observer` is called after every
+    /// batch.
     ///
     /// # Errors
     /// A source does not exist, or the observer asked to stop.
@@ -36,7 +38,7 @@ impl Readings {
         sources: &[TaskName],
         faces: &[Face],
         like: &ColumnConfig,
-        looks: usize,
+        config: &FewShotConfig,
         device: &B::Device,
         observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Self, TrainError> {
@@ -44,9 +46,12 @@ impl Readings {
         let frozen = Frozen::new(network, sources, false)?;
         let pool = ColumnConfig { own_blocks: false, sources: sources.len(), ..like.clone() }.init::<B>(device, 0);
         let mut pictures: Vec<Face> = faces.to_vec();
-        for look in 1..looks.clamp(1, LOOKS.len()) {
+        for look in 1..config.looks.clamp(1, LOOKS.len()) {
             let others = &LOOKS[1..];
-            let seen = faces.par_iter().enumerate().map(|(at, face)| others[(at + look - 1) % others.len()].at(face));
+            let seen = faces.par_iter().enumerate().map(|(at, face)| {
+                let shown = others[(at + look - 1) % others.len()].at(face);
+                config.augment.apply(&shown, ((look as u64) << 40) ^ at as u64)
+            });
             pictures.extend(seen.collect::<Vec<_>>());
         }
         let mut values: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(pictures.len()); 1 + sources.len()];

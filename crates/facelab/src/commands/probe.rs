@@ -128,7 +128,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
             bar.set_message(format!("{} {task}", candidate.name));
             let read = |faces: &LabelledFaces| {
                 let before = bar.position();
-                let read = Readings::of(&network, &[], &faces.faces, &like, config.looks, &device, &mut |at| {
+                let read = Readings::of(&network, &[], &faces.faces, &like, &config, &device, &mut |at| {
                     bar.set_position(before + faces.len() as u64 * u64::from(at.step) / u64::from(at.steps.max(1)));
                     ControlFlow::Continue(())
                 });

@@ -84,7 +84,7 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         progress: &mut dyn FnMut(f32),
     ) -> anyhow::Result<Self> {
         let start = Instant::now();
-        let readings = Readings::of(network, &sources, &pool.faces, &like, config.looks, device, &mut |at| {
+        let readings = Readings::of(network, &sources, &pool.faces, &like, &config, device, &mut |at| {
             progress(at.step as f32 / at.steps as f32);
             ControlFlow::Continue(())
         })?;

@@ -36,7 +36,7 @@ pub struct Familiarity {
     pub taught: Vec<f32>,
     /// One score a face.
     pub strangers: Vec<f32>,
-    /// Mean share that answers keep back for the unknown, over all looks of the node.
+    /// Mean share that answers keep back for the unknown, over looks of the node, changed at random.
     pub unknown_taught: f32,
     /// The same.
     pub unknown_strangers: f32,
