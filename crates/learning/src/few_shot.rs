@@ -58,7 +58,7 @@ impl Default for FewShotConfig {
             looks: LOOKS.len(),
             // The looks are of several sizes and mirrored already.
             augment: AugmentConfig { mirror: false, scale: 0.0, ..AugmentConfig::default() },
-            folds: 10,
+            folds: 4,
             time_budget_s: 0.0,
         }
     }
