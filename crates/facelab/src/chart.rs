@@ -81,6 +81,8 @@ fn draw<B: DrawingBackend>(
     if chart.lines.iter().any(|(name, _)| !name.is_empty()) {
         context
             .configure_series_labels()
+            // Lines of accuracy rise to the right.
+            .position(SeriesLabelPosition::LowerRight)
             .background_style(WHITE.mix(0.8))
             .border_style(BLACK)
             .label_font((FONT, TEXT))
