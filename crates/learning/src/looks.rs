@@ -47,6 +47,7 @@ pub const LOOKS: [Look; 6] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::LabelledFaces;
     use network::{FACE_PIXELS, FACE_SIZE};
 
     fn ramp() -> Face {
@@ -65,6 +66,20 @@ mod tests {
             let other = Look { mirrored: !look.mirrored, ..look };
             assert_eq!(LOOKS.iter().filter(|known| **known == look).count(), 1, "{look:?}");
             assert!(LOOKS.contains(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn each_label_is_seen_in_every_way_even_where_labels_alternate() {
+        let mut faces = LabelledFaces::new(["a", "b"].map(|label| label.parse().unwrap()).into());
+        for at in 0..2 * LOOKS.len() {
+            faces.push(ramp(), at % 2);
+        }
+        let seen = faces.seen_in_turn();
+        for class in 0..2 {
+            for (nth, look) in LOOKS.iter().enumerate() {
+                assert_eq!(seen.faces[2 * nth + class], look.at(&ramp()));
+            }
         }
     }
 

@@ -120,10 +120,19 @@ impl LabelledFaces {
         Self { faces: self.faces.par_iter().map(|face| look.at(face)).collect(), ..self.clone() }
     }
 
-    /// The same labels for every face at one of [`LOOKS`], which change from face to face.
+    /// The same labels for every face at one of [`LOOKS`], which go round among the faces of a label: in turn over all faces, labels
+    /// that alternate would each have looks of their own.
     pub fn seen_in_turn(&self) -> Self {
-        let faces = self.faces.par_iter().enumerate().map(|(at, face)| LOOKS[at % LOOKS.len()].at(face));
-        Self { faces: faces.collect(), ..self.clone() }
+        let mut seen = vec![0; self.labels.len()];
+        let looks: Vec<Look> = self
+            .classes()
+            .into_iter()
+            .map(|class| {
+                seen[class] += 1;
+                LOOKS[(seen[class] - 1) % LOOKS.len()]
+            })
+            .collect();
+        Self { faces: self.faces.par_iter().zip(looks).map(|(face, look)| look.at(face)).collect(), ..self.clone() }
     }
 
     /// Every face enlarged so many times around its middle; see [`AugmentConfig::zoom`].
