@@ -14,6 +14,7 @@ mod fewshot;
 mod figure;
 mod import;
 mod labels;
+mod mistake_sheet;
 mod progress;
 mod report;
 mod source;

@@ -3,6 +3,7 @@
 use crate::chart::{Chart, write_charts};
 use crate::cli::Common;
 use crate::common::{command_line, print, write_json};
+use crate::mistake_sheet::{surest_mistakes, write_mistakes};
 use crate::report::{Figures, Report};
 use crate::{figure, labels, progress, report};
 use anyhow::{Context, bail};
@@ -26,6 +27,7 @@ use std::time::Instant;
 #[command(after_help = "Examples:
   facelab evaluate --model models/default --task emotion --data ferplus --split val
   facelab evaluate --model models/default --task gender --data lfw --split all --json gender.json --png gender.png
+  facelab evaluate --model models/default --task age --data fairface --split test --mistakes mistakes.png
   facelab evaluate --model models/mine --task smile --data my_faces/ --split test
      (my_faces/smiling/*.jpg, my_faces/neutral/*.jpg)
 
@@ -55,6 +57,9 @@ pub struct Args {
     /// Draw accuracy over confidence, with and without the column's temperature
     #[arg(long, value_name = "FILE")]
     reliability: Option<PathBuf>,
+    /// Draw the 24 faces that it was surest of and wrong about; they show people
+    #[arg(long, value_name = "FILE")]
+    mistakes: Option<PathBuf>,
     /// Report accuracy by what the table says in these columns too, such as gender, race7 (packs of files only)
     #[arg(long, value_delimiter = ',', value_name = "COLUMN")]
     groups: Vec<String>,
@@ -189,6 +194,18 @@ fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String
         evaluate_looks(&network, &args.task, &faces, &device, &mut progress)?
     };
     bar.finish_and_clear();
+    if let Some(path) = &args.mistakes {
+        let mistakes = surest_mistakes(&faces, &evaluation, &record.calibration);
+        let title = format!(
+            "{} on {}/{}: the {} surest mistakes, of {} faces",
+            args.task,
+            dataset.name,
+            args.split.name(),
+            mistakes.len(),
+            faces.len()
+        );
+        write_mistakes(path, &title, &mistakes)?;
+    }
     Ok(Report {
         task: args.task.to_string(),
         data: dataset.name,

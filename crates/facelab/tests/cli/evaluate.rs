@@ -10,9 +10,23 @@ fn the_report_counts_what_the_column_answers() {
     let dir = tempfile::tempdir().unwrap();
     let (model, data) = (model(dir.path()), folders(dir.path(), &[("above", 7), ("below", 5)]));
     let (report, png) = (dir.path().join("out/report.json"), dir.path().join("out/confusion.png"));
+    let mistakes = dir.path().join("out/mistakes.png");
     let run = facelab(args![
-        "evaluate", "--model", model, "--task", "side", "--data", data, "--split", "all", "--json", report, "--png",
+        "evaluate",
+        "--model",
+        model,
+        "--task",
+        "side",
+        "--data",
+        data,
+        "--split",
+        "all",
+        "--json",
+        report,
+        "--png",
         png,
+        "--mistakes",
+        mistakes,
     ]);
     assert_eq!(run.code, Some(0), "{run:?}");
 
@@ -47,6 +61,14 @@ fn the_report_counts_what_the_column_answers() {
     assert!(run.stdout.contains("12 faces") && run.stdout.contains("majority"), "{}", run.stdout);
     let picture = image::open(&png).unwrap();
     assert!(picture.width() > 200 && picture.height() > 200);
+    let wrong = 12 - (0..3).map(|at| confusion.counts[at][at] as usize).sum::<usize>();
+    assert!(wrong > 0, "the untrained column is right by chance: another seed would show more");
+    let greys = image::open(&mistakes).unwrap().to_luma8();
+    let is_drawn = |at: usize| {
+        let (x, y) = (10 + (at % 8) as u32 * 138, 36 + (at / 8) as u32 * 174);
+        y < greys.height() && (0..128).any(|along| greys.get_pixel(x + along, y + along).0[0] < 250)
+    };
+    assert_eq!((0..16).filter(|&at| is_drawn(at)).count(), wrong);
 }
 
 #[test]
