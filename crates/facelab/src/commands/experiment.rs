@@ -2,7 +2,7 @@
 
 use crate::commands::explain;
 use crate::common::{Common, command_line, print, write_json};
-use crate::experiment::{Laboratory, Parameter, Pictures, curves, table4, table5, table6, tune};
+use crate::experiment::{Field, Laboratory, Parameter, Pictures, curves, table4, table5, table6, tune, with};
 use anyhow::bail;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use learning::{Annealing, ColumnTrainingConfig};
@@ -24,6 +24,8 @@ use std::path::PathBuf;
   facelab experiment fig4 photo.jpg --model models/default --out where.png
   facelab experiment tune --model models/default --task emotion=ferplus --subset 2000 --epochs 4 \\
       --parameter learning_rate=1e-5..3e-3:log --parameter dropout=0..0.7 --trials 30 --out runs/tune
+  facelab experiment table4 --model models/default --task emotion=ferplus --subset 2000 --epochs 4 \\
+      --set learning_rate=3e-4 --set dropout=0.2 --out runs/table4-tuned
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.")]
 pub struct Args {
@@ -94,6 +96,9 @@ struct Settings {
     /// How columns are trained
     #[arg(long, value_enum, default_value_t = Recipe::Ours)]
     recipe: Recipe,
+    /// Field of the training's config and its value, as a search found it; may be given several times: learning_rate=3e-4
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    fields: Vec<Field>,
     /// Seed of the first repetition
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -109,7 +114,7 @@ enum Recipe {
 }
 
 impl Settings {
-    fn laboratory<'a>(&self, common: &'a Common) -> Laboratory<'a> {
+    fn laboratory<'a>(&self, common: &'a Common) -> anyhow::Result<Laboratory<'a>> {
         let recipe = match self.recipe {
             Recipe::Paper => ColumnTrainingConfig { normalise: false, patience: 0, ..Default::default() },
             Recipe::Ours => ColumnTrainingConfig {
@@ -121,16 +126,17 @@ impl Settings {
                 ..Default::default()
             },
         };
-        Laboratory {
+        let recipe = ColumnTrainingConfig { epochs: self.epochs.unwrap_or(recipe.epochs), seed: self.seed, ..recipe };
+        Ok(Laboratory {
             model: self.model.clone(),
             tasks: self.tasks.iter().cloned().collect(),
             only: self.only.clone(),
             out: self.out.clone(),
             subset: self.subset,
             pictures: self.pictures,
-            config: ColumnTrainingConfig { epochs: self.epochs.unwrap_or(recipe.epochs), seed: self.seed, ..recipe },
+            config: with(&recipe, &self.fields)?,
             common,
-        }
+        })
     }
 }
 
@@ -157,7 +163,7 @@ fn experiment<B: NetworkBackend>(which: &Trained, common: &Common) -> anyhow::Re
         }
         Trained::Tune { settings, .. } => settings,
     };
-    let lab = settings.laboratory(common);
+    let lab = settings.laboratory(common)?;
     describe(&lab, which, settings)?;
     let text = match which {
         Trained::Table4(settings) => table4::<B>(&lab, settings.runs)?,

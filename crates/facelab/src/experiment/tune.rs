@@ -1,11 +1,11 @@
 //! Search over named fields of the training's config with a tree-structured Parzen estimator (Bergstra et al. 2011).
 
 use super::bench::Laboratory;
+use super::field::{Field, typed, with};
 use crate::chart::{Chart, write_charts};
 use crate::common::write_json;
 use crate::training_log::Log;
-use anyhow::{Context, bail};
-use learning::ColumnTrainingConfig;
+use anyhow::Context;
 use network::{NetworkBackend, TaskName};
 use rand_for_tpe::SeedableRng;
 use rand_for_tpe::rngs::StdRng;
@@ -16,7 +16,7 @@ use std::str::FromStr;
 /// Trials that are drawn evenly before the estimator has anything to go by.
 const STARTUP: usize = 5;
 
-/// A field of [`ColumnTrainingConfig`] and what it may be.
+/// A field of the training's config and what it may be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Parameter {
     /// Its name; `augment.rotation` for one inside.
@@ -51,8 +51,7 @@ impl FromStr for Parameter {
             }
             Space::Range { low, high, log }
         } else {
-            let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text));
-            Space::Choice(space.split('|').map(value).collect())
+            Space::Choice(space.split('|').map(typed).collect())
         };
         Ok(Self { name: name.to_owned(), space })
     }
@@ -67,23 +66,14 @@ impl Parameter {
         }
     }
 
-    /// The config's value at a point of the search.
-    fn value(&self, at: f64) -> serde_json::Value {
-        match &self.space {
+    /// The config's field at a point of the search.
+    fn field(&self, at: f64) -> Field {
+        let value = match &self.space {
             Space::Range { log: true, .. } => at.exp().into(),
             Space::Range { .. } => at.into(),
             Space::Choice(values) => values[(at as usize).min(values.len() - 1)].clone(),
-        }
-    }
-
-    /// Puts the value at a point into a config.
-    fn put(&self, config: &mut serde_json::Value, at: f64) -> anyhow::Result<()> {
-        let path = format!("/{}", self.name.replace('.', "/"));
-        match config.pointer_mut(&path) {
-            Some(field) => *field = self.value(at),
-            None => bail!("'{}' is no field of the training's config", self.name),
-        }
-        Ok(())
+        };
+        Field { name: self.name.clone(), value }
     }
 }
 
@@ -123,15 +113,10 @@ pub fn tune<B: NetworkBackend>(
     let mut log = Log::append(&path)?;
     while done.len() < trials {
         let at = ask(parameters, &done, lab.config.seed)?;
-        let mut config = serde_json::to_value(&lab.config)?;
-        let mut values = BTreeMap::new();
-        for parameter in parameters {
-            parameter.put(&mut config, at[&parameter.name])?;
-            values.insert(parameter.name.clone(), parameter.value(at[&parameter.name]));
-        }
-        let config: ColumnTrainingConfig =
-            serde_json::from_value(config).context("a value that the training's config does not take")?;
+        let fields: Vec<Field> = parameters.iter().map(|parameter| parameter.field(at[&parameter.name])).collect();
+        let config = with(&lab.config, &fields)?;
         let (accuracy, seconds) = lab.validate::<B>(task, &config)?;
+        let values = fields.into_iter().map(|field| (field.name, field.value)).collect();
         let trial = Trial { at, values, accuracy, seconds };
         lab.common.say(format!("trial {}: {:.1}%  {:?}", done.len() + 1, accuracy * 100.0, trial.values));
         log.write(&trial)?;
@@ -190,19 +175,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_read_and_put_into_a_config() {
-        let mut config = serde_json::to_value(ColumnTrainingConfig::default()).unwrap();
-        let put = |config: &mut serde_json::Value, text: &str, at: f64| {
-            text.parse::<Parameter>().unwrap().put(config, at).map_err(|error| error.to_string())
-        };
-        put(&mut config, "learning_rate=1e-5..1e-2:log", 1e-3f64.ln()).unwrap();
-        put(&mut config, "batch=8|16|32", 1.0).unwrap();
-        put(&mut config, "annealing=plateau|cosine", 1.0).unwrap();
-        put(&mut config, "augment.rotation=0..20", 12.5).unwrap();
-        let found: ColumnTrainingConfig = serde_json::from_value(config.clone()).unwrap();
-        assert!((found.learning_rate - 1e-3).abs() < 1e-9);
-        assert_eq!((found.batch, found.annealing, found.augment.rotation), (16, learning::Annealing::Cosine, 12.5));
-        assert_eq!(put(&mut config, "rate=0..1", 0.5).unwrap_err(), "'rate' is no field of the training's config");
+    fn parameters_are_read_and_give_fields() {
+        let field = |text: &str, at: f64| text.parse::<Parameter>().unwrap().field(at).value;
+        let rate = field("learning_rate=1e-5..1e-2:log", 1e-3f64.ln());
+        assert!((rate.as_f64().unwrap() - 1e-3).abs() < 1e-9);
+        assert_eq!(field("batch=8|16|32", 1.0), 16);
+        assert_eq!(field("annealing=plateau|cosine", 1.0), "cosine");
+        assert_eq!(field("augment.rotation=0..20", 12.5), 12.5);
         for wrong in ["dropout", "dropout=1..0", "learning_rate=0..1:log"] {
             assert!(wrong.parse::<Parameter>().is_err(), "{wrong}");
         }

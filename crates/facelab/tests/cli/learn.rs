@@ -235,10 +235,12 @@ fn an_experiment_goes_on_where_it_was_and_refuses_other_settings() {
     let dir = tempfile::tempdir().unwrap();
     let (model, data) = (model(dir.path()), folders(dir.path(), &[("female", 8), ("male", 8)]));
     let (out, task) = (dir.path().join("table4"), format!("gender={}", data.display()));
-    let table = |epochs: &str, pictures: &str| {
+    let table_with = |epochs: &str, pictures: &str, field: &str| {
         facelab(args![
             "experiment",
             "table4",
+            "--set",
+            field,
             "--model",
             model,
             "--task",
@@ -255,14 +257,18 @@ fn an_experiment_goes_on_where_it_was_and_refuses_other_settings() {
             pictures
         ])
     };
+    let table = |epochs: &str, pictures: &str| table_with(epochs, pictures, "learning_rate=3e-4");
     let run = table("1", "64:1.5");
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!(run.stdout.contains("gender"), "{run:?}");
     let again = table("1", "64:1.5");
     assert_eq!(again.stdout, run.stdout);
-    for other in [table("2", "64:1.5"), table("1", "64"), table("1", "128")] {
+    let other_rate = table_with("1", "64:1.5", "learning_rate=1e-4");
+    for other in [table("2", "64:1.5"), table("1", "64"), table("1", "128"), other_rate] {
         assert!(other.code == Some(1) && other.stderr.contains("other settings"), "{other:?}");
     }
+    let unknown = table_with("1", "64:1.5", "rate=1e-4");
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("'rate' is no field"), "{unknown:?}");
     for (wrong, why) in [("100", "32, 64 or 128"), ("64:0.5", "from 1 to 4"), ("64:x", "zoom 'x'")] {
         let run = table("1", wrong);
         assert!(run.code == Some(2) && run.stderr.contains(why), "{run:?}");
