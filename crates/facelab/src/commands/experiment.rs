@@ -173,8 +173,7 @@ fn experiment<B: NetworkBackend>(which: &Trained, common: &Common) -> anyhow::Re
         Trained::Tune { parameters, trials, settings } => {
             let [(task, _)] = settings.tasks.as_slice() else { bail!("a search is for one task: give one --task") };
             let found = tune::<B>(&lab, task, parameters, *trials)?;
-            let line = |trial: &crate::experiment::Trial| format!("{:.2}%  {:?}", trial.accuracy * 100.0, trial.values);
-            found.iter().take(5).map(line).collect::<Vec<_>>().join("\n")
+            found.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join("\n")
         }
     };
     print(&text)

@@ -10,4 +10,4 @@ mod tune;
 pub use bench::{Laboratory, Pictures};
 pub use field::{Field, with};
 pub use tables::{curves, table4, table5, table6};
-pub use tune::{Parameter, Trial, tune};
+pub use tune::{Parameter, tune};

@@ -11,6 +11,7 @@ use rand_for_tpe::SeedableRng;
 use rand_for_tpe::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
 /// Trials that are drawn evenly before the estimator has anything to go by.
@@ -90,6 +91,18 @@ pub struct Trial {
     pub seconds: f32,
 }
 
+impl Display for Trial {
+    /// Accuracy, and the options that give a table's trainings the same values.
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2}%", self.accuracy * 100.0)?;
+        for (name, value) in &self.values {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            write!(f, " --set {name}={value}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Trains a task's column with `trials` settings and returns all of them, best first. Trials that are on disk already are
 /// not repeated. Looks at validation faces alone.
 ///
@@ -118,7 +131,7 @@ pub fn tune<B: NetworkBackend>(
         let (accuracy, seconds) = lab.validate::<B>(task, &config)?;
         let values = fields.into_iter().map(|field| (field.name, field.value)).collect();
         let trial = Trial { at, values, accuracy, seconds };
-        lab.common.say(format!("trial {}: {:.1}%  {:?}", done.len() + 1, accuracy * 100.0, trial.values));
+        lab.common.say(format!("trial {}: {trial}", done.len() + 1));
         log.write(&trial)?;
         done.push(trial);
     }

@@ -301,3 +301,34 @@ fn tables_and_curves_of_one_task_share_their_trainings() {
     }
     assert!(image::open(out.join("fig5.png")).unwrap().width() > 200);
 }
+
+#[test]
+fn a_search_goes_on_where_it_was_and_says_how_to_use_what_it_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data) = (model(dir.path()), folders(dir.path(), &[("one", 8), ("two", 8)]));
+    let (out, task) = (dir.path().join("tune"), format!("side={}", data.display()));
+    let small = ["--epochs", "1", "--subset", "6", "--pictures", "32:2"];
+    let search = |trials: &str| {
+        let mut args = args!["experiment", "tune", "--model", model, "--task", task, "--out", out, "--trials", trials];
+        args.extend(args!["--parameter", "learning_rate=1e-5..1e-3:log", "--parameter", "annealing=plateau|cosine"]);
+        args.extend(args!["--parameter", "batch=2|4"]);
+        args.extend(small.map(Into::into));
+        let run = facelab(args);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        (run.stdout, std::fs::read_to_string(out.join("trials.jsonl")).unwrap())
+    };
+    let (_, one) = search("1");
+    let (found, two) = search("2");
+    assert!(two.starts_with(&one) && two.lines().count() == 2, "{one}{two}");
+    assert!(image::open(out.join("tune.png")).unwrap().width() > 200);
+
+    let best = found.lines().next().unwrap();
+    let options = best.split_whitespace().skip(1).map(Into::into);
+    let mut args = args!["experiment", "table4", "--model", model, "--runs", "1", "--out", dir.path().join("table4")];
+    args.extend(args!["--task", format!("gender={}", data.display())]);
+    args.extend(small.map(Into::into));
+    args.extend(options);
+    assert_eq!(args.iter().filter(|arg| *arg == "--set").count(), 3, "{best}");
+    let run = facelab(args);
+    assert_eq!(run.code, Some(0), "{best}: {run:?}");
+}
