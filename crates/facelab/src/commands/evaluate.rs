@@ -136,6 +136,7 @@ fn reliability_chart(report: &Report) -> Chart {
         x: "confidence".into(),
         y: "share that is right".into(),
         lines: vec![("answers".into(), points), ("as it should be".into(), vec![(0.0, 0.0), (1.0, 1.0)])],
+        ..Chart::default()
     }
 }
 

@@ -244,6 +244,7 @@ fn roc(args: &Args, strangers: &[Strangers]) -> Chart {
         x: "share of strangers that pass".into(),
         y: "share of those taught that pass".into(),
         lines: strangers.iter().map(line).collect(),
+        ..Chart::default()
     }
 }
 
@@ -257,5 +258,6 @@ fn chart(args: &Args, rows: &[Row]) -> Chart {
         x: "samples a label".into(),
         y: "accuracy".into(),
         lines: args.methods.iter().map(line).collect(),
+        ..Chart::default()
     }
 }

@@ -98,6 +98,7 @@ pub fn growth<B: NetworkBackend>(
                 String::new(),
                 growth.sizes.iter().map(|size| *size as f64).zip(growth.median_ms.iter().copied()).collect(),
             )],
+            ..Chart::default()
         })
         .collect();
     write_charts(path, &charts)?;

@@ -160,7 +160,13 @@ pub fn curves<B: NetworkBackend>(lab: &Laboratory, runs: u32) -> anyhow::Result<
             let _ = writeln!(text, "| {task} | {name} | {reached:.0} | {best:.2} |");
             lines.push((name, points));
         }
-        charts.push(Chart { title: task.to_string(), x: "epoch".into(), y: "validation accuracy, %".into(), lines });
+        charts.push(Chart {
+            title: task.to_string(),
+            x: "epoch".into(),
+            y: "validation accuracy, %".into(),
+            lines,
+            ..Chart::default()
+        });
     }
     write_charts(&lab.out.join("fig5.png"), &charts)?;
     write_file(&lab.out.join("fig5.md"), text.as_bytes())?;

@@ -2,7 +2,7 @@
 
 use super::bench::Laboratory;
 use super::field::{Field, typed, with};
-use crate::chart::{Chart, write_charts};
+use crate::chart::{Chart, Form, write_charts};
 use crate::common::write_json;
 use crate::training_log::Log;
 use anyhow::Context;
@@ -135,23 +135,45 @@ pub fn tune<B: NetworkBackend>(
         log.write(&trial)?;
         done.push(trial);
     }
-    let best = |n: usize| done[..n].iter().map(|trial| trial.accuracy).fold(0.0, f32::max);
-    let line = |points: Vec<f32>| {
-        points.into_iter().enumerate().map(|(n, y)| (n as f64 + 1.0, f64::from(y) * 100.0)).collect()
-    };
-    let chart = Chart {
-        title: format!("{task}: search"),
-        x: "trial".into(),
-        y: "validation accuracy, %".into(),
-        lines: vec![
-            ("trial".into(), line(done.iter().map(|trial| trial.accuracy).collect())),
-            ("best so far".into(), line((1..=done.len()).map(best).collect())),
-        ],
-    };
-    write_charts(&lab.out.join("tune.png"), &[chart])?;
+    write_charts(&lab.out.join("tune.png"), &charts(task, parameters, &done))?;
     done.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy));
     write_json(&lab.out.join("tune.json"), &done)?;
     Ok(done)
+}
+
+/// Every trial in its turn, and over each parameter.
+fn charts(task: &TaskName, parameters: &[Parameter], done: &[Trial]) -> Vec<Chart> {
+    let percent = |trial: &Trial| f64::from(trial.accuracy) * 100.0;
+    let course = Chart {
+        form: Form::Points,
+        title: format!("{task}: search"),
+        x: "trial".into(),
+        y: "validation accuracy, %".into(),
+        lines: vec![(
+            String::new(),
+            done.iter().enumerate().map(|(n, trial)| (n as f64 + 1.0, percent(trial))).collect(),
+        )],
+    };
+    let over = |parameter: &Parameter| {
+        let (form, x) = match &parameter.space {
+            Space::Range { log: true, .. } => (Form::PointsOverLogarithm, parameter.name.clone()),
+            Space::Range { .. } => (Form::Points, parameter.name.clone()),
+            Space::Choice(values) => {
+                let listed = values.iter().enumerate().map(|(at, value)| format!("{at}: {value}"));
+                (Form::Points, format!("{}, {}", parameter.name, listed.collect::<Vec<_>>().join(", ")))
+            }
+        };
+        let place = |at: f64| if form == Form::PointsOverLogarithm { at / std::f64::consts::LN_10 } else { at };
+        let points = done.iter().filter_map(|trial| Some((place(*trial.at.get(&parameter.name)?), percent(trial))));
+        Chart {
+            form,
+            title: String::new(),
+            x,
+            y: "validation accuracy, %".into(),
+            lines: vec![(String::new(), points.collect())],
+        }
+    };
+    std::iter::once(course).chain(parameters.iter().map(over)).collect()
 }
 
 /// Where to look next.
