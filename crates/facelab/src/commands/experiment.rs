@@ -109,7 +109,7 @@ enum Recipe {
     /// 35 epochs of Adam at 1e-4, halved when the loss stagnates; plain layers. A retrained encoder (Table IV) learns as with
     /// `ours`, at this rate
     Paper,
-    /// 5 epochs of AdamW at 1e-3 along a cosine; layers normalise batches and pass their input on while they learn
+    /// 5 epochs of AdamW at 1e-4 along a cosine; layers normalise batches and pass their input on while they learn
     Ours,
 }
 
@@ -119,7 +119,6 @@ impl Settings {
             Recipe::Paper => ColumnTrainingConfig { normalise: false, patience: 0, ..Default::default() },
             Recipe::Ours => ColumnTrainingConfig {
                 epochs: 5,
-                learning_rate: 1e-3,
                 annealing: Annealing::Cosine,
                 weight_decay: 0.05,
                 patience: 0,
