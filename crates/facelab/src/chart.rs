@@ -73,7 +73,11 @@ fn draw<B: DrawingBackend>(
             return 0.0..largest.max(f64::MIN_POSITIVE) * 1.08;
         }
         let least = points().map(value).fold(f64::INFINITY, f64::min);
-        let room = ((largest - least) * 0.08).max(least.abs() * 1e-3).max(f64::MIN_POSITIVE);
+        if least > largest {
+            return 0.0..1.0;
+        }
+        // Values that are all the same have no span of their own.
+        let room = if largest > least { (largest - least) * 0.08 } else { 0.5 };
         least - room..largest + room
     };
     let mut context = ChartBuilder::on(area)
@@ -157,5 +161,19 @@ mod tests {
         assert!(width > 300 && heights().max().unwrap() - heights().min().unwrap() > 150, "{width}");
         // No line joins them: of three dots of radius 4 there are about 150 pixels.
         assert!(drawn.len() < 250, "{}", drawn.len());
+    }
+
+    #[test]
+    fn no_points_and_points_that_are_all_the_same_are_drawn_too() {
+        let dir = tempfile::tempdir().unwrap();
+        for points in [vec![], vec![(0.0, 0.0)], vec![(0.0, 70.0), (0.0, 70.0)]] {
+            let path = dir.path().join("points.png");
+            write_charts(
+                &path,
+                &[Chart { form: Form::Points, lines: vec![(String::new(), points)], ..Chart::default() }],
+            )
+            .unwrap();
+            assert_eq!(image::open(&path).unwrap().to_rgb8().dimensions(), SIZE);
+        }
     }
 }
