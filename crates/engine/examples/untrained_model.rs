@@ -22,7 +22,7 @@ fn names<T: std::str::FromStr<Err = NameError>>(texts: &[&str]) -> Result<Vec<T>
 fn write(folder: PathBuf) -> Result<(), Error> {
     let device = Default::default();
     // A sixteenth of Table I's channels.
-    let sizes = EncoderConfig { channels: [4, 8, 8, 16], latent: 8 };
+    let sizes = EncoderConfig { channels: [4, 8, 8, 16], latent: 8, ..EncoderConfig::default() };
     let encoder = sizes.init::<CpuBackend>(&device, 1);
     let mut store = ModelStore::create(&folder, "untrained", "CC0-1.0", &encoder, sizes.clone(), Precision::F16)?;
     let mut put = |task: &str, labels: &[&str], sources: &[&str], transferable, seed| -> Result<(), Error> {

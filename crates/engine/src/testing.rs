@@ -41,7 +41,7 @@ pub(crate) fn head(name: &str, version: u32, labels: &[&str]) -> TaskHead {
 /// Writes a small untrained model with tasks `mood` and `who` into `dir/model`; taught tasks go to `dir/state`.
 pub(crate) fn small_model(dir: &Path) -> EngineConfig {
     let device = Default::default();
-    let encoder = EncoderConfig { channels: [4, 4, 4, 8], latent: 8 };
+    let encoder = EncoderConfig { channels: [4, 4, 4, 8], latent: 8, ..EncoderConfig::default() };
     let mut store = ModelStore::create::<CpuBackend>(
         &dir.join("model"),
         "small",

@@ -11,7 +11,7 @@ use vision::video::VideoReader;
 /// A small untrained model: detection and tracking are what is looked at here.
 fn config(dir: &std::path::Path, yunet: PathBuf) -> EngineConfig {
     let device = Default::default();
-    let encoder = EncoderConfig { channels: [4, 4, 4, 8], latent: 8 };
+    let encoder = EncoderConfig { channels: [4, 4, 4, 8], latent: 8, ..EncoderConfig::default() };
     let weights = encoder.init::<CpuBackend>(&device, 1);
     let model = dir.join("model");
     let mut store =

@@ -52,14 +52,13 @@ impl Figures {
         };
         let ece = |calibration| learning::expected_calibration_error(&closed(calibration), truth);
         let recall = confusion.recall();
-        let known: Vec<f32> = recall.iter().copied().flatten().collect();
         Self {
             n: logits.len(),
             accuracy: value,
             accuracy_low: low,
             accuracy_high: high,
             majority: confusion.majority(),
-            mean_recall: known.iter().sum::<f32>() / known.len().max(1) as f32,
+            mean_recall: confusion.mean_recall(),
             labels: labels.to_vec(),
             within_one: labels::are_ordered(labels).then(|| confusion.within_one()),
             per_class_recall: recall,

@@ -1,6 +1,7 @@
 //! Random changes of a face that do not change its label.
 
 use crate::Face;
+use crate::occlusion;
 use network::{FACE_PIXELS, FACE_SIZE};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -27,7 +28,7 @@ pub struct AugmentConfig {
     pub brightness: f32,
     /// Share of faces whose top rows are replaced by their border, as crops near a picture's edge are.
     pub top_border: f32,
-    /// Share of faces with a grey rectangle over a part.
+    /// Share of faces with something over a part: over mouth, eyes, a half, or a hand.
     pub occlusion: f32,
 }
 
@@ -73,7 +74,9 @@ impl AugmentConfig {
         let (gain, offset) = (1.0 + around(self.contrast), around(self.brightness) * 255.0);
         let mirror = self.mirror && rng.random_bool(0.5);
         let lowered = BELOW_CENTRE * (self.zoom - 1.0).clamp(0.0, 1.0);
-        let mut pixels = similarity(face, mirror, angle, size, [dx, dy], lowered);
+        // Before the face is moved: places of eyes and mouth are known there.
+        let covered = (rng.random::<f32>() < self.occlusion).then(|| occlusion::covered(face, &mut rng));
+        let mut pixels = similarity(covered.as_ref().unwrap_or(face), mirror, angle, size, [dx, dy], lowered);
         for pixel in &mut pixels {
             *pixel = ((*pixel - 127.5) * gain + 127.5 + offset).clamp(0.0, 255.0);
         }
@@ -82,14 +85,6 @@ impl AugmentConfig {
             let (top, rest) = pixels.split_at_mut(rows * FACE_SIZE);
             for row in top.chunks_exact_mut(FACE_SIZE) {
                 row.copy_from_slice(&rest[..FACE_SIZE]);
-            }
-        }
-        if rng.random::<f32>() < self.occlusion {
-            let (w, h) = (rng.random_range(16..48), rng.random_range(16..48));
-            let (x, y) = (rng.random_range(0..FACE_SIZE - w), rng.random_range(0..FACE_SIZE - h));
-            let grey = rng.random_range(0.0..255.0);
-            for row in pixels.chunks_exact_mut(FACE_SIZE).skip(y).take(h) {
-                row[x..x + w].fill(grey);
             }
         }
         pixels.iter().map(|pixel| pixel.round() as u8).collect()

@@ -72,6 +72,12 @@ impl Confusion {
             .collect()
     }
 
+    /// The mean of [`Self::recall`] over the classes with faces: what each class's faces have of it counts the same.
+    pub fn mean_recall(&self) -> f32 {
+        let recalls: Vec<f32> = self.recall().into_iter().flatten().collect();
+        recalls.iter().sum::<f32>() / recalls.len().max(1) as f32
+    }
+
     /// Share of the largest class: what always answering it would reach.
     pub fn majority(&self) -> f32 {
         let totals: Vec<u32> = self.counts.iter().map(|row| row.iter().sum()).collect();

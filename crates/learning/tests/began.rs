@@ -15,7 +15,7 @@ fn faces() -> Vec<Face> {
 
 fn config() -> BeganConfig {
     BeganConfig {
-        encoder: EncoderConfig { channels: [16; 4], latent: 16 },
+        encoder: EncoderConfig { channels: [16; 4], latent: 16, ..EncoderConfig::default() },
         decoder: DecoderConfig { latent: 16, channels: 16, ..DecoderConfig::default() },
         phases: vec![Phase { side: 32, steps: 6 }, Phase { side: 64, steps: 3 }],
         batch: 4,

@@ -1,9 +1,10 @@
 //! Refining an encoder: what is frozen stays, and a refinement that was cut goes on to the same end.
 
-use learning::data::LabelledFaces;
-use learning::refine::{RefineConfig, RefinePhase, RefineTask, Refined, refine};
+use learning::data::{DESCRIPTOR, DescribedFaces, LabelledFaces};
+use learning::refine::{DescribedParts, RefineConfig, RefineData, RefinePhase, RefineTask, Refined, Start, refine};
 use learning::{Checkpoint, TrainError};
 use network::{CpuBackend, Encoder, EncoderConfig, FACE_SIZE, faces_to_tensor};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -24,6 +25,12 @@ fn encoder() -> Encoder<B> {
     EncoderConfig { channels: [16; 4], ..EncoderConfig::default() }.init(&Default::default(), 1)
 }
 
+/// The same faces with descriptors that tell the two apart.
+fn described(count: usize) -> DescribedFaces {
+    let descriptor = |n: usize| (0..DESCRIPTOR).map(|at| if (at + n) % 2 == 0 { 0.1 } else { -0.1 }).collect();
+    DescribedFaces { faces: faces(count).faces, descriptors: (0..count).map(descriptor).collect() }
+}
+
 /// Refines in `folder`, cut off after `most` steps.
 fn refined(folder: &Path, most: u32) -> Result<Refined<B>, TrainError> {
     let task = RefineTask { name: "light".parse().unwrap(), train: faces(24), validation: faces(6), repeat: 1 };
@@ -32,12 +39,19 @@ fn refined(folder: &Path, most: u32) -> Result<Refined<B>, TrainError> {
         batch: 8,
         dropout: 0.0,
         hog_weight: 1.0,
+        averaging: 0.9,
         frozen_layers: 3,
         checkpoint_every: 2,
         ..RefineConfig::default()
     };
     let checkpoint = Checkpoint::open(folder, &config).unwrap();
-    refine(encoder(), 16, &[task], &config, &checkpoint, &Default::default(), &mut |step, _| {
+    let sizes = EncoderConfig { channels: [16; 4], ..EncoderConfig::default() };
+    let start = Start { encoder: encoder(), sizes, columns: BTreeMap::new() };
+    let data = RefineData {
+        tasks: vec![task],
+        described: Some(DescribedParts { train: described(24), validation: described(6) }),
+    };
+    refine(start, &data, &config, &checkpoint, &Default::default(), &mut |step, _| {
         if step < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })
 }

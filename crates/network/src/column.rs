@@ -1,7 +1,7 @@
 //! A task's column, Table III, with the lateral connections of section II-B.
 
 use crate::backend::{Activation, NetworkBackend};
-use crate::layers::{Conv, Dense, elu};
+use crate::layers::{Conv, Dense, elu, unit_length};
 use crate::prepared_column::{AdapterValues, parameter};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
@@ -48,6 +48,9 @@ pub struct ColumnConfig {
     /// Share of hidden units dropped in training, [0, 1).
     #[serde(default = "ColumnConfig::default_dropout")]
     pub dropout: f64,
+    /// Whether the hidden units are brought to length 1, in place of ELU: those of an identity column are the face descriptor.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unit_hidden: bool,
 }
 
 impl ColumnConfig {
@@ -81,6 +84,7 @@ impl ColumnConfig {
             own_blocks: Self::default_own_blocks(),
             hidden: Self::default_hidden(),
             dropout: Self::default_dropout(),
+            unit_hidden: false,
         }
     }
 
@@ -91,7 +95,7 @@ impl ColumnConfig {
 
     /// Whether others can draw from the column: the hidden units of one without blocks have to find room in its width.
     pub fn can_be_drawn_from(&self) -> bool {
-        self.own_blocks || self.hidden <= self.width()
+        !self.unit_hidden && (self.own_blocks || self.hidden <= self.width())
     }
 
     /// Untrained weights; the same seed gives the same weights. Convolutions begin near
@@ -131,6 +135,7 @@ impl ColumnConfig {
             dropout: DropoutConfig::new(self.dropout).init(),
             // Small, so that training begins near even odds instead of unlearning chance confidence.
             output: Dense::init([self.hidden, self.classes], 0.01, true, &mut rng, device),
+            unit_hidden: self.unit_hidden,
         }
     }
 }
@@ -210,6 +215,7 @@ pub struct Column<B: Backend> {
     pub(crate) hidden: Dense<B>,
     pub(crate) dropout: Dropout,
     pub(crate) output: Dense<B>,
+    pub(crate) unit_hidden: bool,
 }
 
 /// What a column gives.
@@ -348,7 +354,7 @@ impl<B: NetworkBackend> Column<B> {
         if let Some(lateral) = &self.head_lateral {
             hidden = hidden + lateral.lateral.forward(lateral.adapter.forward(sources).flatten(1, 3));
         }
-        elu(hidden)
+        if self.unit_hidden { unit_length(hidden) } else { elu(hidden) }
     }
 
     /// What a column without blocks gives where others give their last block's output: its hidden units, the same at each of

@@ -1,7 +1,8 @@
 //! The facial encoder, Table I.
 
 use crate::backend::{Activation, NetworkBackend};
-use crate::layers::Conv;
+use crate::column::{HEAD_PIXELS, pooled_features};
+use crate::layers::{Conv, Dense};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -17,11 +18,18 @@ pub struct EncoderConfig {
     pub channels: [usize; 4],
     /// Length of the latent code (training only).
     pub latent: usize,
+    /// Values of the face descriptor, which tells people apart; 0: the encoder has none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub descriptor: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Default for EncoderConfig {
     fn default() -> Self {
-        Self { channels: [64, 128, 128, 256], latent: 128 }
+        Self { channels: [64, 128, 128, 256], latent: 128, descriptor: 0 }
     }
 }
 
@@ -58,7 +66,14 @@ impl EncoderConfig {
     pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Encoder<B> {
         let mut rng = StdRng::seed_from_u64(seed);
         let convs = self.layers().iter().map(|&(i, o, _)| Conv::init(3, [i, o], true, &mut rng, device)).collect();
-        Encoder { convs }
+        let descriptor = (self.descriptor > 0).then(|| self.descriptor_head(device, seed));
+        Encoder { convs, descriptor }
+    }
+
+    /// An untrained head for the face descriptor; see [`Encoder::descriptor`].
+    pub fn descriptor_head<B: Backend>(&self, device: &B::Device, seed: u64) -> Dense<B> {
+        let sizes = [self.features() * HEAD_PIXELS, self.descriptor];
+        Dense::init(sizes, 1.0, true, &mut StdRng::seed_from_u64(seed), device)
     }
 }
 
@@ -66,6 +81,8 @@ impl EncoderConfig {
 #[derive(Module, Debug)]
 pub struct Encoder<B: Backend> {
     convs: Vec<Conv<B>>,
+    /// Reads the face descriptor from pooled features; see [`Self::descriptor`].
+    descriptor: Option<Dense<B>>,
 }
 
 /// Indices of the strided convolutions of Table I.
@@ -86,6 +103,24 @@ impl<B: Backend> Encoder<B> {
 }
 
 impl<B: NetworkBackend> Encoder<B> {
+    /// Features `[N, H/8, W/8, C]` → the face descriptor before it is brought to length 1, `[N, 128]`: a linear map of the
+    /// features, pooled to 4×4 pixels. The cosine of two descriptors says how alike two people look. `None` where the
+    /// encoder has no such head.
+    pub fn descriptor(&self, features: Tensor<B, 4>) -> Option<Tensor<B, 2>> {
+        let head = self.descriptor.as_ref()?;
+        Some(head.forward(pooled_features(features).flatten(1, 3)))
+    }
+
+    /// With another head for the face descriptor, or none.
+    pub fn with_descriptor(self, descriptor: Option<Dense<B>>) -> Self {
+        Self { descriptor, ..self }
+    }
+
+    /// The head of [`Self::descriptor`].
+    pub fn descriptor_head(&self) -> Option<&Dense<B>> {
+        self.descriptor.as_ref()
+    }
+
     /// Faces `[N, 1, H, W]` in [−1, 1] → features `[N, H/8, W/8, 256]` (NHWC). H and W are multiples of 8; the network
     /// is made for 128.
     pub fn forward(&self, faces: Tensor<B, 4>) -> Tensor<B, 4> {
@@ -125,7 +160,7 @@ impl<B: NetworkBackend> Encoder<B> {
             x = conv.forward(x, None, stride, Activation::Elu);
             convs.push(conv);
         }
-        Self { convs }
+        Self { convs, descriptor: self.descriptor }
     }
 
     /// Convolutions and their strides, in order.

@@ -5,7 +5,7 @@ use crate::common::{Common, write_json};
 use crate::progress;
 use anyhow::{Context, bail};
 use engine::{ColumnRecord, ModelStore};
-use learning::refine::{RefineConfig, RefinePhase, RefineTask, refine};
+use learning::refine::{RefineConfig, RefineData, RefinePhase, RefineTask, Start, refine};
 use learning::{Checkpoint, ColumnTrainingConfig, Confusion, Parts, TrainError, evaluate_column, train_column};
 use network::weights::Precision;
 use network::{ColumnConfig, ColumnEntry, NetworkBackend, ProgressiveNetwork, TaskName};
@@ -198,9 +198,13 @@ impl Laboratory<'_> {
             validation: data.validation.clone(),
             repeat: 1,
         };
-        let features = store.manifest().encoder.config.features();
-        let encoder = store.load_encoder::<B>(&device)?;
-        let refined = refine(encoder, features, &[task], &config, &checkpoint, &device, &mut |step, _| {
+        let start = Start {
+            encoder: store.load_encoder::<B>(&device)?,
+            sizes: store.manifest().encoder.config.clone(),
+            columns: BTreeMap::new(),
+        };
+        let data_of_task = RefineData { tasks: vec![task], described: None };
+        let refined = refine(start, &data_of_task, &config, &checkpoint, &device, &mut |step, _| {
             bar.set_position(u64::from(step));
             ControlFlow::Continue(())
         })?;

@@ -57,7 +57,7 @@ pub fn labels(names: &[&str]) -> Vec<Label> {
 /// A small untrained model with `side` (above, below, none) and `age` (three groups), which draws from it.
 pub fn model(dir: &Path) -> PathBuf {
     let device = Default::default();
-    let config = EncoderConfig { channels: [16, 16, 16, 16], latent: 8 };
+    let config = EncoderConfig { channels: [16, 16, 16, 16], latent: 8, ..EncoderConfig::default() };
     let encoder = config.init::<CpuBackend>(&device, 1);
     let dir = dir.join("model");
     let mut store = ModelStore::create(&dir, "tiny", "CC0-1.0", &encoder, config.clone(), Precision::F32).unwrap();

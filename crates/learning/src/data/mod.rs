@@ -1,9 +1,12 @@
-//! Labelled faces, and where they come from: packs (tar + CSV, PNG sheets) and folder-per-class trees.
+//! Labelled faces, and where they come from: packs (tar + CSV, PNG sheets) and folder-per-class trees;
+//! descriptors of a teacher beside them.
 
+mod described;
 mod folder;
 mod packs;
 mod split;
 
+pub use described::{DESCRIPTOR, DescribedFaces, load_described};
 pub use folder::load_folder;
 pub use packs::{load_pack, load_rows, load_unlabelled};
 pub use split::{holdout, stratified_folds};

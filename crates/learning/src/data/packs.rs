@@ -21,10 +21,10 @@ const COLUMNS: [(&str, &[&str]); 4] = [
 ];
 
 /// A table with named columns.
-struct Table {
-    path: PathBuf,
+pub(super) struct Table {
+    pub path: PathBuf,
     columns: Vec<String>,
-    rows: Vec<csv::StringRecord>,
+    pub rows: Vec<csv::StringRecord>,
 }
 
 impl Table {
@@ -36,21 +36,22 @@ impl Table {
         Ok(Self { path, columns, rows })
     }
 
-    fn column(&self, name: &str) -> Option<usize> {
+    pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column == name)
     }
 
-    fn require(&self, name: &str) -> Result<usize, DataError> {
+    pub fn require(&self, name: &str) -> Result<usize, DataError> {
         self.column(name)
             .ok_or_else(|| DataError::Empty { path: self.path.clone(), reason: format!("no column '{name}'") })
     }
 
-    /// The tables of a pack: `labels.csv`, and `labels_extra.csv` where there is one.
-    fn of(folder: &Path) -> Result<Vec<Self>, DataError> {
+    /// The tables of a pack: `labels.csv`, then every `labels_*.csv` beside it by name.
+    pub fn of(folder: &Path) -> Result<Vec<Self>, DataError> {
         let mut tables = vec![Self::read(folder.join("labels.csv"))?];
-        let extra = folder.join("labels_extra.csv");
-        if extra.is_file() {
-            tables.push(Self::read(extra)?);
+        for path in files(folder, "csv")? {
+            if path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("labels_")) {
+                tables.push(Self::read(path)?);
+            }
         }
         Ok(tables)
     }
@@ -70,7 +71,7 @@ fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>, DataError> {
 }
 
 /// Every picture of the pack's tar archives that `wanted` names.
-fn read_archives(folder: &Path, wanted: &BTreeSet<&str>) -> Result<HashMap<String, Face>, DataError> {
+pub(super) fn read_archives(folder: &Path, wanted: &BTreeSet<&str>) -> Result<HashMap<String, Face>, DataError> {
     let mut pictures = Vec::new();
     for path in files(folder, "tar")? {
         let mut archive = tar::Archive::new(File::open(&path).map_err(io(&path))?);
@@ -93,8 +94,20 @@ fn read_archives(folder: &Path, wanted: &BTreeSet<&str>) -> Result<HashMap<Strin
         .collect()
 }
 
-/// Every tile of a pack's sheets, by `(sheet, row, column)`.
-fn read_sheets(folder: &Path) -> Result<HashMap<(String, u32, u32), Face>, DataError> {
+/// A tile's place: sheet, row, column.
+pub(super) type TileKey = (String, u32, u32);
+
+/// What says where the tile of a table's row is.
+pub(super) fn tile_key(table: &Table) -> Result<impl Fn(&csv::StringRecord) -> TileKey + use<>, DataError> {
+    let (sheet, row, column) = (table.require("sheet")?, table.require("row")?, table.require("col")?);
+    Ok(move |record: &csv::StringRecord| {
+        let number = |at: usize| record[at].parse::<u32>().unwrap_or(u32::MAX);
+        (record[sheet].to_owned(), number(row), number(column))
+    })
+}
+
+/// Every tile of a pack's sheets.
+pub(super) fn read_sheets(folder: &Path) -> Result<HashMap<TileKey, Face>, DataError> {
     let sheets = files(folder, "png")?
         .into_par_iter()
         .map(|path| {
@@ -117,7 +130,7 @@ fn read_sheets(folder: &Path) -> Result<HashMap<(String, u32, u32), Face>, DataE
     Ok(sheets.into_iter().flatten().collect())
 }
 
-fn split(name: &str) -> Option<Split> {
+pub(super) fn split(name: &str) -> Option<Split> {
     match name {
         "train" => Some(Split::Train),
         "val" => Some(Split::Val),
@@ -210,14 +223,14 @@ fn load_files(folder: &Path, name: String, tables: &[Table], column: &str) -> Re
 
 fn load_votes(folder: &Path, name: String, table: &Table) -> Result<Dataset, DataError> {
     let tiles = read_sheets(folder)?;
-    let (sheet, row, column) = (table.require("sheet")?, table.require("row")?, table.require("col")?);
+    let key = tile_key(table)?;
     let (part, majority) = (table.require("split")?, table.require("emotion8")?);
     let votes = EMOTIONS.iter().map(|e| table.require(&format!("v_{e}"))).collect::<Result<Vec<_>, _>>()?;
     let mut dataset = Dataset::new(name, to_labels(folder, EMOTIONS.map(str::to_owned))?);
     for record in &table.rows {
         let Some(split) = split(&record[part]) else { continue };
         let number = |at: usize| record[at].parse::<u32>().unwrap_or(0);
-        let key = (record[sheet].to_owned(), number(row), number(column));
+        let key = key(record);
         let face = tiles.get(&key).ok_or_else(|| DataError::Empty {
             path: folder.to_owned(),
             reason: format!("tile ({}, {}) of {} is not on the sheet", key.1, key.2, key.0),
@@ -277,14 +290,14 @@ pub fn load_unlabelled(folder: &Path) -> Result<Vec<Face>, DataError> {
     let tables = Table::of(folder)?;
     if tables[0].column("sheet").is_some() {
         let table = &tables[0];
-        let (sheet, row, column) = (table.require("sheet")?, table.require("row")?, table.require("col")?);
+        let key = tile_key(table)?;
         let part = table.require("split")?;
         let tiles = read_sheets(folder)?;
         return Ok(table
             .rows
             .iter()
             .filter(|record| &record[part] == "train")
-            .filter_map(|r| tiles.get(&(r[sheet].to_owned(), r[row].parse().ok()?, r[column].parse().ok()?)).cloned())
+            .filter_map(|record| tiles.get(&key(record)).cloned())
             .collect());
     }
     let mut wanted = BTreeSet::new();

@@ -3,16 +3,21 @@
 //! The paper's second way to use the encoder (Table IV, "retrained"), shared by several tasks so that there still is one
 //! encoder. Layers normalise batches while they learn; the moments are folded into the weights at the end.
 
+mod average;
+mod describing;
 mod gradients;
 mod trainer;
+mod trunk;
 mod union;
 
-pub use trainer::{RefineRecord, Refined, refine};
+pub use trainer::{RefineRecord, Refined, refine, refined_so_far};
 
 use crate::augment::AugmentConfig;
-use crate::data::LabelledFaces;
-use network::TaskName;
+use crate::data::{DescribedFaces, LabelledFaces};
+use burn::tensor::backend::Backend;
+use network::{Column, ColumnConfig, Encoder, EncoderConfig, TaskName};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A task that the encoder is refined for.
 #[derive(Debug, Clone)]
@@ -25,6 +30,35 @@ pub struct RefineTask {
     pub validation: LabelledFaces,
     /// How often each of its faces is learned from in an epoch, ≥ 1.
     pub repeat: usize,
+}
+
+/// Faces that a teacher described.
+#[derive(Debug, Clone, Default)]
+pub struct DescribedParts {
+    /// To learn from.
+    pub train: DescribedFaces,
+    /// To look at now and then.
+    pub validation: DescribedFaces,
+}
+
+/// What an encoder is refined with.
+#[derive(Debug, Clone)]
+pub struct RefineData {
+    /// Labelled faces.
+    pub tasks: Vec<RefineTask>,
+    /// Where the face descriptor is learned, too: see [`Encoder::descriptor`].
+    pub described: Option<DescribedParts>,
+}
+
+/// What a refinement begins with.
+#[derive(Debug, Clone)]
+pub struct Start<B: Backend> {
+    /// The encoder.
+    pub encoder: Encoder<B>,
+    /// Its sizes.
+    pub sizes: EncoderConfig,
+    /// Columns that go on learning where a task of the name has as many labels and sizes as here; others begin anew.
+    pub columns: BTreeMap<TaskName, (Column<B>, ColumnConfig)>,
 }
 
 /// Steps on pictures of one kind.
@@ -67,6 +101,11 @@ pub struct RefineConfig {
     /// How much it counts, beside the labels, that histograms of oriented gradients can be read from each of the 4×4 pixels
     /// that heads read: a face has few labels and hundreds of those, so that features become useful in fewer steps. 0: not.
     pub hog_weight: f32,
+    /// How much it counts, beside the labels, that the encoder's face descriptor is the teacher's, where faces have one. 0: not.
+    pub descriptor_weight: f32,
+    /// What is kept, and looked at, is the weights' running mean, which keeps this share of itself in each step, [0, 1). 0: the
+    /// weights of the last step.
+    pub averaging: f32,
     /// So many of the encoder's layers stay as they are, from the first on: without the first three a step on
     /// 128×128 pixels takes three fifths of its time; they hardly change once they have learned edges.
     pub frozen_layers: usize,
@@ -92,6 +131,8 @@ impl Default for RefineConfig {
             dropout: 0.5,
             own_blocks: false,
             hog_weight: 0.0,
+            descriptor_weight: 4.0,
+            averaging: 0.0,
             frozen_layers: 0,
             class_weighting: 0.5,
             augment: AugmentConfig::default(),

@@ -1,24 +1,25 @@
 //! The refinement's loop.
 
+use super::average;
+use super::describing::Describing;
 use super::gradients::{Histograms, Reader};
-use super::union::Union;
-use super::{RefineConfig, RefinePhase, RefineTask};
+use super::trunk::{Standards, Trunk};
+use super::union::{Told, Union};
+use super::{RefineConfig, RefineData, RefinePhase, RefineTask, Start};
 use crate::augment::AugmentConfig;
 use crate::checkpoint::{Checkpoint, CheckpointError, Slot};
 use crate::column_training::TrainError;
-use crate::data::{Face, LabelledFaces, enlarged};
-use crate::features::Inputs;
+use crate::data::{DESCRIPTOR, Face, enlarged};
 use crate::fit::{cosine, tracked};
 use crate::loss::{class_weights, cross_entropy, matrix};
 use crate::metrics::Confusion;
 use crate::pictures::shrunk;
-use crate::standard::Standard;
 use burn::module::{AutodiffModule, Module};
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::{AdamW, AdamWConfig, GradientsParams, Optimizer};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use network::{Column, ColumnConfig, Encoder, NetworkBackend, TaskName, TrainBackend, rows};
+use network::{Column, ColumnConfig, Encoder, EncoderConfig, NetworkBackend, TaskName, TrainBackend, rows};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,9 +37,18 @@ pub struct RefineRecord {
     pub losses: BTreeMap<TaskName, f32>,
     /// Share of validation faces that each task's column had right.
     pub accuracies: BTreeMap<TaskName, f32>,
+    /// Mean recall over the labels of the same faces.
+    #[serde(default)]
+    pub recalls: BTreeMap<TaskName, f32>,
     /// Mean loss of the histograms since the record before, where they are learned: 1 says nothing of a face.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hog_loss: Option<f32>,
+    /// Mean loss of the teacher's descriptor since the record before, where it is learned: 1 says nothing of a face.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptor_loss: Option<f32>,
+    /// Share of the descriptor's variance over validation faces that is explained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptor_explained: Option<f32>,
     /// The rate of the last step.
     pub learning_rate: f64,
     /// Seconds of the steps since the record before.
@@ -54,211 +64,350 @@ struct State {
 
 type Train<B> = TrainBackend<B>;
 
-/// An encoder under one column for each task.
-#[derive(Module, Debug)]
-struct Trunk<B: Backend> {
-    encoder: Encoder<B>,
-    columns: Vec<Column<B>>,
-    /// Where histograms are learned, too.
-    reader: Option<Reader<B>>,
-}
-
-impl<B: NetworkBackend> Trunk<B> {
-    /// Logits of every task for what the encoder gives.
-    fn answers(&self, features: Tensor<B, 4>, standards: &[Standard<B>]) -> Vec<Tensor<B, 2>> {
-        let inputs = Inputs { features, sources: Vec::new() };
-        let columns = self.columns.iter().zip(standards);
-        columns.map(|(column, standard)| column.head(standard.apply(inputs.at_head(column).features), &[])).collect()
-    }
-
-    fn normalising_on(self, faces: Tensor<B, 4>, frozen: usize) -> Self {
-        let features = self.encoder.forward(faces.clone());
-        let columns = self.columns.into_iter().map(|column| column.normalising_on(features.clone(), &[])).collect();
-        Self { encoder: self.encoder.normalising_on(faces, frozen), columns, ..self }
-    }
-
-    fn folded_on(self, faces: Tensor<B, 4>) -> Self {
-        let encoder = self.encoder.folded_on(faces.clone());
-        let features = encoder.forward(faces);
-        let columns = self.columns.into_iter().map(|column| column.folded_on(features.clone(), &[])).collect();
-        Self { encoder, columns, reader: self.reader }
-    }
-}
-
 /// What a refinement gives.
 #[derive(Debug, Clone)]
 pub struct Refined<B: Backend> {
     /// The encoder.
     pub encoder: Encoder<B>,
+    /// Its sizes.
+    pub sizes: EncoderConfig,
     /// The column that each task learned with, and its sizes.
     pub columns: Vec<(Column<B>, ColumnConfig)>,
-    /// How long it took, also before it was cut off, s.
+    /// Steps that it took.
+    pub steps: u32,
+    /// How long they took, also before it was cut off, s.
     pub seconds: f32,
 }
 
-/// The trunk that learns, and its optimiser.
+/// The trunk that learns, its optimiser, and the weights' running mean.
 struct Fit<B: NetworkBackend> {
     trunk: Trunk<Train<B>>,
     optimiser: OptimizerAdaptor<AdamW, Trunk<Train<B>>, Train<B>>,
+    mean: Option<Trunk<B>>,
 }
 
 impl<B: NetworkBackend> Fit<B> {
-    fn resumed(self, slot: &Slot, device: &B::Device) -> Result<Self, CheckpointError> {
-        Ok(Self {
-            trunk: self.trunk.load_record(slot.get::<Train<B>, _>("trunk", device)?),
-            optimiser: self.optimiser.load_record(slot.get::<Train<B>, _>("optimiser", device)?),
-        })
+    fn resume(&mut self, slot: &Slot, device: &B::Device) -> Result<(), CheckpointError> {
+        self.trunk = self.trunk.clone().load_record(slot.get::<Train<B>, _>("trunk", device)?);
+        self.optimiser = self.optimiser.clone().load_record(slot.get::<Train<B>, _>("optimiser", device)?);
+        if let Some(mean) = self.mean.take() {
+            self.mean = Some(mean.load_record(slot.get::<B, _>("mean", device)?));
+        }
+        Ok(())
     }
 
     fn save(&self, slot: &Slot) -> Result<(), CheckpointError> {
         slot.put::<Train<B>, _>("trunk", self.trunk.clone().into_record())?;
-        slot.put::<Train<B>, _>("optimiser", self.optimiser.to_record())
+        slot.put::<Train<B>, _>("optimiser", self.optimiser.to_record())?;
+        self.mean.iter().try_for_each(|mean| slot.put::<B, _>("mean", mean.clone().into_record()))
     }
 
-    fn step(mut self, loss: Tensor<Train<B>, 1>, rate: f64) -> Self {
+    fn step(&mut self, loss: Tensor<Train<B>, 1>, rate: f64) {
         let mut gradients = loss.backward();
         let gradients = GradientsParams::from_module::<Train<B>, _>(&mut gradients, &self.trunk);
-        self.trunk = self.optimiser.step(rate, self.trunk, gradients);
-        self
+        self.trunk = self.optimiser.step(rate, self.trunk.clone(), gradients);
+    }
+
+    /// The weights that would ship.
+    fn best(&self) -> Trunk<B> {
+        self.mean.clone().unwrap_or_else(|| self.trunk.valid())
     }
 }
 
 /// Faces that stand for all when moments are measured.
 const POPULATION_FACES: usize = 256;
+/// Validation faces that are looked at together.
+const VALIDATION_BATCH: usize = 32;
 
-/// Refines `encoder` for all tasks at once. Every [`RefineConfig::checkpoint_every`] steps a checkpoint is written and
+/// Refines an encoder for all tasks at once. Every [`RefineConfig::checkpoint_every`] steps a checkpoint is written and
 /// `observer` gets a record; it is told of the other steps with `None`. A refinement that was cut off continues from the
 /// checkpoint with the same faces in the same order.
 ///
 /// # Errors
 /// Cancelled by the observer, a checkpoint that cannot be written, a task without faces, or a loss that is no number.
 pub fn refine<B: NetworkBackend>(
-    encoder: Encoder<B>,
-    features: usize,
-    tasks: &[RefineTask],
+    start: Start<B>,
+    data: &RefineData,
     config: &RefineConfig,
     checkpoint: &Checkpoint,
     device: &B::Device,
     observer: &mut dyn FnMut(u32, Option<&RefineRecord>) -> ControlFlow<()>,
 ) -> Result<Refined<B>, TrainError> {
-    let mut union = Union::new(tasks);
-    if let Some(task) = tasks.iter().find(|task| task.train.is_empty()) {
-        return Err(TrainError::Data(format!("no training faces for '{}'", task.name)));
-    }
-    let population: Vec<Face> =
-        union.batch(0, POPULATION_FACES, config.seed).iter().map(|&at| union.faces[at].clone()).collect();
-    let shown = seen::<B>(&population, phase_at(config, 0).0, device);
-    let sizes: Vec<ColumnConfig> = tasks
-        .iter()
-        .map(|task| ColumnConfig {
-            features,
-            own_blocks: config.own_blocks,
-            dropout: config.dropout,
-            ..ColumnConfig::new(task.train.labels.len(), 0)
-        })
-        .collect();
-    let first = encoder.forward(shown.clone());
-    let columns = sizes.iter().zip(1..).map(|(sizes, at)| {
-        let column = sizes.init::<B>(device, config.seed + at);
-        column.normalised_on(first.clone(), &[])
-    });
-    let reader = (config.hog_weight > 0.0).then(|| Reader::init(features, config.seed, device));
-    let columns: Vec<Column<B>> = columns.collect();
-    // The head learns on standardised inputs, as in a column's own training.
-    let inputs = Inputs { features: first, sources: Vec::new() };
-    let standards: Vec<Standard<B>> =
-        columns.iter().map(|column| Standard::of_channels(inputs.at_head(column).features)).collect();
-    let histograms = reader
-        .is_some()
-        .then(|| Histograms::new(&enlarged(&population, phase_at(config, 0).0.zoom), inputs.features.clone()));
-    let train_standards: Vec<_> = standards.iter().map(|standard| standard.clone().train()).collect();
-    let columns = columns
-        .into_iter()
-        .zip(&standards)
-        .map(|(column, standard)| column.reading_standardised(standard.mean.clone(), standard.deviation.clone()));
-    let trunk = Trunk { columns: columns.collect(), encoder, reader }.normalising_on(shown, config.frozen_layers);
-    let optimiser = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(config.weight_decay).init();
-    let trunk: Trunk<Train<B>> = tracked::<B, _>(Trunk::from_inner(trunk));
-    let mut fit = Fit { trunk: Trunk { encoder: trunk.encoder.freeze(config.frozen_layers), ..trunk }, optimiser };
-    let mut state = State { step: 0, seconds: 0.0 };
-    if let Some((found, slot)) = checkpoint.read::<State>()? {
-        state = found;
-        fit = fit.resumed(&slot, device)?;
-        tracing::info!(step = state.step, "refinement continues from its checkpoint");
-    }
-    let weights: Vec<Vec<f32>> =
-        tasks.iter().map(|task| class_weights(&task.train.counts(), config.class_weighting)).collect();
-    let steps: u32 = config.phases.iter().map(|phase| phase.steps).sum();
-    let mut sums = vec![(0.0f64, 0u32); tasks.len()];
+    let mut refinement = Refinement::new(start, data, config, device)?;
+    refinement.resume(checkpoint)?;
     let memory = network::recycle();
-    let (mut hog_sum, mut hog_steps) = (0.0f64, 0u32);
+    let mut sums = Sums::new(data);
     let mut since = Instant::now();
-
-    while state.step < steps {
-        let (phase, share) = phase_at(config, state.step);
-        let augment = AugmentConfig { zoom: phase.zoom, ..config.augment.clone() };
-        let drawn = union.batch(state.step, config.batch, config.seed);
-        let seed = |at: usize| config.seed ^ (u64::from(state.step) << 24) ^ at as u64;
-        let changed: Vec<Face> =
-            drawn.par_iter().enumerate().map(|(at, &index)| augment.apply(&union.faces[index], seed(at))).collect();
-        let features = fit.trunk.encoder.forward(shrunk(&changed, phase.side, device));
-        let logits = fit.trunk.answers(features.clone(), &train_standards);
-        let mut total: Option<Tensor<Train<B>, 1>> = None;
-        if let Some((histograms, reader)) = histograms.as_ref().zip(fit.trunk.reader.as_ref()) {
-            let loss = histograms.loss(reader, features, &changed, device);
-            hog_steps += 1;
-            hog_sum += f64::from(number(&loss));
-            total = Some(loss * config.hog_weight);
-        }
-        for (at, (task, logits)) in tasks.iter().zip(logits).enumerate() {
-            let Some([targets, row_weights]) = labels(&union, &drawn, at, task, &weights[at]) else { continue };
-            let loss = cross_entropy(logits, matrix(&targets, device), matrix(&row_weights, device));
-            let value = number(&loss);
-            if !value.is_finite() {
-                let learning_rate = config.learning_rate;
-                return Err(TrainError::Diverged { epoch: state.step + 1, loss: value, learning_rate });
-            }
-            sums[at] = (sums[at].0 + f64::from(value), sums[at].1 + 1);
-            total = Some(total.map_or(loss.clone(), |total| total + loss));
-        }
-        let rate = cosine(config.learning_rate, share);
-        if let Some(loss) = total {
-            fit = fit.step(loss, rate);
-        }
+    while refinement.state.step < refinement.steps() {
+        let rate = refinement.step(&mut sums)?;
         memory.step();
-        state.step += 1;
-        let due = state.step.is_multiple_of(config.checkpoint_every.max(1)) || state.step == steps;
-        let record = due.then(|| {
-            let trunk = fit.trunk.valid().folded_on(seen(&population, phase, device));
-            RefineRecord {
-                step: state.step,
-                side: phase.side,
-                losses: by_task(tasks, |at| (sums[at].0 / f64::from(sums[at].1.max(1))) as f32),
-                accuracies: by_task(tasks, |at| {
-                    accuracy(&trunk, &standards, at, &tasks[at].validation, config.validation_faces, phase, device)
-                }),
-                hog_loss: (hog_steps > 0).then(|| (hog_sum / f64::from(hog_steps)) as f32),
-                learning_rate: rate,
-                seconds: since.elapsed().as_secs_f32(),
-            }
-        });
+        let step = refinement.state.step;
+        let due = step.is_multiple_of(config.checkpoint_every.max(1)) || step == refinement.steps();
+        let record = due.then(|| refinement.record(&sums, rate, since));
         if due {
-            state.seconds += since.elapsed().as_secs_f32();
-            checkpoint.write(&state, |slot| fit.save(slot))?;
-            sums.fill((0.0, 0));
-            (hog_sum, hog_steps) = (0.0, 0);
+            refinement.state.seconds += since.elapsed().as_secs_f32();
+            checkpoint.write(&refinement.state, |slot| refinement.fit.save(slot))?;
+            sums = Sums::new(data);
             since = Instant::now();
         }
-        if observer(state.step, record.as_ref()).is_break() {
+        if observer(step, record.as_ref()).is_break() {
             return Err(TrainError::Cancelled);
         }
     }
-    let (last, _) = phase_at(config, steps.saturating_sub(1));
-    let trunk = fit.trunk.valid().folded_on(seen(&population, last, device));
-    let columns = trunk.columns.into_iter().zip(standards).zip(sizes);
-    let columns =
-        columns.map(|((column, standard), sizes)| (column.reading_raw(standard.mean, standard.deviation), sizes));
-    Ok(Refined { encoder: trunk.encoder, columns: columns.collect(), seconds: state.seconds })
+    Ok(refinement.finished())
+}
+
+/// What a refinement has learned up to its newest checkpoint, as it is; `None` when there is none yet. It may be going on elsewhere.
+///
+/// # Errors
+/// A checkpoint that cannot be read, or a task without faces.
+pub fn refined_so_far<B: NetworkBackend>(
+    start: Start<B>,
+    data: &RefineData,
+    config: &RefineConfig,
+    checkpoint: &Checkpoint,
+    device: &B::Device,
+) -> Result<Option<Refined<B>>, TrainError> {
+    let mut refinement = Refinement::new(start, data, config, device)?;
+    Ok(if refinement.resume(checkpoint)? { Some(refinement.finished()) } else { None })
+}
+
+/// Losses since the last record.
+struct Sums {
+    tasks: Vec<(f64, u32)>,
+    histograms: (f64, u32),
+    descriptors: (f64, u32),
+}
+
+impl Sums {
+    fn new(data: &RefineData) -> Self {
+        Self { tasks: vec![(0.0, 0); data.tasks.len()], histograms: (0.0, 0), descriptors: (0.0, 0) }
+    }
+}
+
+fn add(sum: &mut (f64, u32), value: f32) {
+    *sum = (sum.0 + f64::from(value), sum.1 + 1);
+}
+
+fn mean(&(sum, count): &(f64, u32)) -> f32 {
+    (sum / f64::from(count.max(1))) as f32
+}
+
+struct Refinement<'a, B: NetworkBackend> {
+    data: &'a RefineData,
+    config: &'a RefineConfig,
+    device: &'a B::Device,
+    union: Union,
+    population: Vec<Face>,
+    standards: Standards<B>,
+    train_standards: Standards<Train<B>>,
+    histograms: Option<Histograms<B>>,
+    describing: Option<Describing<'a>>,
+    /// Of each task's classes.
+    weights: Vec<Vec<f32>>,
+    sizes: EncoderConfig,
+    column_sizes: Vec<ColumnConfig>,
+    fit: Fit<B>,
+    state: State,
+}
+
+impl<'a, B: NetworkBackend> Refinement<'a, B> {
+    fn new(
+        start: Start<B>,
+        data: &'a RefineData,
+        config: &'a RefineConfig,
+        device: &'a B::Device,
+    ) -> Result<Self, TrainError> {
+        if let Some(task) = data.tasks.iter().find(|task| task.train.is_empty()) {
+            return Err(TrainError::Data(format!("no training faces for '{}'", task.name)));
+        }
+        let described = data.described.as_ref().filter(|_| config.descriptor_weight > 0.0);
+        if described.is_some_and(|parts| parts.train.is_empty()) {
+            return Err(TrainError::Data("no training faces with a descriptor".into()));
+        }
+        let told = data.tasks.iter().map(|task| Told { faces: &task.train.faces, repeat: task.repeat });
+        let told = told.chain(described.map(|parts| Told { faces: &parts.train.faces, repeat: 1 }));
+        let mut union = Union::new(&told.collect::<Vec<_>>());
+        let drawn = union.batch(0, POPULATION_FACES, config.seed);
+        let population: Vec<Face> = drawn.iter().map(|&at| union.faces[at].clone()).collect();
+        let first_phase = phase_at(config, 0).0;
+        let shown = seen::<B>(&population, first_phase, device);
+
+        let Start { mut encoder, mut sizes, mut columns } = start;
+        if described.is_some() && sizes.descriptor == 0 {
+            sizes.descriptor = DESCRIPTOR;
+            encoder = encoder.with_descriptor(Some(sizes.descriptor_head(device, config.seed)));
+        }
+        let features = encoder.forward(shown.clone());
+        let mut column_sizes = Vec::new();
+        let mut begun = Vec::new();
+        for (task, at) in data.tasks.iter().zip(1..) {
+            let wanted = ColumnConfig {
+                features: sizes.features(),
+                own_blocks: config.own_blocks,
+                dropout: config.dropout,
+                ..ColumnConfig::new(task.train.labels.len(), 0)
+            };
+            let known = columns.remove(&task.name).filter(|(_, sizes)| *sizes == wanted).map(|(column, _)| column);
+            begun
+                .push(known.unwrap_or_else(|| {
+                    wanted.init::<B>(device, config.seed + at).normalised_on(features.clone(), &[])
+                }));
+            column_sizes.push(wanted);
+        }
+        // Heads learn on standardised inputs, as in a column's own training.
+        let standards = Standards::new(&begun, features.clone());
+        let reader = (config.hog_weight > 0.0).then(|| Reader::init(sizes.features(), config.seed, device));
+        let histograms = reader.is_some().then(|| Histograms::new(&enlarged(&population, first_phase.zoom), features));
+        let trunk = Trunk { columns: begun, encoder, reader };
+        let trunk = trunk.reading_standardised(&standards).normalising_on(shown, config.frozen_layers);
+        let learning: Trunk<Train<B>> = tracked::<B, _>(Trunk::from_inner(trunk));
+        let learning = Trunk { encoder: learning.encoder.freeze(config.frozen_layers), ..learning };
+        let optimiser = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(config.weight_decay).init();
+        let mean = (config.averaging > 0.0).then(|| learning.valid());
+        Ok(Self {
+            weights: data
+                .tasks
+                .iter()
+                .map(|task| class_weights(&task.train.counts(), config.class_weighting))
+                .collect(),
+            train_standards: standards.clone().train(),
+            describing: described.map(Describing::new),
+            fit: Fit { trunk: learning, optimiser, mean },
+            state: State { step: 0, seconds: 0.0 },
+            data,
+            config,
+            device,
+            union,
+            population,
+            standards,
+            histograms,
+            sizes,
+            column_sizes,
+        })
+    }
+
+    fn steps(&self) -> u32 {
+        self.config.phases.iter().map(|phase| phase.steps).sum()
+    }
+
+    /// Whether there was a checkpoint to go on from.
+    fn resume(&mut self, checkpoint: &Checkpoint) -> Result<bool, TrainError> {
+        let Some((state, slot)) = checkpoint.read::<State>()? else { return Ok(false) };
+        self.state = state;
+        self.fit.resume(&slot, self.device)?;
+        tracing::info!(step = self.state.step, "refinement continues from its checkpoint");
+        Ok(true)
+    }
+
+    /// One step; gives its rate.
+    fn step(&mut self, sums: &mut Sums) -> Result<f64, TrainError> {
+        let (config, device) = (self.config, self.device);
+        let (phase, share) = phase_at(config, self.state.step);
+        let rate = cosine(config.learning_rate, share);
+        let augment = AugmentConfig { zoom: phase.zoom, ..config.augment.clone() };
+        let drawn = self.union.batch(self.state.step, config.batch, config.seed);
+        let seed = |at: usize| config.seed ^ (u64::from(self.state.step) << 24) ^ at as u64;
+        let faces = &self.union.faces;
+        let changed: Vec<Face> =
+            drawn.par_iter().enumerate().map(|(at, &index)| augment.apply(&faces[index], seed(at))).collect();
+        let trunk = &self.fit.trunk;
+        let features = trunk.encoder.forward(shrunk(&changed, phase.side, device));
+        let mut total: Option<Tensor<Train<B>, 1>> = None;
+        let mut count = |loss: Tensor<Train<B>, 1>, weight: f32, sum: &mut (f64, u32)| {
+            let value = number(&loss);
+            if !value.is_finite() {
+                let epoch = self.state.step + 1;
+                return Err(TrainError::Diverged { epoch, loss: value, learning_rate: config.learning_rate });
+            }
+            add(sum, value);
+            let loss = loss * weight;
+            total = Some(match total.take() {
+                Some(total) => total + loss,
+                None => loss,
+            });
+            Ok(())
+        };
+        if let Some((histograms, reader)) = self.histograms.as_ref().zip(trunk.reader.as_ref()) {
+            let loss = histograms.loss(reader, features.clone(), &changed, device);
+            count(loss, config.hog_weight, &mut sums.histograms)?;
+        }
+        if let Some(describing) = &self.describing {
+            let rows: Vec<Option<usize>> = drawn.iter().map(|&at| self.union.rows[at][self.data.tasks.len()]).collect();
+            let said = trunk.describe(features.clone(), &self.train_standards);
+            if let Some(loss) = said.and_then(|said| describing.loss::<B>(said, &rows, device)) {
+                count(loss, config.descriptor_weight, &mut sums.descriptors)?;
+            }
+        }
+        for (at, (task, weights)) in self.data.tasks.iter().zip(&self.weights).enumerate() {
+            let Some([targets, row_weights]) = labels(&self.union, &drawn, at, task, weights) else { continue };
+            let logits = trunk.answer(at, features.clone(), &self.train_standards);
+            let loss = cross_entropy(logits, matrix(&targets, device), matrix(&row_weights, device));
+            count(loss, 1.0, &mut sums.tasks[at])?;
+        }
+        if let Some(loss) = total {
+            self.fit.step(loss, rate);
+        }
+        if self.state.step.is_multiple_of(average::EVERY) {
+            let kept = average::kept(config.averaging, self.state.step);
+            let now = self.fit.trunk.valid();
+            self.fit.mean = self.fit.mean.take().map(|mean| average::blended(mean, &now, kept));
+        }
+        self.state.step += 1;
+        Ok(rate)
+    }
+
+    /// What the log says of the steps since the record before.
+    fn record(&self, sums: &Sums, rate: f64, since: Instant) -> RefineRecord {
+        let phase = phase_at(self.config, self.state.step - 1).0;
+        let trunk = self.fit.best().folded_on(seen(&self.population, phase, self.device));
+        let most = self.config.validation_faces;
+        let tasks = &self.data.tasks;
+        let answers = |faces: &[Face], answer: &dyn Fn(Tensor<B, 4>) -> Tensor<B, 2>| -> Vec<Vec<f32>> {
+            let batches = faces.chunks(VALIDATION_BATCH);
+            let features = |faces: &[Face]| trunk.encoder.forward(seen(faces, phase, self.device));
+            batches.flat_map(|faces| rows(answer(features(faces)))).collect()
+        };
+        let found: Vec<Confusion> = (0..tasks.len())
+            .map(|at| {
+                let chosen = tasks[at].validation.spread(most);
+                let found = answers(&chosen.faces, &|features| trunk.answer(at, features, &self.standards));
+                Confusion::new(chosen.labels.len(), &found, &chosen.classes())
+            })
+            .collect();
+        let explained = self.describing.as_ref().map(|describing| {
+            let describe = |features| {
+                let said = trunk.describe(features, &self.standards);
+                said.unwrap_or_else(|| Tensor::zeros([1, DESCRIPTOR], self.device))
+            };
+            describing.explained(most, &|described| answers(&described.faces, &describe))
+        });
+        RefineRecord {
+            step: self.state.step,
+            side: phase.side,
+            losses: by_task(tasks, |at| mean(&sums.tasks[at])),
+            accuracies: by_task(tasks, |at| found[at].accuracy().value),
+            recalls: by_task(tasks, |at| found[at].mean_recall()),
+            hog_loss: (sums.histograms.1 > 0).then(|| mean(&sums.histograms)),
+            descriptor_loss: (sums.descriptors.1 > 0).then(|| mean(&sums.descriptors)),
+            descriptor_explained: explained,
+            learning_rate: rate,
+            seconds: since.elapsed().as_secs_f32(),
+        }
+    }
+
+    fn finished(self) -> Refined<B> {
+        let (last, _) = phase_at(self.config, self.state.step.saturating_sub(1));
+        let trunk = self.fit.best().folded_on(seen(&self.population, last, self.device));
+        let trunk = trunk.reading_raw(&self.standards);
+        Refined {
+            encoder: trunk.encoder,
+            sizes: self.sizes,
+            columns: trunk.columns.into_iter().zip(self.column_sizes).collect(),
+            steps: self.state.step,
+            seconds: self.state.seconds,
+        }
+    }
 }
 
 /// The phase of a step, and the share of it that is over.
@@ -300,32 +449,4 @@ fn labels(union: &Union, drawn: &[usize], task: usize, data: &RefineTask, weight
 
 fn by_task(tasks: &[RefineTask], value: impl Fn(usize) -> f32) -> BTreeMap<TaskName, f32> {
     tasks.iter().enumerate().map(|(at, task)| (task.name.clone(), value(at))).collect()
-}
-
-/// Share of an even choice of the faces that a task's column has right.
-fn accuracy<B: NetworkBackend>(
-    trunk: &Trunk<B>,
-    standards: &[Standard<B>],
-    task: usize,
-    validation: &LabelledFaces,
-    most: usize,
-    phase: RefinePhase,
-    device: &B::Device,
-) -> f32 {
-    const BATCH: usize = 32;
-    let chosen = validation.spread(most);
-    let alone = Trunk { encoder: trunk.encoder.clone(), columns: vec![trunk.columns[task].clone()], reader: None };
-    let standard = std::slice::from_ref(&standards[task]);
-    let answers: Vec<Vec<f32>> = chosen
-        .faces
-        .chunks(BATCH)
-        .flat_map(|faces| {
-            alone
-                .answers(alone.encoder.forward(seen(faces, phase, device)), standard)
-                .into_iter()
-                .flat_map(rows)
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    Confusion::new(chosen.labels.len(), &answers, &chosen.classes()).accuracy().value
 }

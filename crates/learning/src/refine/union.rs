@@ -1,16 +1,22 @@
 //! The faces of several tasks, each once, with what every task says of it.
 
-use super::RefineTask;
 use crate::data::Face;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use std::collections::HashMap;
 
-/// Training faces of all tasks.
+/// Faces that somebody says something of, and how often an epoch has each.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    pub faces: &'a [Face],
+    pub repeat: usize,
+}
+
+/// Training faces of all tasks, and of the teacher.
 pub(super) struct Union {
     pub faces: Vec<Face>,
-    /// For each face, its row in each task's training faces.
+    /// For each face, its row among those of each who says something of it.
     pub rows: Vec<Vec<Option<usize>>>,
     /// Every face as often as an epoch has it.
     epoch: Vec<usize>,
@@ -19,21 +25,21 @@ pub(super) struct Union {
 }
 
 impl Union {
-    pub fn new(tasks: &[RefineTask]) -> Self {
+    pub fn new(told: &[Told<'_>]) -> Self {
         let mut found: HashMap<&Face, usize> = HashMap::new();
         let (mut faces, mut rows) = (Vec::new(), Vec::new());
-        for (task, data) in tasks.iter().enumerate() {
-            for (row, face) in data.train.faces.iter().enumerate() {
+        for (of, told_faces) in told.iter().enumerate() {
+            for (row, face) in told_faces.faces.iter().enumerate() {
                 let at = *found.entry(face).or_insert_with(|| {
                     faces.push(face.clone());
-                    rows.push(vec![None; tasks.len()]);
+                    rows.push(vec![None; told.len()]);
                     faces.len() - 1
                 });
-                rows[at][task] = Some(row);
+                rows[at][of] = Some(row);
             }
         }
         let times = |rows: &[Option<usize>]| {
-            let asked = rows.iter().zip(tasks).filter(|(row, _)| row.is_some()).map(|(_, task)| task.repeat);
+            let asked = rows.iter().zip(told).filter(|(row, _)| row.is_some()).map(|(_, told)| told.repeat);
             asked.max().unwrap_or(1).max(1)
         };
         let epoch = rows.iter().enumerate().flat_map(|(at, rows)| std::iter::repeat_n(at, times(rows))).collect();
@@ -61,24 +67,21 @@ impl Union {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::LabelledFaces;
 
-    fn task(name: &str, faces: &[u8]) -> RefineTask {
-        let mut train = LabelledFaces::new(vec!["a".parse().unwrap(), "b".parse().unwrap()]);
-        for &face in faces {
-            train.push(vec![face; 4].into(), usize::from(face) % 2);
-        }
-        RefineTask {
-            name: name.parse().unwrap(),
-            validation: LabelledFaces::new(train.labels.clone()),
-            train,
-            repeat: 1,
-        }
+    fn faces(bytes: &[u8]) -> Vec<Face> {
+        bytes.iter().map(|&byte| vec![byte; 4].into()).collect()
+    }
+
+    /// Of each list of faces and how often they come.
+    fn union(told: &[(&[u8], usize)]) -> Union {
+        let lists: Vec<Vec<Face>> = told.iter().map(|(bytes, _)| faces(bytes)).collect();
+        let told = lists.iter().zip(told).map(|(faces, (_, repeat))| Told { faces, repeat: *repeat });
+        Union::new(&told.collect::<Vec<_>>())
     }
 
     #[test]
     fn a_face_that_two_tasks_label_is_there_once() {
-        let union = Union::new(&[task("age", &[1, 2, 3]), task("gender", &[3, 4])]);
+        let union = union(&[(&[1, 2, 3], 1), (&[3, 4], 1)]);
         assert_eq!(union.faces.len(), 4);
         assert_eq!(union.rows[2], [Some(2), Some(0)]);
         assert_eq!(union.rows[3], [None, Some(1)]);
@@ -86,7 +89,7 @@ mod tests {
 
     #[test]
     fn every_face_comes_once_an_epoch_whatever_the_batch() {
-        let mut union = Union::new(&[task("age", &[1, 2, 3, 4, 5, 6])]);
+        let mut union = union(&[(&[1, 2, 3, 4, 5, 6], 1)]);
         let mut seen: Vec<usize> = (0..3).flat_map(|step| union.batch(step, 4, 7)).collect();
         let again: Vec<usize> = (0..3).flat_map(|step| union.batch(step, 4, 7)).collect();
         assert_eq!(seen, again);
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn faces_of_a_repeated_task_come_as_often_as_it_says_also_where_another_labels_them() {
-        let mut union = Union::new(&[RefineTask { repeat: 2, ..task("age", &[1, 2]) }, task("gender", &[2, 3])]);
+        let mut union = union(&[(&[1, 2], 2), (&[2, 3], 1)]);
         let mut seen = union.batch(0, 5, 7);
         seen.sort_unstable();
         assert_eq!(seen, [0, 0, 1, 1, 2]);
