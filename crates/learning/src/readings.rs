@@ -5,14 +5,17 @@ use crate::data::Face;
 use crate::features::{Frozen, Inputs};
 use crate::few_shot::FewShotConfig;
 use crate::looks::LOOKS;
+use burn::tensor::{Tensor, TensorData};
 use nalgebra::DMatrix;
-use network::{ColumnConfig, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{ColumnConfig, Dense, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// Faces per batch: a step of the progress.
 const BATCH: usize = 8;
+/// Rows whose descriptors are computed together.
+const DESCRIBED_TOGETHER: usize = 256;
 /// Share of the channels' mean deviation that is added to each: one that hardly changes is not blown up.
 const DEVIATION_FLOOR: f32 = 0.1;
 
@@ -88,6 +91,18 @@ impl Readings {
         Self { values: vec![rows], channels, faces }
     }
 
+    /// The face descriptors, of length 1, of what the encoder's features say: one part.
+    pub fn described<B: NetworkBackend>(&self, head: &Dense<B>, device: &B::Device) -> Self {
+        let each = self.values[0].chunks(DESCRIBED_TOGETHER).flat_map(|rows| {
+            let [count, values] = [rows.len(), rows.first().map_or(0, Vec::len)];
+            let features = Tensor::<B, 2>::from_data(TensorData::new(rows.concat(), [count, values]), device);
+            network::rows(network::unit_length(head.forward(features)))
+        });
+        let values: Vec<Vec<f32>> = each.collect();
+        let channels = vec![values.first().map_or(1, Vec::len)];
+        Self { values: vec![values], channels, faces: self.faces }
+    }
+
     /// The readings of some of the faces, in this order.
     pub fn select(&self, faces: &[usize]) -> Self {
         let looks = self.rows() / self.faces.max(1);
@@ -113,6 +128,11 @@ impl Readings {
     /// What one part says of each face as it is, `[faces][values]`.
     pub fn values(&self, part: usize) -> &[Vec<f32>] {
         &self.values[part][..self.faces]
+    }
+
+    /// What one part says at all looks, `[rows][values]`.
+    pub fn all(&self, part: usize) -> &[Vec<f32>] {
+        &self.values[part]
     }
 
     /// Faces times looks.

@@ -87,6 +87,7 @@ impl<B: Backend> Column<B> {
                 weight: Param::from_tensor(Tensor::eye(classes, device)),
                 bias: Some(vector(vec![-SHIFT; classes])),
             },
+            unit_hidden: false,
         };
         (column, config)
     }

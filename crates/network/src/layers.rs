@@ -278,6 +278,15 @@ impl<B: NetworkBackend> Dense<B> {
     }
 }
 
+/// Added to the square of a length: a vector of nothing stays one.
+pub(crate) const LENGTH_FLOOR: f32 = 1e-12;
+
+/// Each row divided by its length.
+pub fn unit_length<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
+    let square = x.clone().square().sum_dim(1) + LENGTH_FLOOR;
+    x / square.sqrt()
+}
+
 /// ELU with α = 1. burn's own takes exp of positive values too, and its gradient is 0 · ∞ where that overflows.
 pub fn elu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
     x.clone().clamp_min(0.0) + (x.clamp_max(0.0).exp() - 1.0)

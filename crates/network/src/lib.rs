@@ -9,8 +9,10 @@
 
 mod autodiff;
 mod backend;
+mod cohort;
 mod column;
 mod column_entry;
+mod column_identity;
 mod column_linear;
 mod column_scales;
 mod composed;
@@ -32,15 +34,17 @@ pub mod weights;
 #[cfg(feature = "cuda")]
 pub use backend::CudaBackend;
 pub use backend::{Activation, CpuBackend, NetworkBackend, TrainBackend};
+pub use cohort::Cohort;
 pub use column::{Column, ColumnConfig, ColumnOutput, Depth, pooled_features};
 pub use column_entry::{ColumnEntry, NetworkError};
+pub use column_identity::PeopleHead;
 pub use column_linear::LinearHead;
 pub use decoder::{Decoder, DecoderConfig, Discriminator};
 pub use device::{DeviceChoice, DeviceError, DeviceKind, choose_device};
 pub use encoder::{Encoder, EncoderConfig};
 pub use explain::{Explanation, explain};
 pub use fastconv::{threads, use_threads};
-pub use layers::{Conv, Dense, elu};
+pub use layers::{Conv, Dense, elu, unit_length};
 pub use names::{Label, NameError, TaskName};
 pub use progressive::ProgressiveNetwork;
 pub use recycled::{Recycling, recycle};

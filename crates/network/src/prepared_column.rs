@@ -2,6 +2,7 @@
 
 use crate::backend::{Activation, NetworkBackend};
 use crate::column::{Adapter, Column, HEAD_PIXELS, HEAD_SIDE, POOLED_FROM};
+use crate::layers::LENGTH_FLOOR;
 use crate::prepared::{Activations, PreparedConv};
 use burn::tensor::backend::Backend;
 
@@ -66,6 +67,7 @@ pub(crate) struct PreparedColumn {
     head_lateral: Option<PreparedLateral>,
     hidden: PreparedConv,
     output: PreparedConv,
+    unit_hidden: bool,
     channels: usize,
     /// Side of the encoder's features, pixels.
     feature_side: usize,
@@ -105,6 +107,7 @@ impl PreparedColumn {
             head_lateral,
             hidden: PreparedConv::dense(hidden),
             output: PreparedConv::dense(output),
+            unit_hidden: column.unit_hidden,
             feature_side,
         }
     }
@@ -135,7 +138,16 @@ impl PreparedColumn {
     /// The hidden layer `[n, hidden]`, from the last block's output and the sources' at the same depth.
     pub fn hidden_units(&self, n: usize, x: &[f32], sources: &[&[f32]]) -> Activations {
         let lateral = self.head_lateral.as_ref().and_then(|lateral| lateral.forward(n, sources));
-        self.hidden.forward(n, x, lateral.as_deref(), Activation::Elu)
+        if !self.unit_hidden {
+            return self.hidden.forward(n, x, lateral.as_deref(), Activation::Elu);
+        }
+        let mut units = self.hidden.forward(n, x, lateral.as_deref(), Activation::None);
+        let count = units.len() / n.max(1);
+        for units in units.chunks_exact_mut(count.max(1)) {
+            let length = (units.iter().map(|unit| unit * unit).sum::<f32>() + LENGTH_FLOOR).sqrt();
+            units.iter_mut().for_each(|unit| *unit /= length);
+        }
+        units
     }
 
     /// Whether others get its hidden units: it has no blocks.

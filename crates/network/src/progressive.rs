@@ -4,6 +4,7 @@ use crate::backend::NetworkBackend;
 use crate::column::{Column, ColumnOutput};
 use crate::column_entry::{ColumnEntry, NetworkError};
 use crate::encoder::Encoder;
+use crate::layers::Dense;
 use crate::names::TaskName;
 use crate::prepared::{Activations, PreparedEncoder};
 use crate::prepared_column::block_side;
@@ -18,6 +19,8 @@ use std::sync::{Arc, OnceLock};
 pub struct ProgressiveNetwork<B: Backend> {
     /// The weights as they are stored; none once only the prepared ones are kept.
     encoder: Option<Encoder<B>>,
+    /// The encoder's; small enough to stay where only prepared weights are kept.
+    descriptor_head: Option<Dense<B>>,
     columns: Vec<ColumnEntry<B>>,
     prepared: Arc<OnceLock<PreparedEncoder>>,
     answering_only: bool,
@@ -28,6 +31,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     /// An encoder without columns.
     pub fn new(encoder: Encoder<B>) -> Self {
         Self {
+            descriptor_head: encoder.descriptor_head().cloned(),
             encoder: Some(encoder),
             columns: Vec::new(),
             prepared: Arc::default(),
@@ -87,6 +91,11 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     /// Its weights were given up; see [`Self::answering_only`].
     pub fn encoder(&self) -> Result<&Encoder<B>, NetworkError> {
         self.encoder.as_ref().ok_or(NetworkError::EncoderAnswersOnly)
+    }
+
+    /// What reads the face descriptor from pooled features; see [`Encoder::descriptor`].
+    pub fn descriptor_head(&self) -> Option<&Dense<B>> {
+        self.descriptor_head.as_ref()
     }
 
     /// All columns, sources before those that draw from them.

@@ -143,9 +143,14 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
     let bar = progress::bar(common, "reading", 100);
     let config = FewShotConfig { looks: args.looks.max(1), ..FewShotConfig::default() };
     let closest = args.closest.clone();
-    let bench = Bench::new(&network, sources.clone(), closest, like, config, pool, &device, &mut |share| {
-        bar.set_position((share * 100.0) as u64);
-    })?;
+    let cohort = store.load_cohort::<B>(&device)?;
+    if args.methods.contains(&Method::Identity) && cohort.is_none() {
+        bail!("{} has no cohort of strangers: method 'identity' cannot be had", args.model.display());
+    }
+    let bench =
+        Bench::new(&network, sources.clone(), closest, like, config, pool, cohort.as_ref(), &device, &mut |share| {
+            bar.set_position((share * 100.0) as u64);
+        })?;
     bar.finish_and_clear();
 
     let sets: Vec<(usize, Vec<Draw>)> = if args.folds.is_some() {
@@ -175,11 +180,15 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
         }
         bar.finish_and_clear();
         if args.strangers {
-            let scores: Vec<_> = draws.iter().map(|draw| bench.familiarity(draw)).collect::<Result<_, _>>()?;
-            if scores.iter().any(|draw| draw.strangers.is_empty()) {
-                bail!("every label takes part in a draw: nobody is a stranger; give --classes");
+            let asked = args.methods.contains(&Method::Identity);
+            for method in [Some(Method::Default), asked.then_some(Method::Identity)].into_iter().flatten() {
+                let scores = draws.iter().map(|draw| bench.familiarity(method, draw));
+                let scores: Vec<_> = scores.collect::<Result<_, _>>()?;
+                if scores.iter().any(|draw| draw.strangers.is_empty()) {
+                    bail!("every label takes part in a draw: nobody is a stranger; give --classes");
+                }
+                strangers.push(Strangers::of(method, *shots, &scores));
             }
-            strangers.push(Strangers::of(*shots, &scores));
         }
         let default: Option<Vec<f32>> = found.get(&Method::Default).map(|each| each.iter().map(|(a, _)| *a).collect());
         rows.extend(found.into_iter().map(|(method, each)| {
@@ -204,8 +213,9 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
         let (area, named) = (&found.area, &found.named_at_95);
         let (taught, strangers) = (&found.unknown_taught, &found.unknown_strangers);
         table += &format!(
-            "strangers, {} shots: area under the ROC curve {:.3} ± {:.3}; {:.3} ± {:.3} pass where 95% of those taught do; \
+            "strangers, {}, {} shots: area under the ROC curve {:.3} ± {:.3}; {:.3} ± {:.3} pass where 95% of those taught do; \
              unknown share {:.3} ± {:.3}, of those taught {:.3} ± {:.3}\n",
+            found.method.name(),
             found.shots,
             area.mean,
             area.interval,
@@ -237,7 +247,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
 fn roc(args: &Args, strangers: &[Strangers]) -> Chart {
     let line = |found: &Strangers| {
         let points = found.curve.iter().map(|&(strangers, known)| (f64::from(strangers), f64::from(known)));
-        (format!("{} samples a label", found.shots), points.collect())
+        (format!("{}, {} samples a label", found.method.name(), found.shots), points.collect())
     };
     Chart {
         title: format!("{}: strangers", args.task),

@@ -6,18 +6,26 @@ use crate::progress;
 use crate::training_log::Log;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
-use engine::{ColumnRecord, ModelStore};
-use learning::refine::{self, RefineConfig, RefinePhase, RefineTask, Refined};
-use learning::{Calibration, Checkpoint, Confusion, data, evaluate_looks};
+use engine::{ColumnRecord, MAX_STRANGERS, ModelStore};
+use learning::augment::AugmentConfig;
+use learning::data::Split;
+use learning::refine::{self, DescribedParts, RefineConfig, RefineData, RefinePhase, RefineTask, Refined, Start};
+use learning::{Calibration, Checkpoint, Confusion, Face, FewShotConfig, LOOKS, Readings, data, evaluate_looks};
 use network::weights::Precision;
-use network::{ColumnEntry, CpuBackend, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{
+    ColumnConfig, ColumnEntry, CpuBackend, Encoder, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName,
+};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 /// Let an encoder learn on from labelled faces of several tasks at once, and make a new model of it.
 ///
-/// The encoder of --start (without it, a random one) gets a column for each task, and all learn together; the columns are
-/// thrown away (train-task makes the ones that stay) unless --keep-columns is given. Checkpoints and a log (log.jsonl:
+/// The encoder of --start (without it, a random one) gets a column for each task, and all learn together; columns of --start
+/// with the same name, labels and sizes go on learning. They are thrown away (train-task makes the ones that stay) unless
+/// --keep-columns is given. With --descriptors the encoder also learns a teacher's face descriptor, which tells people apart
+/// (scripts/teacher-targets makes the files). Checkpoints and a log (log.jsonl:
 /// losses, accuracy on validation faces) go to --work. A refinement that was cut off continues when it is called again with
 /// the same settings.
 #[derive(Debug, ClapArgs)]
@@ -28,6 +36,8 @@ use std::path::PathBuf;
       --phases 128:500 --own-blocks
   facelab refine-encoder --task gender=fairface --task age=fairface --neighbours age=0.25 --work runs/r --out models/r \\
       --phases 64:5000:1.5,128:2000 --keep-columns
+  facelab refine-encoder --start models/default --task gender=fairface --descriptors fairface --work runs/r \
+      --out models/r --averaging 0.999 --occlusion 0.3 --keep-columns
 
 Exit codes: 0 refined, 1 failed, 2 wrong usage.")]
 pub struct Args {
@@ -64,6 +74,19 @@ pub struct Args {
     /// How much it counts beside the labels that histograms of oriented gradients can be read from the features; 0: not at all
     #[arg(long, default_value_t = RefineConfig::default().hog_weight, value_parser = parse_weight)]
     hog_weight: f32,
+    /// Learn the descriptors of a teacher on a pack's faces; FILES is the folder of its labels*.dlib128.f16, the pack's own by
+    /// default; may be given several times
+    #[arg(long, value_name = "PACK[=FILES]", value_parser = parse_described)]
+    descriptors: Vec<(PathBuf, Option<PathBuf>)>,
+    /// How much the teacher's descriptor counts beside the labels
+    #[arg(long, default_value_t = RefineConfig::default().descriptor_weight, value_parser = parse_weight)]
+    descriptor_weight: f32,
+    /// Keep the weights' running mean, which keeps this share of itself in each step (0.999 is usual); 0: the last weights
+    #[arg(long, default_value_t = RefineConfig::default().averaging, value_name = "SHARE", value_parser = parse_below_one)]
+    averaging: f32,
+    /// Share of faces that are partly covered
+    #[arg(long, default_value_t = RefineConfig::default().augment.occlusion, value_name = "SHARE", value_parser = parse_below_one)]
+    occlusion: f32,
     /// So many of the encoder's 13 layers stay as they are, from the first on: 3 save two fifths of the time on 128×128 pixels
     #[arg(long, default_value_t = 0, value_name = "LAYERS", value_parser = clap::value_parser!(u8).range(0..=13))]
     frozen_layers: u8,
@@ -80,6 +103,9 @@ pub struct Args {
     /// Where a kept column's data comes from and its terms; one line for the manifest, may be given several times
     #[arg(long, requires = "keep_columns", value_name = "NAME=TEXT", value_parser = parse_text)]
     provenance: Vec<(TaskName, String)>,
+    /// Where the faces of --descriptors come from and their terms; some of them become the strangers of the model's cohort
+    #[arg(long, default_value = "training faces", value_name = "TEXT")]
+    cohort_provenance: String,
     /// Evens out rare classes: 0 not at all, 1 fully
     #[arg(long, default_value_t = RefineConfig::default().class_weighting)]
     class_weighting: f32,
@@ -92,6 +118,9 @@ pub struct Args {
     /// Steps between checkpoints
     #[arg(long, default_value_t = RefineConfig::default().checkpoint_every)]
     checkpoint_every: u32,
+    /// Make the model from the newest checkpoint as it is, and train no further; the training may go on elsewhere
+    #[arg(long)]
+    finish: bool,
     /// Seed of columns, order and augmentation
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -126,6 +155,20 @@ fn parse_text(text: &str) -> Result<(TaskName, String), String> {
 
 pub(super) fn parse_task(text: &str) -> Result<(TaskName, PathBuf), String> {
     parse_text(text).map(|(name, path)| (name, path.into()))
+}
+
+fn parse_described(text: &str) -> Result<(PathBuf, Option<PathBuf>), String> {
+    Ok(match text.split_once('=') {
+        Some((pack, files)) => (pack.into(), Some(files.into())),
+        None => (text.into(), None),
+    })
+}
+
+fn parse_below_one(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
+        _ => Err("the share must be a number from 0 to below 1".into()),
+    }
 }
 
 fn parse_times(text: &str) -> Result<(TaskName, usize), String> {
@@ -177,7 +220,7 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     }
 }
 
-fn load(args: &Args) -> anyhow::Result<Vec<RefineTask>> {
+fn load(args: &Args) -> anyhow::Result<RefineData> {
     let each = args.tasks.iter().map(|(name, path)| {
         let data = data::load(path, name.as_str(), None, args.seed)?;
         let share = args.neighbours.iter().find(|(of, _)| of == name).map_or(0.0, |(_, share)| *share);
@@ -185,24 +228,41 @@ fn load(args: &Args) -> anyhow::Result<Vec<RefineTask>> {
         let repeat = args.repeat.iter().find(|(of, _)| of == name).map_or(1, |(_, times)| *times);
         Ok(RefineTask { name: name.clone(), train, validation: data.val, repeat })
     });
-    each.collect()
+    let tasks = each.collect::<anyhow::Result<_>>()?;
+    let mut parts = DescribedParts::default();
+    for (pack, files) in &args.descriptors {
+        parts.train.extend(data::load_described(pack, files.as_deref(), Split::Train)?);
+        parts.validation.extend(data::load_described(pack, files.as_deref(), Split::Val)?);
+    }
+    let described = (!args.descriptors.is_empty()).then_some(parts);
+    Ok(RefineData { tasks, described })
+}
+
+/// What the refinement begins with, and the digest of its encoder.
+fn start<B: NetworkBackend>(args: &Args, device: &B::Device) -> anyhow::Result<(Start<B>, Option<String>)> {
+    let Some(dir) = &args.start else {
+        let sizes = EncoderConfig::default();
+        return Ok((Start { encoder: sizes.init(device, args.seed), sizes, columns: BTreeMap::new() }, None));
+    };
+    let store = ModelStore::open(dir)?;
+    let (network, manifest) = (store.load::<B>(device)?, store.manifest());
+    let mut columns = BTreeMap::new();
+    for record in &manifest.columns {
+        if let Some(entry) = network.columns().iter().find(|entry| entry.name == record.name) {
+            columns.insert(record.name.clone(), (entry.column()?.clone(), record.config.clone()));
+        }
+    }
+    let record = &manifest.encoder;
+    Ok((
+        Start { encoder: store.load_encoder(device)?, sizes: record.config.clone(), columns },
+        Some(record.sha256.clone()),
+    ))
 }
 
 fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
     let device = B::Device::default();
-    let (sizes, encoder, start) = match &args.start {
-        Some(dir) => {
-            let store = ModelStore::open(dir)?;
-            let record = &store.manifest().encoder;
-            (record.config.clone(), store.load_encoder::<B>(&device)?, Some(record.sha256.clone()))
-        }
-        None => {
-            let sizes = EncoderConfig::default();
-            let encoder = sizes.init::<B>(&device, args.seed);
-            (sizes, encoder, None)
-        }
-    };
-    let tasks = load(args)?;
+    let (start, start_digest) = start::<B>(args, &device)?;
+    let data = load(args)?;
     let config = RefineConfig {
         phases: args.phases.clone(),
         batch: args.batch,
@@ -211,6 +271,9 @@ fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()>
         dropout: args.dropout,
         own_blocks: args.own_blocks,
         hog_weight: args.hog_weight,
+        descriptor_weight: args.descriptor_weight,
+        averaging: args.averaging,
+        augment: AugmentConfig { occlusion: args.occlusion, ..RefineConfig::default().augment },
         frozen_layers: args.frozen_layers.into(),
         class_weighting: args.class_weighting,
         checkpoint_every: args.checkpoint_every,
@@ -219,18 +282,26 @@ fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()>
         ..RefineConfig::default()
     };
     // Another start or other faces are another refinement.
-    let faces: Vec<_> = tasks.iter().map(|task| (&task.name, task.train.counts())).collect();
-    let checkpoint = Checkpoint::open(&args.work, &(&config, &start, faces, &args.neighbours, &args.repeat))?;
+    let faces: Vec<_> = data.tasks.iter().map(|task| (&task.name, task.train.counts())).collect();
+    let described = data.described.as_ref().map_or(0, |parts| parts.train.len());
+    let identity = (&config, &start_digest, faces, described, &args.neighbours, &args.repeat);
+    let checkpoint = Checkpoint::open(&args.work, &identity)?;
+    if args.finish {
+        let refined = refine::refined_so_far(start, &data, &config, &checkpoint, &device)?;
+        let refined = refined.with_context(|| format!("{} holds no checkpoint yet", args.work.display()))?;
+        return keep(args, common, &data, refined, &device);
+    }
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
     let steps: u32 = config.phases.iter().map(|phase| phase.steps).sum();
     let bar = progress::bar(common, "refining", u64::from(steps));
     let mut failure = None;
-    let features = sizes.features();
-    let refined = refine::refine(encoder, features, &tasks, &config, &checkpoint, &device, &mut |step, record| {
+    let refined = refine::refine(start, &data, &config, &checkpoint, &device, &mut |step, record| {
         bar.set_position(u64::from(step));
         let Some(record) = record else { return ControlFlow::Continue(()) };
         let each = record.accuracies.iter().map(|(task, share)| format!("{task} {:.1}%", share * 100.0));
-        bar.set_message(format!("{} px  {}", record.side, each.collect::<Vec<_>>().join("  ")));
+        let explained = record.descriptor_explained.map(|share| format!("descriptor {:.1}%", share * 100.0));
+        let each = each.chain(explained).collect::<Vec<_>>();
+        bar.set_message(format!("{} px  {}", record.side, each.join("  ")));
         match log.write(record) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
@@ -241,13 +312,46 @@ fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()>
     })
     .map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
     bar.finish();
-    let mut store = ModelStore::create(&args.out, &args.name, &args.licence, &refined.encoder, sizes, Precision::F16)
+    keep(args, common, &data, refined, &device)
+}
+
+/// Makes the model.
+fn keep<B: NetworkBackend>(
+    args: &Args,
+    common: &Common,
+    data: &RefineData,
+    refined: Refined<B>,
+    device: &B::Device,
+) -> anyhow::Result<()> {
+    let (encoder, sizes, steps) = (&refined.encoder, refined.sizes.clone(), refined.steps);
+    let features = sizes.features();
+    let mut store = ModelStore::create(&args.out, &args.name, &args.licence, encoder, sizes, Precision::F16)
         .with_context(|| format!("writing {}", args.out.display()))?;
+    if let Some(parts) = &data.described {
+        let strangers = parts.train.spread(MAX_STRANGERS).faces;
+        store.put_cohort::<B>(&describe(encoder, features, &strangers, device)?, &args.cohort_provenance, device)?;
+    }
     if args.keep_columns {
-        keep_columns(&mut store, args, &tasks, refined, &device)?;
+        keep_columns(&mut store, args, &data.tasks, refined, device)?;
     }
     common.say(format!("{}: encoder refined in {steps} steps", args.out.display()));
     Ok(())
+}
+
+/// Descriptors of length 1 of strangers, each at another of the node's looks.
+fn describe<B: NetworkBackend>(
+    encoder: &Encoder<B>,
+    features: usize,
+    strangers: &[Face],
+    device: &B::Device,
+) -> anyhow::Result<Vec<Vec<f32>>> {
+    let network = ProgressiveNetwork::new(encoder.clone());
+    let head = network.descriptor_head().context("the encoder has no descriptor")?.clone();
+    let like = ColumnConfig { features, ..ColumnConfig::new(2, 0) };
+    let once = FewShotConfig { looks: 1, ..FewShotConfig::default() };
+    let seen: Vec<Face> = strangers.par_iter().enumerate().map(|(at, face)| LOOKS[at % LOOKS.len()].at(face)).collect();
+    let read = Readings::of(&network, &[], &seen, &like, &once, device, &mut |_| ControlFlow::Continue(()))?;
+    Ok(read.described(&head, device).all(0).to_vec())
 }
 
 /// Puts the columns that the tasks learned with into the model, calibrated on the validation faces.

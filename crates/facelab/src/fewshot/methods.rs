@@ -8,9 +8,10 @@ use clap::ValueEnum;
 use learning::data::argmax;
 use learning::hog;
 use learning::{
-    ColumnTrainingConfig, FewShotConfig, Parts, Readings, Reads, Trainable, evaluate_column, fit, train_column,
+    ColumnTrainingConfig, FewShotConfig, IdentityConfig, Parts, Readings, Reads, Trainable, evaluate_column, fit,
+    fit_people, train_column,
 };
-use network::{ColumnConfig, ColumnEntry, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{Cohort, ColumnConfig, ColumnEntry, NetworkBackend, ProgressiveNetwork, TaskName};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -21,6 +22,8 @@ use std::time::Instant;
 pub enum Method {
     /// What add_task does: a linear head in closed form that reads what held-out samples say is best
     Default,
+    /// What add_task does for people: the face descriptor beside a cohort of strangers
+    Identity,
     /// The same on the encoder's features: no lateral connections
     Features,
     /// The same on the sources' last blocks
@@ -65,6 +68,8 @@ pub struct Bench<'a, B: NetworkBackend> {
     device: &'a B::Device,
     pub pool: Pool,
     readings: Readings,
+    /// Descriptors of the same, and of the model's strangers, where it has both.
+    people: Option<(Readings, Vec<Vec<f32>>)>,
     hogs: Vec<Vec<f32>>,
     /// Seconds that one look at a face takes.
     seconds_a_look: f32,
@@ -80,6 +85,7 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         like: ColumnConfig,
         config: FewShotConfig,
         pool: Pool,
+        cohort: Option<&Cohort<B>>,
         device: &'a B::Device,
         progress: &mut dyn FnMut(f32),
     ) -> anyhow::Result<Self> {
@@ -90,7 +96,9 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         })?;
         let seconds_a_look = start.elapsed().as_secs_f32() / readings.rows().max(1) as f32;
         let hogs = pool.faces.iter().map(|face| hog::descriptor(face)).collect();
-        Ok(Self { network, sources, closest, like, config, device, pool, readings, hogs, seconds_a_look })
+        let people = network.descriptor_head().zip(cohort);
+        let people = people.map(|(head, cohort)| (readings.described(head, device), cohort.rows()));
+        Ok(Self { network, sources, closest, like, config, device, pool, readings, people, hogs, seconds_a_look })
     }
 
     /// Share of the asked faces that a method has right in a draw, and the seconds that teaching would take from the samples
@@ -99,13 +107,15 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         let start = Instant::now();
         let needs_sources = matches!(method, Method::Sources | Method::Both | Method::BothLogistic);
         let needs_closest = matches!(method, Method::GradientWholeFrom | Method::GradientTopFrom);
-        if (needs_sources && self.sources.is_empty()) || (needs_closest && self.closest.is_none()) {
+        let no_people = method == Method::Identity && self.people.is_none();
+        if (needs_sources && self.sources.is_empty()) || (needs_closest && self.closest.is_none()) || no_people {
             return Ok(None);
         }
         let looks = self.config.looks_at(draw.teach.len()) * draw.teach.len();
         let reading = self.seconds_a_look * looks as f32;
         let (answers, seconds) = match method {
             Method::Default => (self.closed_form(Reads::Best, draw)?, reading),
+            Method::Identity => (self.answers_of(draw, &draw.ask, 1)?, reading),
             Method::Features => (self.closed_form(Reads::Features, draw)?, reading),
             Method::Sources => (self.closed_form(Reads::Sources, draw)?, reading),
             Method::Both => (self.closed_form(Reads::Both, draw)?, reading),
@@ -122,21 +132,56 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         Ok(Some((right as f32 / draw.ask.len().max(1) as f32, seconds + start.elapsed().as_secs_f32())))
     }
 
-    /// How known the default finds faces that were taught (others of the same labels), and strangers: faces of labels that
-    /// take no part in the draw. Scores are the log-sum-exp of the logits of the first look, what a column's `unknown` share follows.
-    pub fn familiarity(&self, draw: &Draw) -> anyhow::Result<Familiarity> {
+    /// What a task of the kind IDENTITY says of faces at so many looks: logits and the unknown share.
+    fn recognised(&self, draw: &Draw, faces: &[usize], looks: usize) -> anyhow::Result<Vec<(Vec<f32>, f32)>> {
+        let (read, strangers) = self.people.as_ref().context("the model has no face descriptor or no cohort")?;
         let taught = self.pool.select(&draw.teach, &draw.labels);
-        let found = fit(&self.readings.select(&draw.teach), &taught, &self.config)?;
+        let samples = read.select(&draw.teach).first_looks(self.config.looks_at(draw.teach.len()));
+        let found = fit_people(&samples, &taught, &[], strangers, IdentityConfig::default().strangers_named)?;
+        let asked = read.select(faces).first_looks(looks);
+        let of = |descriptor: &Vec<f32>| {
+            let logits = found.head.logits(descriptor);
+            let unknown = found.calibration.posterior(&logits).1;
+            (logits, unknown)
+        };
+        Ok(asked.all(0).iter().map(of).collect())
+    }
+
+    fn answers_of(&self, draw: &Draw, faces: &[usize], looks: usize) -> anyhow::Result<Vec<usize>> {
+        Ok(self.recognised(draw, faces, looks)?.iter().map(|(logits, _)| argmax(logits)).collect())
+    }
+
+    /// How known a method finds faces that were taught (others of the same labels), and strangers: faces of labels that
+    /// take no part in the draw. Scores are the log-sum-exp of the logits of the first look, what a column's `unknown` share follows.
+    pub fn familiarity(&self, method: Method, draw: &Draw) -> anyhow::Result<Familiarity> {
         let strangers: Vec<usize> =
             (0..self.pool.faces.len()).filter(|&face| !draw.labels.contains(&self.pool.truth[face])).collect();
+        let mean = |shares: Vec<f32>| shares.iter().sum::<f32>() / shares.len().max(1) as f32;
+        if method == Method::Identity {
+            let score = |faces: &[usize]| -> anyhow::Result<Vec<f32>> {
+                let answers = self.recognised(draw, faces, 1)?;
+                Ok(answers.iter().map(|(logits, _)| learning::log_sum_exp(logits)).collect())
+            };
+            let unknown = |faces: &[usize]| -> anyhow::Result<f32> {
+                let answers = self.recognised(draw, faces, self.config.looks)?;
+                Ok(mean(answers.iter().map(|(_, unknown)| *unknown).collect()))
+            };
+            return Ok(Familiarity {
+                taught: score(&draw.ask)?,
+                strangers: score(&strangers)?,
+                unknown_taught: unknown(&draw.ask)?,
+                unknown_strangers: unknown(&strangers)?,
+            });
+        }
+        let taught = self.pool.select(&draw.teach, &draw.labels);
+        let found = fit(&self.readings.select(&draw.teach), &taught, &self.config)?;
         let score = |faces: &[usize]| -> Vec<f32> {
             let answers = self.readings.select(faces).first_looks(1).answers(&found.head);
             answers.iter().map(|logits| learning::log_sum_exp(logits)).collect()
         };
         let unknown = |faces: &[usize]| -> f32 {
             let answers = self.readings.select(faces).answers(&found.head);
-            let shares = answers.iter().map(|logits| found.calibration.posterior(logits).1);
-            shares.sum::<f32>() / answers.len().max(1) as f32
+            mean(answers.iter().map(|logits| found.calibration.posterior(logits).1).collect())
         };
         Ok(Familiarity {
             taught: score(&draw.ask),

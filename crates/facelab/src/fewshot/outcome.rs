@@ -45,6 +45,7 @@ pub struct Familiarity {
 /// How well strangers are told from those who were taught.
 #[derive(Debug, Clone, Serialize)]
 pub struct Strangers {
+    pub method: Method,
     /// Samples a label.
     pub shots: usize,
     /// Area under the ROC curve, over draws.
@@ -64,7 +65,7 @@ const POINTS: usize = 50;
 
 impl Strangers {
     /// From the scores of taught faces and of strangers in each draw.
-    pub fn of(shots: usize, draws: &[Familiarity]) -> Self {
+    pub fn of(method: Method, shots: usize, draws: &[Familiarity]) -> Self {
         let passing = |scores: &[f32], threshold: f32| {
             scores.iter().filter(|&&score| score >= threshold).count() as f32 / scores.len().max(1) as f32
         };
@@ -73,6 +74,7 @@ impl Strangers {
         let (known, strangers) = (all(|draw| &draw.taught), all(|draw| &draw.strangers));
         let curve = (0..=POINTS).map(|at| quantile(&known, 1.0 - at as f32 / POINTS as f32));
         Self {
+            method,
             shots,
             area: outcome(&|draw| area_under_roc(&draw.taught, &draw.strangers)),
             named_at_95: outcome(&|draw| passing(&draw.strangers, quantile(&draw.taught, 0.05))),
@@ -144,7 +146,7 @@ mod tests {
             unknown_taught: 0.1,
             unknown_strangers: 0.9,
         };
-        let found = Strangers::of(5, &[draw.clone(), draw]);
+        let found = Strangers::of(Method::Default, 5, &[draw.clone(), draw]);
         assert_eq!((found.unknown_taught.mean, found.unknown_strangers.mean), (0.1, 0.9));
         assert!(found.area.mean > 0.99 && found.named_at_95.mean == 0.0, "{found:?}");
         assert_eq!(found.curve.last(), Some(&(0.0, 1.0)));
