@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Engine, RemoveTask as Removal, TaskError, TrackSelector, TrainingOutcome};
+use engine::{Engine, RemoveTask as Removal, TaskError, TaskKind, TrackSelector, TrainingOutcome};
 use network::{Label, TaskName};
 use r2r::face_attributes::srv::{
     AddSamples, AddTask, CancelTraining, CaptureSamples, ExportTask, ForgetSamples, ImportTask, ListTasks, RemoveTask,
@@ -59,6 +59,7 @@ impl Desk {
         let labels = |names: Vec<String>| names.into_iter().map(Label::try_from).collect::<Result<Vec<_>, _>>();
         let addition = engine::AddTask {
             name: name.clone(),
+            kind: task_kind(request.kind)?,
             labels: labels(request.labels)?,
             samples: vec![],
             sources: request.sources.into_iter().map(TaskName::try_from).collect::<Result<_, _>>()?,
@@ -211,6 +212,13 @@ fn track_selector(track: &str) -> Result<TrackSelector, Refusal> {
     }
     let id = track.parse().map_err(|error| Refusal(format!("{error}, or \"largest\" for the largest face")))?;
     Ok(TrackSelector::Id(id))
+}
+
+fn task_kind(kind: u8) -> Result<TaskKind, Refusal> {
+    [TaskKind::General, TaskKind::Identity]
+        .into_iter()
+        .find(|known| *known as u8 == kind)
+        .ok_or_else(|| Refusal(format!("`kind` is {kind}; it must be 0 (GENERAL) or 1 (IDENTITY)")))
 }
 
 fn pictures(count: u32) -> String {

@@ -17,6 +17,7 @@ pub(crate) fn task(status: &TaskStatus) -> Task {
         name: status.name.to_string(),
         labels: texts(&status.labels),
         sources: texts(&status.sources),
+        kind: status.kind as u8,
         transferable: status.transferable,
         shipped: status.shipped,
         state: status.state as u8,
@@ -53,6 +54,7 @@ pub(crate) mod tests {
             name: name.parse().unwrap(),
             labels: ["left", "right"].map(|label| label.parse().unwrap()).to_vec(),
             sources: vec!["emotion".parse().unwrap()],
+            kind: engine::TaskKind::Identity,
             transferable: true,
             shipped: false,
             state,
@@ -95,6 +97,7 @@ pub(crate) mod tests {
             (&texts(["left", "right"])[..], &texts(["emotion"])[..])
         );
         assert_eq!((task.transferable, task.shipped), (true, false));
+        assert_eq!(task.kind, 1);
         assert_eq!((task.progress, task.epoch, task.epochs, task.loss, task.eta), (0.25, 5, 20, 0.5, 9.0));
         assert!(task.accuracy.is_nan());
         assert_eq!((task.accuracy_low, task.accuracy_high, task.held_back), (0.1, 0.9, 7));

@@ -133,6 +133,7 @@ pub(crate) static SPECS: &[Spec] = &[
     int("training.epochs", 0, 1000, "Epochs of a training by gradients at most, when the request names none; 0: a linear head in closed form.").unit("epochs"),
     double("training.time_budget_s", 1.0, 86_400.0, "A training ends with the best that it has after this time; the closed form once it has tried one choice of what it reads.").unit("s"),
     int("training.queue", 0, 64, "Trainings that may wait behind the running one; further ones are refused.").unit("trainings"),
+    double("training.strangers_named", 0.001, 0.5, "Share of strangers that an identity task may call by a name, measured on the model's cohort. Fewer means that people it knows are `unknown` more often."),
 
     double("annotated.rate_hz", 0.0, 60.0, "Pictures a second on annotated/compressed at most, and only while somebody subscribes; 0: none.").unit("Hz").live(),
     int("annotated.jpeg_quality", 1, 100, "JPEG quality of annotated/compressed.").live(),

@@ -7,7 +7,7 @@ use crate::manifest::ColumnRecord;
 use crate::queue::JobSpec;
 use crate::samples::SampleCounts;
 use crate::store_error::list;
-use crate::tasks::{AddTask, TaskError};
+use crate::tasks::{AddTask, TaskError, TaskKind};
 
 /// What a request is measured by.
 #[derive(Debug, Clone, Copy)]
@@ -40,12 +40,19 @@ impl Board {
             None if request.retrain && !self.notes.contains_key(name) => return Err(self.unknown_task(name)),
             _ => {}
         }
-        let labels = self.labels_of(request, old);
-        check_labels(name, &labels, request)?;
-        let sources = self.sources_of(request, old)?;
+        let kind = self.kind_of(request, old)?;
+        let labels = self.labels_of(request, old, kind);
+        check_labels(name, &labels, request, kind)?;
+        let sources = match kind {
+            TaskKind::General => self.sources_of(request, old)?,
+            TaskKind::Identity => Vec::new(),
+        };
+        let learned = learned(request, old, kind);
+        let stays = |label: &Label| !learned.is_empty() && !learned.contains(label);
         let missing: Vec<&Label> = labels
             .iter()
             .zip(counts_of(&labels, stored))
+            .filter(|(label, _)| !stays(label))
             .filter(|(label, stored)| *stored == 0 && !request.samples.iter().any(|sample| sample.label == **label))
             .map(|(label, _)| label)
             .collect();
@@ -58,9 +65,11 @@ impl Board {
         Ok(JobSpec {
             name: name.clone(),
             version: old.map_or(1, |old| old.version + 1),
+            kind,
             labels,
+            learned,
             sources,
-            transferable: request.transferable,
+            transferable: request.transferable && kind == TaskKind::General,
             epochs: if request.epochs == 0 { limits.epochs } else { request.epochs },
             attempts: 0,
         })
@@ -70,7 +79,34 @@ impl Board {
         TaskError::UnknownTask { name: name.clone(), known: list(self.names()) }
     }
 
-    fn labels_of(&self, request: &AddTask, old: Option<&ColumnRecord>) -> Vec<Label> {
+    fn kind_of(&self, request: &AddTask, old: Option<&ColumnRecord>) -> Result<TaskKind, TaskError> {
+        let noted = || self.notes.get(&request.name).and_then(|note| note.spec.as_ref()).map(|spec| spec.kind);
+        let before = if request.retrain { old.map(ColumnRecord::kind).or_else(noted) } else { None };
+        let kind = match (before, request.kind) {
+            (Some(TaskKind::General), TaskKind::Identity) => return Err(TaskError::OtherKind(request.name.clone())),
+            (Some(before), _) => before,
+            (None, asked) => asked,
+        };
+        if kind == TaskKind::General {
+            return Ok(kind);
+        }
+        if !self.knows_people {
+            return Err(TaskError::NoDescriptor(request.name.clone()));
+        }
+        if !request.sources.is_empty() {
+            return Err(TaskError::Contradiction("kind IDENTITY", "sources"));
+        }
+        if request.epochs > 0 {
+            return Err(TaskError::Contradiction("kind IDENTITY", "epochs"));
+        }
+        Ok(kind)
+    }
+
+    fn labels_of(&self, request: &AddTask, old: Option<&ColumnRecord>, kind: TaskKind) -> Vec<Label> {
+        if let (TaskKind::Identity, true, Some(old)) = (kind, request.retrain, old) {
+            let new = request.labels.iter().filter(|label| !old.labels.contains(label));
+            return old.labels.iter().chain(new).cloned().collect();
+        }
         if !request.labels.is_empty() || !request.retrain {
             return request.labels.clone();
         }
@@ -120,11 +156,30 @@ impl Board {
     }
 }
 
-fn check_labels(name: &TaskName, labels: &[Label], request: &AddTask) -> Result<(), TaskError> {
-    if labels.len() < 2 {
+/// The people whom an identity task learns, where others stay as they are: those whom the request names or shows.
+fn learned(request: &AddTask, old: Option<&ColumnRecord>, kind: TaskKind) -> Vec<Label> {
+    if old.is_none() || kind == TaskKind::General {
+        return Vec::new();
+    }
+    let mut learned = request.labels.clone();
+    for sample in &request.samples {
+        if !learned.contains(&sample.label) {
+            learned.push(sample.label.clone());
+        }
+    }
+    learned
+}
+
+fn check_labels(name: &TaskName, labels: &[Label], request: &AddTask, kind: TaskKind) -> Result<(), TaskError> {
+    let least = match kind {
+        TaskKind::General => 2,
+        TaskKind::Identity => 1,
+    };
+    if labels.len() < least {
         return Err(TaskError::TooFewLabels { name: name.clone(), given: labels.len() });
     }
-    if let Some(twice) = labels.iter().enumerate().find(|(position, label)| labels[..*position].contains(label)) {
+    let given = if request.labels.is_empty() { labels } else { &request.labels };
+    if let Some(twice) = given.iter().enumerate().find(|(position, label)| given[..*position].contains(label)) {
         return Err(TaskError::DuplicateLabel(twice.1.clone()));
     }
     match request.samples.iter().find(|sample| !labels.contains(&sample.label)) {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::board::{Job, Note};
 use crate::model_testing::{faces, record};
-use crate::tasks::{RemoveTask, TaskState};
+use crate::tasks::{RemoveTask, TaskKind, TaskState};
 use crate::testing::{label, task};
 
 const LIMITS: Limits = Limits { queue: 4, epochs: 30 };
@@ -22,6 +22,7 @@ fn board() -> Board {
 fn request(name: &str, labels: &[&str]) -> AddTask {
     AddTask {
         name: task(name),
+        kind: TaskKind::General,
         labels: labels.iter().map(|text| label(text)).collect(),
         samples: labels.iter().flat_map(|text| faces(text, 1)).collect(),
         sources: Vec::new(),

@@ -11,7 +11,7 @@ use crate::manifest::ColumnRecord;
 use crate::queue::JobSpec;
 use crate::samples::SampleCounts;
 use crate::store_error::list;
-use crate::tasks::{RemoveTask, TaskError, TaskState, TaskStatus, TrainingOutcome};
+use crate::tasks::{RemoveTask, TaskError, TaskKind, TaskState, TaskStatus, TrainingOutcome};
 
 /// A training that waits.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub(crate) struct Note {
 pub(crate) struct Board {
     pub(crate) shipped: Vec<ColumnRecord>,
     pub(crate) taught: Vec<ColumnRecord>,
+    /// Whether the model has a face descriptor and a cohort of strangers.
+    pub(crate) knows_people: bool,
     pub(crate) waiting: VecDeque<Job>,
     pub(crate) running: Option<Running>,
     pub(crate) notes: BTreeMap<TaskName, Note>,
@@ -180,6 +182,11 @@ impl Board {
         };
         TaskStatus {
             name: name.clone(),
+            kind: match (record, spec) {
+                (Some(record), _) => record.kind(),
+                (None, Some(spec)) => spec.kind,
+                (None, None) => TaskKind::General,
+            },
             sources: match (record, spec) {
                 (Some(record), _) => record.source_names(),
                 (None, Some(spec)) => spec.sources.clone(),

@@ -78,11 +78,14 @@ pub struct TeachingConfig {
     pub time_budget_s: f32,
     /// Trainings that may wait behind the running one, 0..=64.
     pub queue: usize,
+    /// Share of strangers that an identity task may call by a name, 0.001..=0.5: fewer means that people it knows are `unknown` more
+    /// often.
+    pub strangers_named: f32,
 }
 
 impl Default for TeachingConfig {
     fn default() -> Self {
-        Self { epochs: 0, time_budget_s: 300.0, queue: 4 }
+        Self { epochs: 0, time_budget_s: 300.0, queue: 4, strangers_named: 0.02 }
     }
 }
 
@@ -190,7 +193,8 @@ impl TeachingConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         count("training.epochs", self.epochs as usize, 0, 1000, "between 0 and 1000")?;
         within("training.time_budget_s", self.time_budget_s, 1.0, 86_400.0, "between 1 and 86400 seconds")?;
-        count("training.queue", self.queue, 0, 64, "between 0 and 64 trainings")
+        count("training.queue", self.queue, 0, 64, "between 0 and 64 trainings")?;
+        within("training.strangers_named", self.strangers_named, 0.001, 0.5, "between 0.001 and 0.5")
     }
 }
 

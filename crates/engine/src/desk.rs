@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use network::{Column, ColumnConfig, ColumnEntry, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{Cohort, Column, ColumnConfig, ColumnEntry, Label, NetworkBackend, ProgressiveNetwork, TaskName};
+
+use learning::Person;
 
 use crate::heads::NetworkUpdate;
 use crate::launch::heads;
@@ -25,6 +27,8 @@ pub(crate) struct Desk<B: NetworkBackend> {
     pub(crate) samples: SampleStore,
     pub(crate) queue: QueueFile,
     pub(crate) network: ProgressiveNetwork<B>,
+    /// The model's strangers.
+    pub(crate) cohort: Option<Cohort<B>>,
     pub(crate) device: B::Device,
     pub(crate) on_network: OnNetwork<B>,
     /// The network's answers on the probe batch, once a change has needed them.
@@ -63,6 +67,20 @@ impl<B: NetworkBackend> Desk<B> {
             None => ColumnConfig { features: model.encoder.config.features(), ..ColumnConfig::new(2, 0) },
         };
         ColumnConfig { own_blocks: false, ..like }
+    }
+
+    /// What a taught identity task knows of its people, by label; nothing where there is no such task.
+    ///
+    /// # Errors
+    /// Its column cannot be read.
+    pub(crate) fn people(&self, name: &TaskName) -> Result<BTreeMap<Label, Person>, StoreError> {
+        let Some(record) = self.state.manifest().columns.iter().find(|record| record.name == *name) else {
+            return Ok(BTreeMap::new());
+        };
+        let column = self.state.load_column::<B>(record, &self.device)?;
+        let Some(head) = column.people_head() else { return Ok(BTreeMap::new()) };
+        let people = head.weights.into_iter().zip(head.bias);
+        Ok(record.labels.iter().cloned().zip(people).collect())
     }
 
     /// Digests of the columns in service with these names.

@@ -11,7 +11,7 @@ use crate::capture::CaptureDesk;
 use crate::judge::{Judge, Judgement};
 use crate::smoothing::Smoother;
 use crate::stats::Meter;
-use crate::tasks::AddTask;
+use crate::tasks::{AddTask, TaskKind};
 use crate::testing::{PaintedFaces, head, label, picture, small_model, task};
 use crate::threads::{Arrived, Shared, join, lock, network_loop, spawn, vision_loop};
 use crate::types::{Frame, FrameResult, Stamp};
@@ -262,6 +262,7 @@ fn a_task_taught_from_two_live_tracks_answers_beside_the_others_and_after_a_rest
         assert!(captured.counts.iter().any(|(stored, count)| *stored == label(text) && *count == captured.captured));
     }
     let request = AddTask {
+        kind: TaskKind::General,
         name: name.clone(),
         labels: vec![label("left"), label("right")],
         samples: vec![],

@@ -8,7 +8,7 @@ use super::*;
 use crate::launch;
 use crate::model_testing::{TestDevice, faces, small_model};
 use crate::samples::SampleStore;
-use crate::tasks::TaskState;
+use crate::tasks::{TaskKind, TaskState};
 use crate::testing::{label, task};
 
 type Network = ProgressiveNetwork<CpuBackend>;
@@ -93,6 +93,7 @@ fn bits(network: &Network, name: &str) -> Vec<Vec<u32>> {
 
 fn request(name: &str, per_label: usize) -> AddTask {
     AddTask {
+        kind: TaskKind::General,
         name: task(name),
         labels: vec![label("up"), label("down")],
         samples: faces("up", per_label).into_iter().chain(faces("down", per_label)).collect(),
@@ -410,5 +411,7 @@ fn a_second_process_with_the_same_folder_teaches_nothing() {
     teach(&first, request("mood", 3));
 }
 
+#[path = "learner_identity_tests.rs"]
+mod identity;
 #[path = "learner_sample_tests.rs"]
 mod samples;

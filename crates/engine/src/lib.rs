@@ -69,12 +69,14 @@ pub use crate::stats::{Memory, StageLatency, Stats};
 pub use crate::types::{Attribute, Face, Frame, FrameLatency, FrameResult, Stamp};
 
 pub use crate::learner::Learner;
-pub use crate::manifest::{ColumnRecord, EncoderRecord, MANIFEST, Manifest, SCHEMA, SourceRecord, TaughtManifest};
+pub use crate::manifest::{
+    CohortRecord, ColumnRecord, EncoderRecord, MANIFEST, MAX_STRANGERS, Manifest, SCHEMA, SourceRecord, TaughtManifest,
+};
 pub use crate::samples::{SampleCounts, SampleError, SampleStore};
 pub use crate::state::StateStore;
 pub use crate::store::ModelStore;
 pub use crate::store_error::StoreError;
 pub use crate::tasks::{
-    AddTask, Exported, Imported, LabelledFace, Promise, RemoveTask, Removed, Stored, TaskError, TaskEvent, TaskState,
-    TaskStatus, TaskTicket, TrainingOutcome,
+    AddTask, Exported, Imported, LabelledFace, Promise, RemoveTask, Removed, Stored, TaskError, TaskEvent, TaskKind,
+    TaskState, TaskStatus, TaskTicket, TrainingOutcome,
 };

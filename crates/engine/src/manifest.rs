@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::is_plain_name;
 use crate::store_error::{StoreError, list};
+use crate::tasks::TaskKind;
 
 /// Name of a manifest in its folder.
 pub const MANIFEST: &str = "manifest.yaml";
@@ -61,7 +62,59 @@ pub struct EncoderRecord {
     pub sha256: String,
     /// Its sizes.
     pub config: EncoderConfig,
+    /// Strangers' face descriptors, where the encoder gives some; see [`network::Cohort`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<CohortRecord>,
 }
+
+/// The file with the strangers that identity columns are measured against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CohortRecord {
+    /// File name beside the manifest.
+    pub file: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// How many there are, at most [`MAX_STRANGERS`].
+    pub strangers: usize,
+    /// Where their pictures came from and under which terms.
+    pub provenance: String,
+}
+
+impl EncoderRecord {
+    pub(crate) fn validate(&self, path: &Path) -> Result<(), StoreError> {
+        let wrong = |reason| Err(StoreError::Manifest { path: path.to_path_buf(), reason });
+        let files = std::iter::once((&self.file, &self.sha256));
+        let files = files.chain(self.cohort.as_ref().map(|cohort| (&cohort.file, &cohort.sha256)));
+        for (file, sha256) in files {
+            if !is_plain_name(file) || !is_digest(sha256) {
+                return wrong(format!(
+                    "encoder: expected a file name without folders and 64 hexadecimal digits, found {file} and {sha256}"
+                ));
+            }
+        }
+        // A mistyped size would ask the system for more memory than there is, which nothing survives.
+        if self.config.descriptor > *SIZES.end() {
+            return wrong(format!(
+                "encoder.config.descriptor: at most {}, found {}",
+                SIZES.end(),
+                self.config.descriptor
+            ));
+        }
+        match &self.cohort {
+            Some(_) if self.config.descriptor == 0 => {
+                wrong("encoder.cohort: the encoder has no descriptor that it could be measured with".into())
+            }
+            Some(cohort) if !(2..=MAX_STRANGERS).contains(&cohort.strangers) => {
+                wrong(format!("encoder.cohort.strangers: 2 to {MAX_STRANGERS}, found {}", cohort.strangers))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Strangers in a cohort, at most: 512 KB.
+pub const MAX_STRANGERS: usize = 2048;
 
 /// A column that feeds another one, and the weights it had then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +205,11 @@ impl ColumnRecord {
         self.sources.iter().any(|source| source.name == *name)
     }
 
+    /// What the task tells apart.
+    pub fn kind(&self) -> TaskKind {
+        if self.config.unit_hidden { TaskKind::Identity } else { TaskKind::General }
+    }
+
     /// `name@version`, as services report it.
     pub fn id(&self) -> String {
         format!("{}@{}", self.name, self.version)
@@ -167,8 +225,9 @@ impl ColumnRecord {
                 found: found.into(),
             })
         };
-        if self.labels.len() < 2 {
-            return wrong("labels", "at least two".into(), self.labels.len().to_string());
+        let (least, in_words) = if self.config.unit_hidden { (1, "at least one") } else { (2, "at least two") };
+        if self.labels.len() < least {
+            return wrong("labels", in_words.into(), self.labels.len().to_string());
         }
         if self.labels.iter().collect::<BTreeSet<_>>().len() != self.labels.len() {
             return wrong("labels", "distinct ones".into(), list(&self.labels));
@@ -297,15 +356,7 @@ impl Manifest {
     pub fn read(path: &Path) -> Result<Self, StoreError> {
         let manifest: Self = read_yaml(path)?;
         let encoder = &manifest.encoder;
-        if !is_plain_name(&encoder.file) || !is_digest(&encoder.sha256) {
-            return Err(StoreError::Manifest {
-                path: path.to_path_buf(),
-                reason: format!(
-                    "encoder: expected a file name without folders and 64 hexadecimal digits, found {} and {}",
-                    encoder.file, encoder.sha256
-                ),
-            });
-        }
+        encoder.validate(path)?;
         validate_columns(path, &manifest.encoder.config, &[], &manifest.columns)?;
         Ok(manifest)
     }

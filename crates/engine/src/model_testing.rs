@@ -16,7 +16,7 @@ pub(crate) type TestDevice = Device<CpuBackend>;
 
 /// An encoder of a few channels.
 pub(crate) fn encoder_config() -> EncoderConfig {
-    EncoderConfig { channels: [4, 4, 4, 8], latent: 8 }
+    EncoderConfig { channels: [4, 4, 4, 8], latent: 8, ..EncoderConfig::default() }
 }
 
 /// A column that fits it.
@@ -55,6 +55,24 @@ pub(crate) fn small_model(dir: &Path) -> ModelStore {
     let mut store = empty_model(dir);
     put(&mut store, record("emotion", &["happy", "sad", "neutral"], &[]), 2);
     put(&mut store, ColumnRecord { transferable: false, ..record("person", &["ada", "bob"], &[]) }, 3);
+    store
+}
+
+/// A model whose encoder describes faces, with strangers and the column `emotion`.
+pub(crate) fn model_that_knows_people(dir: &Path) -> ModelStore {
+    let device = TestDevice::default();
+    let config = EncoderConfig { descriptor: 16, ..encoder_config() };
+    let encoder = config.init::<CpuBackend>(&device, 1);
+    let mut store = ModelStore::create(dir, "small", "CC0-1.0", &encoder, config, Precision::F32).unwrap();
+    let value = |at: usize| ((at * 2_654_435_761) >> 7 & 0xff) as f32 / 128.0 - 1.0;
+    let stranger = |number: usize| {
+        let values: Vec<f32> = (0..16).map(|at| value(number * 16 + at + 1)).collect();
+        let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
+        values.into_iter().map(|value| value / length).collect()
+    };
+    let strangers: Vec<Vec<f32>> = (0..50).map(stranger).collect();
+    store.put_cohort::<CpuBackend>(&strangers, "made up", &device).unwrap();
+    put(&mut store, record("emotion", &["happy", "sad", "neutral"], &[]), 2);
     store
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::disk::{self, Access};
 use crate::manifest::{SCHEMA, read_yaml};
 use crate::store_error::StoreError;
+use crate::tasks::TaskKind;
 
 const QUEUE: &str = "queue.yaml";
 /// A training that took the program down with it so often is not tried again.
@@ -19,7 +20,12 @@ pub(crate) const MAX_ATTEMPTS: u32 = 3;
 pub(crate) struct JobSpec {
     pub(crate) name: TaskName,
     pub(crate) version: u32,
+    #[serde(default)]
+    pub(crate) kind: TaskKind,
     pub(crate) labels: Vec<Label>,
+    /// Of an identity task the people who are learned; those who are not named stay as they are. Empty: all are learned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) learned: Vec<Label>,
     pub(crate) sources: Vec<TaskName>,
     pub(crate) transferable: bool,
     pub(crate) epochs: u32,
@@ -79,6 +85,8 @@ mod tests {
         let job = |name: &str| JobSpec {
             name: name.parse().unwrap(),
             version: 2,
+            kind: TaskKind::Identity,
+            learned: vec!["- c".parse().unwrap()],
             labels: vec!["a: b".parse().unwrap(), "- c".parse().unwrap()],
             sources: vec!["emotion".parse().unwrap()],
             transferable: true,

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use network::weights::{self, Precision};
-use network::{Column, ColumnEntry, Encoder, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{Cohort, Column, ColumnEntry, Encoder, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
 
 use crate::disk::{self, Access};
-use crate::manifest::{ColumnRecord, EncoderRecord, MANIFEST, Manifest, SCHEMA, validate_columns};
+use crate::manifest::{CohortRecord, ColumnRecord, EncoderRecord, MANIFEST, Manifest, SCHEMA, validate_columns};
 use crate::parts;
 use crate::store_error::{StoreError, list};
 
@@ -51,7 +51,7 @@ impl ModelStore {
             schema: SCHEMA,
             name: name.to_owned(),
             licence: licence.to_owned(),
-            encoder: EncoderRecord { file: staged.file, sha256: staged.sha256, config },
+            encoder: EncoderRecord { file: staged.file, sha256: staged.sha256, config, cohort: None },
             columns: Vec::new(),
         };
         let store = Self { dir: dir.to_path_buf(), manifest };
@@ -95,6 +95,48 @@ impl ModelStore {
         // The seed does not matter: every weight is read, or the load fails.
         let encoder = record.config.init::<B>(device, 0);
         Ok(weights::load::<B, _>(encoder, &self.dir.join(&record.file), Some(&record.sha256), device)?)
+    }
+
+    /// Reads the strangers that identity columns are measured against; `None` for a model without.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_cohort<B: NetworkBackend>(&self, device: &B::Device) -> Result<Option<Cohort<B>>, StoreError> {
+        let encoder = &self.manifest.encoder;
+        let Some(record) = &encoder.cohort else { return Ok(None) };
+        let cohort = Cohort::empty([record.strangers, encoder.config.descriptor], device);
+        Ok(Some(weights::load::<B, _>(cohort, &self.dir.join(&record.file), Some(&record.sha256), device)?))
+    }
+
+    /// Puts strangers beside the encoder, in place of others; see [`Self::put_column`] for how.
+    ///
+    /// # Errors
+    /// Too many or too few strangers, values of another length than the encoder's descriptor, or the disk refuses; the model is
+    /// then as before.
+    pub fn put_cohort<B: NetworkBackend>(
+        &mut self,
+        strangers: &[Vec<f32>],
+        provenance: &str,
+        device: &B::Device,
+    ) -> Result<(), StoreError> {
+        let folder = File::open(&self.dir).map_err(StoreError::io(&self.dir))?;
+        folder.lock().map_err(StoreError::io(&self.dir))?;
+        let mut next = Manifest::read(&self.dir.join(MANIFEST))?;
+        let cohort = Cohort::<B>::new(strangers, device);
+        let staged = parts::stage::<B, _>(&self.dir, Access::Shared, "cohort", &cohort, Precision::F16)?;
+        next.encoder.cohort = Some(CohortRecord {
+            file: staged.file,
+            sha256: staged.sha256,
+            strangers: strangers.len(),
+            provenance: provenance.to_owned(),
+        });
+        if let Err(error) = next.encoder.validate(&self.dir.join(MANIFEST)) {
+            self.sweep()?;
+            return Err(error);
+        }
+        parts::commit(&self.dir, Access::Shared, &next)?;
+        self.manifest = next;
+        self.sweep()
     }
 
     fn fill<B: NetworkBackend>(
@@ -185,6 +227,7 @@ impl ModelStore {
         let on_disk = Manifest::read(&self.dir.join(MANIFEST)).ok();
         let manifests = || std::iter::once(&self.manifest).chain(&on_disk);
         let mut keep: BTreeSet<&str> = manifests().map(|manifest| manifest.encoder.file.as_str()).collect();
+        keep.extend(manifests().flat_map(|manifest| &manifest.encoder.cohort).map(|cohort| cohort.file.as_str()));
         keep.extend(manifests().flat_map(|manifest| &manifest.columns).map(|column| column.file.as_str()));
         parts::sweep(&self.dir, &keep)
     }

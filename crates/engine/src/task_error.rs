@@ -34,7 +34,7 @@ pub enum TaskError {
     },
     /// A task tells at least two labels apart.
     #[error(
-        "task `{name}` has {given} labels; give at least two (for one person or state, add a second label such as `other`)"
+        "task `{name}` has {given} labels; give at least two (for one state, add a second label such as `other`; for one person, set `kind` to IDENTITY)"
     )]
     TooFewLabels {
         /// The task.
@@ -42,6 +42,14 @@ pub enum TaskError {
         /// Labels given.
         given: usize,
     },
+    /// The model cannot recognise people.
+    #[error(
+        "the model has no face descriptor with a cohort of strangers, so it cannot learn the identity task `{0}`; use a model that has them, or leave `kind` at GENERAL"
+    )]
+    NoDescriptor(TaskName),
+    /// A task that tells other things apart.
+    #[error("task `{0}` is no identity task and cannot become one; choose another name, or remove it first")]
+    OtherKind(TaskName),
     /// The same label twice.
     #[error("label `{0}` is given twice; give each label once")]
     DuplicateLabel(Label),

@@ -6,10 +6,23 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use learning::Accuracy;
 use network::{Label, TaskName};
+use serde::{Deserialize, Serialize};
 
 pub use crate::samples::LabelledFace;
 use crate::samples::SampleCounts;
 pub use crate::task_error::TaskError;
+
+/// What a task tells apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum TaskKind {
+    /// States, groups, things: a head that draws from other tasks.
+    #[default]
+    General = 0,
+    /// People, by the encoder's face descriptor, and strangers from all of them.
+    Identity = 1,
+}
 
 /// What a task is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +45,8 @@ pub enum TaskState {
 pub struct TaskStatus {
     /// The task.
     pub name: TaskName,
+    /// What it tells apart.
+    pub kind: TaskKind,
     /// Labels, in the order of the column's outputs.
     pub labels: Vec<Label>,
     /// Tasks whose columns feed this one.
@@ -84,7 +99,10 @@ pub struct TaskEvent {
 pub struct AddTask {
     /// Not in use unless `retrain`.
     pub name: TaskName,
-    /// At least two, distinct; the order of the column's outputs. Empty with `retrain`: as they were.
+    /// What it tells apart; with `retrain`, what it told apart before.
+    pub kind: TaskKind,
+    /// At least two (one person is enough for an identity task), distinct; the order of the column's outputs. Empty with `retrain`:
+    /// as they were. For an identity task with `retrain`: the people who are learned anew or added; all others stay as they are.
     pub labels: Vec<Label>,
     /// Crops of this request; may be empty when samples are stored under this name.
     pub samples: Vec<LabelledFace>,

@@ -1,5 +1,6 @@
 //! The background thread: one training after the other, at low priority, in threads of its own.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -9,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use learning::{
-    Checkpoint, CheckpointError, ColumnTrainingConfig, FewShotConfig, LabelledFaces, Parts, Progress, TrainError,
-    TrainedColumn, teach, train_column,
+    Checkpoint, CheckpointError, ColumnTrainingConfig, FewShotConfig, IdentityConfig, LabelledFaces, Parts, Person,
+    Progress, TrainError, TrainedColumn, teach, teach_people, train_column,
 };
 use network::{Label, NetworkBackend, TaskName};
 use rayon::ThreadPool;
@@ -21,7 +22,7 @@ use crate::disk::{self, Access};
 use crate::manifest::ColumnRecord;
 use crate::queue::JobSpec;
 use crate::samples::LabelledFace;
-use crate::tasks::{TaskError, TaskState, TrainingOutcome};
+use crate::tasks::{TaskError, TaskKind, TaskState, TrainingOutcome};
 use crate::workshop::Workshop;
 
 /// Perception runs at 0; a training takes what is left.
@@ -108,13 +109,26 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
 
 fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &Begun) -> Outcome {
     let Begun { spec, cancel, .. } = begun;
-    let (network, device, folder, template, samples, digests) = {
+    let (network, device, folder, template, samples, digests, people) = {
         let desk = workshop.desk();
         let samples = desk.samples.load(&spec.name, &spec.labels)?;
         let (folder, digests) = (progress_folder(desk.state.dir()), desk.digests(&spec.sources));
-        (desk.network.clone(), desk.device.clone(), folder, desk.column_config(), samples, digests)
+        let people = match spec.kind {
+            TaskKind::General => None,
+            // The column of before, where somebody stays as they are.
+            TaskKind::Identity if spec.learned.is_empty() => Some((desk.cohort.clone(), BTreeMap::new())),
+            TaskKind::Identity => Some((desk.cohort.clone(), desk.people(&spec.name)?)),
+        };
+        (desk.network.clone(), desk.device.clone(), folder, desk.column_config(), samples, digests, people)
     };
-    let faces = labelled(spec, &samples);
+    let known: Vec<Option<Person>> = match &people {
+        Some((_, people)) => {
+            let stays = |label: &Label| !spec.learned.contains(label);
+            spec.labels.iter().map(|label| people.get(label).filter(|_| stays(label)).cloned()).collect()
+        }
+        None => vec![None; spec.labels.len()],
+    };
+    let faces = labelled(spec, &samples, &known);
     let few_shot = ColumnTrainingConfig::few_shot();
     let by_gradient = ColumnTrainingConfig {
         epochs: spec.epochs,
@@ -142,6 +156,14 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
         ControlFlow::Continue(())
     };
     let mut attempt = || {
+        if let Some((cohort, _)) = &people {
+            let Some(cohort) = cohort else {
+                return Err(TrainError::Data("the model has no cohort of strangers".into()));
+            };
+            let config =
+                IdentityConfig { strangers_named: workshop.training.strangers_named, ..IdentityConfig::default() };
+            return teach_people(&network, cohort, &faces, &known, &template, &config, &device, &mut observer);
+        }
         if spec.epochs == 0 {
             let config = FewShotConfig { time_budget_s: workshop.training.time_budget_s, ..FewShotConfig::default() };
             return teach(&network, &spec.sources, &faces, &template, &config, &device, &mut observer);
@@ -163,15 +185,18 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
         TrainError::Cancelled => TaskError::ShutDown,
         other => TaskError::Failed { name: spec.name.clone(), reason: other.to_string() },
     })?;
-    let counts = faces.counts().into_iter().map(|count| count as u32).collect();
+    let of = |label: &Label| samples.iter().filter(|sample| sample.label == *label).count() as u32;
+    let counts = spec.labels.iter().map(of).collect();
     pool.install(|| store(workshop, spec, counts, trained))
 }
 
-/// Samples as a training takes them.
-fn labelled(spec: &JobSpec, samples: &[LabelledFace]) -> LabelledFaces {
+/// Samples as a training takes them: none of people who are known and stay as they are.
+fn labelled(spec: &JobSpec, samples: &[LabelledFace], known: &[Option<Person>]) -> LabelledFaces {
     let mut faces = LabelledFaces::new(spec.labels.clone());
     for sample in samples {
-        if let Some(class) = spec.labels.iter().position(|label| *label == sample.label) {
+        if let Some(class) = spec.labels.iter().position(|label| *label == sample.label)
+            && known[class].is_none()
+        {
             faces.push(Arc::clone(&sample.face), class);
         }
     }

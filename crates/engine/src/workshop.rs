@@ -31,6 +31,7 @@ pub(crate) struct TrainingLimits {
     pub(crate) threads: usize,
     pub(crate) time_budget_s: f32,
     pub(crate) retain_samples: bool,
+    pub(crate) strangers_named: f32,
 }
 
 /// The learner's state.
@@ -73,6 +74,7 @@ impl<B: NetworkBackend> Workshop<B> {
         let mut board = Board {
             shipped: base.manifest().columns.clone(),
             taught: state.manifest().columns.clone(),
+            knows_people: base.manifest().encoder.cohort.is_some(),
             ..Board::default()
         };
         for name in samples.tasks()? {
@@ -90,7 +92,8 @@ impl<B: NetworkBackend> Workshop<B> {
             }
             queue.write(board.jobs().cloned().collect())?;
         }
-        let desk = Desk { base, state, samples, queue, network, device, on_network, answers: None };
+        let cohort = base.load_cohort(&device)?;
+        let desk = Desk { base, state, samples, queue, network, cohort, device, on_network, answers: None };
         let workshop = Self {
             desk: Mutex::new(desk),
             board: Mutex::new(board),
@@ -101,6 +104,7 @@ impl<B: NetworkBackend> Workshop<B> {
                 threads: config.training_threads,
                 time_budget_s: config.training.time_budget_s,
                 retain_samples: config.retain_samples,
+                strangers_named: config.training.strangers_named,
             },
         };
         workshop.publish();
