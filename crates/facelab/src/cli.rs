@@ -1,7 +1,7 @@
 //! Arguments: what every command shares, and the commands.
 
 use crate::commands::{
-    annotate, bench, bench_step, evaluate, experiment, explain, fewshot, import, models, probe, refine_encoder,
+    annotate, bench, bench_step, cohort, evaluate, experiment, explain, fewshot, import, models, probe, refine_encoder,
     train_encoder, train_task,
 };
 pub use crate::common::Common;
@@ -45,6 +45,7 @@ enum Command {
     Explain(explain::Args),
     Fewshot(fewshot::Args),
     Probe(probe::Args),
+    Cohort(cohort::Args),
     Import(import::Args),
     Annotate(annotate::Args),
     Models(models::Args),
@@ -67,6 +68,7 @@ impl Cli {
             Command::Evaluate(args) => evaluate::run(args, &common),
             Command::Experiment(args) => experiment::run(args, &common),
             Command::Explain(args) => explain::run(args, &common),
+            Command::Cohort(args) => cohort::run(args, &common),
             Command::Import(args) => import::run(args, &common),
             Command::Fewshot(args) => fewshot::run(args, &common),
             Command::Probe(args) => probe::run(args, &common),

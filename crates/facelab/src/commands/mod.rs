@@ -3,6 +3,7 @@
 pub mod annotate;
 pub mod bench;
 pub mod bench_step;
+pub mod cohort;
 pub mod evaluate;
 pub mod experiment;
 pub mod explain;

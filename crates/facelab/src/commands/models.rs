@@ -33,7 +33,11 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
         describe(&store, &mut text)?;
         if args.verify {
             common.say(format!("verifying {}", dir.display()));
-            store.load::<CpuBackend>(&Default::default()).with_context(|| format!("{} is damaged", dir.display()))?;
+            let device = Default::default();
+            let network = store.load::<CpuBackend>(&device).map(drop);
+            network
+                .and_then(|()| store.load_cohort::<CpuBackend>(&device).map(drop))
+                .with_context(|| format!("{} is damaged", dir.display()))?;
             writeln!(text, "  verified: all digests and shapes match the manifest")?;
         }
     }
@@ -74,6 +78,10 @@ fn describe(store: &ModelStore, text: &mut String) -> anyhow::Result<()> {
     writeln!(text, "{}: '{}', {}, schema {}", dir.display(), manifest.name, manifest.licence, manifest.schema)?;
     writeln!(text, "  encoder, {} channels", list(encoder.config.channels))?;
     writeln!(text, "    {} ({}), SHA-256 {}", encoder.file, size(&dir.join(&encoder.file)), encoder.sha256)?;
+    if let Some(cohort) = &encoder.cohort {
+        writeln!(text, "  cohort of {} strangers ({})", cohort.strangers, cohort.provenance)?;
+        writeln!(text, "    {} ({}), SHA-256 {}", cohort.file, size(&dir.join(&cohort.file)), cohort.sha256)?;
+    }
     for column in &manifest.columns {
         describe_column(column, dir, text)?;
     }

@@ -1,5 +1,6 @@
 //! `facelab refine-encoder`: an encoder goes on learning from labels of several tasks.
 
+use crate::commands::cohort;
 use crate::commands::train_encoder::parse_phase as parse_side;
 use crate::common::Common;
 use crate::progress;
@@ -10,12 +11,9 @@ use engine::{ColumnRecord, MAX_STRANGERS, ModelStore};
 use learning::augment::AugmentConfig;
 use learning::data::Split;
 use learning::refine::{self, DescribedParts, RefineConfig, RefineData, RefinePhase, RefineTask, Refined, Start};
-use learning::{Calibration, Checkpoint, Confusion, Face, FewShotConfig, LOOKS, Readings, data, evaluate_looks};
+use learning::{Calibration, Checkpoint, Confusion, data, evaluate_looks};
 use network::weights::Precision;
-use network::{
-    ColumnConfig, ColumnEntry, CpuBackend, Encoder, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName,
-};
-use rayon::prelude::*;
+use network::{ColumnEntry, CpuBackend, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -329,29 +327,17 @@ fn keep<B: NetworkBackend>(
         .with_context(|| format!("writing {}", args.out.display()))?;
     if let Some(parts) = &data.described {
         let strangers = parts.train.spread(MAX_STRANGERS).faces;
-        store.put_cohort::<B>(&describe(encoder, features, &strangers, device)?, &args.cohort_provenance, device)?;
+        store.put_cohort::<B>(
+            &cohort::describe(encoder, features, &strangers, device)?,
+            &args.cohort_provenance,
+            device,
+        )?;
     }
     if args.keep_columns {
         keep_columns(&mut store, args, &data.tasks, refined, device)?;
     }
     common.say(format!("{}: encoder refined in {steps} steps", args.out.display()));
     Ok(())
-}
-
-/// Descriptors of length 1 of strangers, each at another of the node's looks.
-fn describe<B: NetworkBackend>(
-    encoder: &Encoder<B>,
-    features: usize,
-    strangers: &[Face],
-    device: &B::Device,
-) -> anyhow::Result<Vec<Vec<f32>>> {
-    let network = ProgressiveNetwork::new(encoder.clone());
-    let head = network.descriptor_head().context("the encoder has no descriptor")?.clone();
-    let like = ColumnConfig { features, ..ColumnConfig::new(2, 0) };
-    let once = FewShotConfig { looks: 1, ..FewShotConfig::default() };
-    let seen: Vec<Face> = strangers.par_iter().enumerate().map(|(at, face)| LOOKS[at % LOOKS.len()].at(face)).collect();
-    let read = Readings::of(&network, &[], &seen, &like, &once, device, &mut |_| ControlFlow::Continue(()))?;
-    Ok(read.described(&head, device).all(0).to_vec())
 }
 
 /// Puts the columns that the tasks learned with into the model, calibrated on the validation faces.
