@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::{MANIFEST, ModelStore};
 use learning::FewShotConfig;
-use network::{ColumnConfig, CpuBackend, DeviceKind, NetworkBackend, TaskName};
+use network::{ColumnConfig, CpuBackend, Label, DeviceKind, NetworkBackend, TaskName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -122,6 +122,15 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     }
 }
 
+/// Labels for a report, which may be published: people are numbers, in the order of their names.
+fn named(column: &str, labels: &[Label]) -> Vec<String> {
+    let name = |(at, label): (usize, &Label)| match column {
+        "identity" => (at + 1).to_string(),
+        _ => label.to_string(),
+    };
+    labels.iter().enumerate().map(name).collect()
+}
+
 fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -> anyhow::Result<()> {
     let store = ModelStore::open(&args.model)?;
     let device = B::Device::default();
@@ -139,7 +148,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
     let least = args.least.unwrap_or(shots.map_or(1, |shots| shots + 1));
     let pool = Pool::load(&args.data, &args.column, &args.labels, args.folds.as_deref(), [least, args.pool], args.seed)
         .with_context(|| format!("reading {}", args.data.display()))?;
-    let labels = pool.labels.iter().map(ToString::to_string).collect();
+    let labels = named(&args.column, &pool.labels);
     let bar = progress::bar(common, "reading", 100);
     let config = FewShotConfig { looks: args.looks.max(1), ..FewShotConfig::default() };
     let closest = args.closest.clone();
@@ -269,5 +278,17 @@ fn chart(args: &Args, rows: &[Row]) -> Chart {
         y: "accuracy".into(),
         lines: args.methods.iter().map(line).collect(),
         ..Chart::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_numbers_in_reports_and_other_labels_are_not() {
+        let labels: Vec<Label> = ["ada", "bob"].map(|label| label.parse().unwrap()).into();
+        assert_eq!(named("identity", &labels), ["1", "2"]);
+        assert_eq!(named("mood", &labels), ["ada", "bob"]);
     }
 }
