@@ -176,7 +176,7 @@ fn check_labels(name: &TaskName, labels: &[Label], request: &AddTask, kind: Task
         TaskKind::Identity => 1,
     };
     if labels.len() < least {
-        return Err(TaskError::TooFewLabels { name: name.clone(), given: labels.len() });
+        return Err(TaskError::TooFewLabels { name: name.clone(), given: labels.len(), least });
     }
     let given = if request.labels.is_empty() { labels } else { &request.labels };
     if let Some(twice) = given.iter().enumerate().find(|(position, label)| given[..*position].contains(label)) {

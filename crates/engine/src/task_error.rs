@@ -32,15 +32,17 @@ pub enum TaskError {
         /// Names of all tasks.
         known: String,
     },
-    /// A task tells at least two labels apart.
+    /// A task tells at least two labels apart, or recognises at least one person.
     #[error(
-        "task `{name}` has {given} labels; give at least two (for one state, add a second label such as `other`; for one person, set `kind` to IDENTITY)"
+        "task `{name}` has {given} labels; give at least {least} (for one state, add a second label such as `other`; for one person, set `kind` to IDENTITY)"
     )]
     TooFewLabels {
         /// The task.
         name: TaskName,
         /// Labels given.
         given: usize,
+        /// Labels needed: 2, for people 1.
+        least: usize,
     },
     /// The model cannot recognise people.
     #[error(

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::{MANIFEST, ModelStore};
 use learning::FewShotConfig;
-use network::{ColumnConfig, CpuBackend, Label, DeviceKind, NetworkBackend, TaskName};
+use network::{ColumnConfig, CpuBackend, DeviceKind, Label, NetworkBackend, TaskName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
