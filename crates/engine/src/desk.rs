@@ -79,8 +79,7 @@ impl<B: NetworkBackend> Desk<B> {
         };
         let column = self.state.load_column::<B>(record, &self.device)?;
         let Some(head) = column.people_head() else { return Ok(BTreeMap::new()) };
-        let people = head.weights.into_iter().zip(head.bias);
-        Ok(record.labels.iter().cloned().zip(people).collect())
+        Ok(record.labels.iter().cloned().zip(head.weights).collect())
     }
 
     /// Digests of the columns in service with these names.

@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 /// Face descriptors of people whom nobody taught: how alike strangers look to a person who was taught says from when on a
-/// likeness means something ("cohort" in speaker recognition; Auckenthaler et al. 2000). They ship with the model, without
+/// likeness means something (a cohort, as in speaker recognition; Auckenthaler et al. 2000). They ship with the model, without
 /// pictures and names.
 #[derive(Module, Debug)]
 pub struct Cohort<B: Backend> {

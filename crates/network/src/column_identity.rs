@@ -12,17 +12,13 @@ use burn::tensor::{Tensor, TensorData};
 pub struct PeopleHead {
     /// For each person what the descriptor's values are multiplied with, `[people][128]`.
     pub weights: Vec<Vec<f32>>,
-    /// `[people]`.
-    pub bias: Vec<f32>,
 }
 
 impl PeopleHead {
     /// The logits of a descriptor of length 1.
     pub fn logits(&self, descriptor: &[f32]) -> Vec<f32> {
-        let of = |(weights, bias): (&Vec<f32>, &f32)| {
-            bias + weights.iter().zip(descriptor).map(|(weight, value)| weight * value).sum::<f32>()
-        };
-        self.weights.iter().zip(&self.bias).map(of).collect()
+        let of = |weights: &Vec<f32>| weights.iter().zip(descriptor).map(|(weight, value)| weight * value).sum();
+        self.weights.iter().map(of).collect()
     }
 }
 
@@ -36,7 +32,7 @@ impl<B: Backend> Column<B> {
         device: &B::Device,
     ) -> (Self, ColumnConfig) {
         let [_, values] = descriptor.weight.dims();
-        let people = head.bias.len();
+        let people = head.weights.len();
         let config = ColumnConfig {
             classes: people,
             sources: 0,
@@ -49,7 +45,7 @@ impl<B: Backend> Column<B> {
         let weights: Vec<f32> = (0..values).flat_map(of).collect();
         let output = Dense {
             weight: Param::from_tensor(Tensor::from_data(TensorData::new(weights, [values, people]), device)),
-            bias: Some(Param::from_tensor(Tensor::from_data(TensorData::new(head.bias.clone(), [people]), device))),
+            bias: Some(Param::from_tensor(Tensor::zeros([people], device))),
         };
         let column = Self {
             blocks: Vec::new(),
@@ -69,8 +65,7 @@ impl<B: Backend> Column<B> {
             let [_, people] = self.output.weight.dims();
             let values: Vec<f32> = self.output.weight.val().into_data().iter::<f32>().collect();
             let of = |person: usize| values.iter().skip(person).step_by(people).copied().collect();
-            let bias = self.output.bias.as_ref().map(|bias| bias.val().into_data().iter::<f32>().collect());
-            PeopleHead { weights: (0..people).map(of).collect(), bias: bias.unwrap_or_else(|| vec![0.0; people]) }
+            PeopleHead { weights: (0..people).map(of).collect() }
         })
     }
 }
