@@ -182,14 +182,8 @@ fn trained(
         Err(error) => AddTask::Response { success: false, message: convert::text(error.to_string()), ..accepted },
         Ok(outcome) => {
             let accuracy = &outcome.accuracy;
-            let message = format!(
-                "{name} answers after {:.0} s: {:.0} % of {} held-back samples right ({:.0} to {:.0} %)",
-                outcome.training_seconds,
-                100.0 * accuracy.value,
-                accuracy.held_back,
-                100.0 * accuracy.low,
-                100.0 * accuracy.high,
-            );
+            let seconds = outcome.training_seconds;
+            let message = format!("{name} answers after {seconds:.0} s: {}", accuracy.in_words());
             AddTask::Response {
                 message,
                 task_id: outcome.task_id,

@@ -69,8 +69,12 @@ impl Board {
             labels,
             learned,
             sources,
-            transferable: request.transferable && kind == TaskKind::General,
-            epochs: if request.epochs == 0 { limits.epochs } else { request.epochs },
+            transferable: request.transferable,
+            epochs: match (kind, request.epochs) {
+                (TaskKind::Identity, _) => 0,
+                (TaskKind::General, 0) => limits.epochs,
+                (TaskKind::General, epochs) => epochs,
+            },
             attempts: 0,
         })
     }
@@ -95,6 +99,9 @@ impl Board {
         }
         if !request.sources.is_empty() {
             return Err(TaskError::Contradiction("kind IDENTITY", "sources"));
+        }
+        if request.transferable {
+            return Err(TaskError::Contradiction("kind IDENTITY", "transferable"));
         }
         if request.epochs > 0 {
             return Err(TaskError::Contradiction("kind IDENTITY", "epochs"));

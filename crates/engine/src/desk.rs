@@ -66,20 +66,21 @@ impl<B: NetworkBackend> Desk<B> {
             Some(column) => column.config.clone(),
             None => ColumnConfig { features: model.encoder.config.features(), ..ColumnConfig::new(2, 0) },
         };
-        ColumnConfig { own_blocks: false, ..like }
+        ColumnConfig { own_blocks: false, unit_hidden: false, ..like }
     }
 
-    /// What a taught identity task knows of its people, by label; nothing where there is no such task.
+    /// What a taught identity task knows of its people, by label, and from how many samples; nothing where there is no such task.
     ///
     /// # Errors
     /// Its column cannot be read.
-    pub(crate) fn people(&self, name: &TaskName) -> Result<BTreeMap<Label, Person>, StoreError> {
+    pub(crate) fn people(&self, name: &TaskName) -> Result<BTreeMap<Label, (Person, u32)>, StoreError> {
         let Some(record) = self.state.manifest().columns.iter().find(|record| record.name == *name) else {
             return Ok(BTreeMap::new());
         };
         let column = self.state.load_column::<B>(record, &self.device)?;
         let Some(head) = column.people_head() else { return Ok(BTreeMap::new()) };
-        Ok(record.labels.iter().cloned().zip(head.weights).collect())
+        let people = head.weights.into_iter().zip(record.samples.iter().copied());
+        Ok(record.labels.iter().cloned().zip(people).collect())
     }
 
     /// Digests of the columns in service with these names.

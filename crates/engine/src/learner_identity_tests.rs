@@ -16,6 +16,7 @@ fn people(names: &[&str], count: usize) -> AddTask {
         kind: TaskKind::Identity,
         labels: names.iter().map(|name| label(name)).collect(),
         samples: names.iter().flat_map(|name| faces(name, count)).collect(),
+        transferable: false,
         ..request("who", 0)
     }
 }
@@ -34,7 +35,8 @@ fn one_person_is_taught_with_one_sample_and_another_is_added_without_changing_th
     let first = bits(&bench.newest(), "who");
 
     let added = AddTask { retrain: true, kind: TaskKind::General, ..people(&["down"], 3) };
-    assert_eq!(teach(&learner, added).task_id, "who@2");
+    let outcome = teach(&learner, added);
+    assert_eq!((outcome.task_id.as_str(), outcome.samples.as_slice()), ("who@2", &[1, 3][..]));
     let found = status(&learner, "who");
     assert_eq!((found.kind, found.labels), (TaskKind::Identity, vec![label("up"), label("down")]));
     let second = bits(&bench.newest(), "who");
@@ -66,6 +68,7 @@ fn what_an_identity_task_cannot_be_is_refused_with_what_to_do() {
     let learner = bench.start();
     let says = |request: AddTask| message(learner.add_task(request));
     assert!(says(AddTask { sources: vec![task("emotion")], ..people(&["up"], 1) }).contains("exclude each other"));
+    assert!(says(AddTask { transferable: true, ..people(&["up"], 1) }).contains("exclude each other"));
     assert!(says(AddTask { epochs: 3, ..people(&["up"], 1) }).contains("exclude each other"));
     assert!(says(people(&["up", "up"], 1)).contains("given twice"));
     assert!(says(people(&[], 1)).contains("labels"));

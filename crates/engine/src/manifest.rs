@@ -238,6 +238,11 @@ impl ColumnRecord {
         if self.config.sources != self.sources.len() {
             return wrong("config.sources", self.sources.len().to_string(), self.config.sources.to_string());
         }
+        let people = self.config.unit_hidden;
+        if people && (self.config.hidden != encoder.descriptor || self.config.own_blocks || self.config.sources > 0) {
+            let found = format!("{} units", self.config.hidden);
+            return wrong("config.unit_hidden", "the encoder's descriptor alone as hidden units".into(), found);
+        }
         if self.config.features != encoder.features() {
             return wrong("config.features", encoder.features().to_string(), self.config.features.to_string());
         }

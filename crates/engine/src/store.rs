@@ -8,7 +8,9 @@ use network::weights::{self, Precision};
 use network::{Cohort, Column, ColumnEntry, Encoder, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
 
 use crate::disk::{self, Access};
-use crate::manifest::{CohortRecord, ColumnRecord, EncoderRecord, MANIFEST, Manifest, SCHEMA, validate_columns};
+use crate::manifest::{
+    CohortRecord, ColumnRecord, EncoderRecord, MANIFEST, MAX_STRANGERS, Manifest, SCHEMA, validate_columns,
+};
 use crate::parts;
 use crate::store_error::{StoreError, list};
 
@@ -122,6 +124,16 @@ impl ModelStore {
         let folder = File::open(&self.dir).map_err(StoreError::io(&self.dir))?;
         folder.lock().map_err(StoreError::io(&self.dir))?;
         let mut next = Manifest::read(&self.dir.join(MANIFEST))?;
+        if next.encoder.sha256 != self.manifest.encoder.sha256 {
+            return Err(StoreError::Changed { path: self.dir.join(MANIFEST), part: "encoder".to_owned() });
+        }
+        let values = next.encoder.config.descriptor;
+        if values == 0 || !(2..=MAX_STRANGERS).contains(&strangers.len()) || strangers.iter().any(|s| s.len() != values)
+        {
+            let reason =
+                format!("a cohort needs 2 to {MAX_STRANGERS} descriptors of {values} values (0: the encoder has none)");
+            return Err(StoreError::Manifest { path: self.dir.join(MANIFEST), reason });
+        }
         let cohort = Cohort::<B>::new(strangers, device);
         let staged = parts::stage::<B, _>(&self.dir, Access::Shared, "cohort", &cohort, Precision::F16)?;
         next.encoder.cohort = Some(CohortRecord {

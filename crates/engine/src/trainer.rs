@@ -111,7 +111,9 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
     let Begun { spec, cancel, .. } = begun;
     let (network, device, folder, template, samples, digests, people) = {
         let desk = workshop.desk();
-        let samples = desk.samples.load(&spec.name, &spec.labels)?;
+        // Of an identity task only those who are learned.
+        let read = if spec.learned.is_empty() { &spec.labels } else { &spec.learned };
+        let samples = desk.samples.load(&spec.name, read)?;
         let (folder, digests) = (progress_folder(desk.state.dir()), desk.digests(&spec.sources));
         let people = match spec.kind {
             TaskKind::General => None,
@@ -124,7 +126,8 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
     let known: Vec<Option<Person>> = match &people {
         Some((_, people)) => {
             let stays = |label: &Label| !spec.learned.contains(label);
-            spec.labels.iter().map(|label| people.get(label).filter(|_| stays(label)).cloned()).collect()
+            let known = |label: &Label| people.get(label).filter(|_| stays(label)).map(|(person, _)| person.clone());
+            spec.labels.iter().map(known).collect()
         }
         None => vec![None; spec.labels.len()],
     };
@@ -185,7 +188,10 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
         TrainError::Cancelled => TaskError::ShutDown,
         other => TaskError::Failed { name: spec.name.clone(), reason: other.to_string() },
     })?;
-    let of = |label: &Label| samples.iter().filter(|sample| sample.label == *label).count() as u32;
+    let of = |label: &Label| match &people {
+        Some((_, people)) if !spec.learned.contains(label) && people.contains_key(label) => people[label].1,
+        _ => samples.iter().filter(|sample| sample.label == *label).count() as u32,
+    };
     let counts = spec.labels.iter().map(of).collect();
     pool.install(|| store(workshop, spec, counts, trained))
 }
@@ -355,14 +361,11 @@ fn note(spec: JobSpec, result: &Outcome) -> Note {
         Ok(outcome) => Note {
             state: TaskState::Ready,
             message: format!(
-                "trained in {:.1} s{} with {} samples; {:.0} % of {} held-back samples right ({:.0} to {:.0} %)",
+                "trained in {:.1} s{} with {} samples; {}",
                 outcome.training_seconds,
                 over(outcome.epochs),
                 outcome.samples.iter().sum::<u32>(),
-                100.0 * outcome.accuracy.value,
-                outcome.accuracy.held_back,
-                100.0 * outcome.accuracy.low,
-                100.0 * outcome.accuracy.high,
+                outcome.accuracy.in_words(),
             ),
             epochs: outcome.epochs,
             spec: None,

@@ -28,7 +28,7 @@ pub struct AugmentConfig {
     pub brightness: f32,
     /// Share of faces whose top rows are replaced by their border, as crops near a picture's edge are.
     pub top_border: f32,
-    /// Share of faces with something over a part: over mouth, eyes, a half, or a hand.
+    /// Share of faces of which a part is covered: the mouth, the eyes, a half, or some place, also by a hand.
     pub occlusion: f32,
 }
 

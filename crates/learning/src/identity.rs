@@ -4,11 +4,12 @@
 //! score on a face is somebody's is measured on a cohort of strangers: so `unknown` means something from the first sample on, one
 //! person alone can be taught, and adding a person changes no one else's score.
 
+use crate::augment::AugmentConfig;
 use crate::calibration::{Calibration, log_sum_exp};
 use crate::column_training::{Progress, TrainError, TrainedColumn};
-use crate::data::LabelledFaces;
+use crate::data::{LabelledFaces, argmax};
 use crate::few_shot::FewShotConfig;
-use crate::metrics::Confusion;
+use crate::metrics::{Accuracy, Confusion};
 use crate::readings::Readings;
 use network::{Cohort, Column, ColumnConfig, NetworkBackend, PeopleHead, ProgressiveNetwork};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use std::time::Instant;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IdentityConfig {
-    /// Share of strangers that may be called by a name, (0, 0.5).
+    /// Share of strangers that may be called by a name (false positive identification rate), (0, 0.5].
     pub strangers_named: f32,
     /// At which looks samples are read, and how those are changed.
     pub samples: FewShotConfig,
@@ -27,7 +28,10 @@ pub struct IdentityConfig {
 
 impl Default for IdentityConfig {
     fn default() -> Self {
-        Self { strangers_named: 0.02, samples: FewShotConfig::default() }
+        let few = FewShotConfig::default();
+        // A covered half would go into the mean of a person who has one sample.
+        let augment = AugmentConfig { occlusion: 0.0, ..few.augment.clone() };
+        Self { strangers_named: 0.02, samples: FewShotConfig { augment, ..few } }
     }
 }
 
@@ -87,11 +91,20 @@ pub fn teach_people<B: NetworkBackend>(
         column,
         config: sizes,
         calibration: found.calibration,
-        accuracy: confusion.accuracy(),
+        accuracy: Accuracy::of(right(&found, &truth), truth.len()),
         confusion,
         curve: Vec::new(),
         seconds: started.elapsed().as_secs_f32(),
     })
+}
+
+/// Samples that get the right name: who is `unknown` does not.
+fn right(found: &PeopleFit, truth: &[usize]) -> usize {
+    let named = |(logits, &person): (&Vec<f32>, &usize)| {
+        let (people, unknown) = found.calibration.posterior(logits);
+        argmax(&people) == person && people[person] > unknown
+    };
+    found.held_out.iter().zip(truth).filter(|row| named((row.0, row.1))).count()
 }
 
 /// Fits people from their samples' descriptors ([`Readings::described`]) and those of strangers; `known` as in [`teach_people`].

@@ -18,6 +18,15 @@ pub struct Accuracy {
 }
 
 impl Accuracy {
+    /// As a person reads it.
+    pub fn in_words(&self) -> String {
+        if self.held_back == 0 {
+            return "accuracy not measured: a label has one sample alone".to_owned();
+        }
+        let [value, low, high] = [self.value, self.low, self.high].map(|share| 100.0 * share);
+        format!("{value:.0} % of {} held-back samples right ({low:.0} to {high:.0} %)", self.held_back)
+    }
+
     /// From counts; with no faces nothing is known: 0 to 1.
     pub fn of(right: usize, total: usize) -> Self {
         if total == 0 {
@@ -72,7 +81,8 @@ impl Confusion {
             .collect()
     }
 
-    /// The mean of [`Self::recall`] over the classes with faces: what each class's faces have of it counts the same.
+    /// The mean of [`Self::recall`] over the classes with faces, also known as balanced accuracy: a rare class counts as much as
+    /// a frequent one.
     pub fn mean_recall(&self) -> f32 {
         let recalls: Vec<f32> = self.recall().into_iter().flatten().collect();
         recalls.iter().sum::<f32>() / recalls.len().max(1) as f32

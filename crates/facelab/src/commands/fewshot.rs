@@ -78,7 +78,7 @@ pub struct Args {
     /// No column is read, as add_task with no_sources
     #[arg(long)]
     no_sources: bool,
-    /// Measure too how well the default tells strangers (labels that are not in a draw) from those who were taught
+    /// Measure too how well the default, and 'identity' where it is among --methods, tell strangers (labels that are not in a draw) from those who were taught
     #[arg(long)]
     strangers: bool,
     /// At how many looks of the node's each sample is learned from in closed form, at most: sizes, and as a mirror shows it
@@ -154,7 +154,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
     let closest = args.closest.clone();
     let cohort = store.load_cohort::<B>(&device)?;
     if args.methods.contains(&Method::Identity) && cohort.is_none() {
-        bail!("{} has no cohort of strangers: method 'identity' cannot be had", args.model.display());
+        bail!("{} has no cohort of strangers: method 'identity' is not possible", args.model.display());
     }
     let bench =
         Bench::new(&network, sources.clone(), closest, like, config, pool, cohort.as_ref(), &device, &mut |share| {

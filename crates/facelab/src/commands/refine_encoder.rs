@@ -16,7 +16,7 @@ use network::weights::Precision;
 use network::{ColumnEntry, CpuBackend, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Let an encoder learn on from labelled faces of several tasks at once, and make a new model of it.
 ///
@@ -34,8 +34,8 @@ use std::path::PathBuf;
       --phases 128:500 --own-blocks
   facelab refine-encoder --task gender=fairface --task age=fairface --neighbours age=0.25 --work runs/r --out models/r \\
       --phases 64:5000:1.5,128:2000 --keep-columns
-  facelab refine-encoder --start models/default --task gender=fairface --descriptors fairface --work runs/r \
-      --out models/r --averaging 0.999 --occlusion 0.3 --keep-columns
+  facelab refine-encoder --start models/default --task gender=fairface --descriptors fairface \\
+      --cohort-provenance 'FairFace, CC BY 4.0' --averaging 0.999 --occlusion 0.3 --keep-columns --work runs/r --out models/r
 
 Exit codes: 0 refined, 1 failed, 2 wrong usage.")]
 pub struct Args {
@@ -72,9 +72,9 @@ pub struct Args {
     /// How much it counts beside the labels that histograms of oriented gradients can be read from the features; 0: not at all
     #[arg(long, default_value_t = RefineConfig::default().hog_weight, value_parser = parse_weight)]
     hog_weight: f32,
-    /// Learn the descriptors of a teacher on a pack's faces; FILES is the folder of its labels*.dlib128.f16, the pack's own by
-    /// default; may be given several times
-    #[arg(long, value_name = "PACK[=FILES]", value_parser = parse_described)]
+    /// Learn the descriptors of a teacher on a pack's faces. FILES is the folder with its labels*.dlib128.f16; without it they are
+    /// looked for in the pack's folder. May be given several times
+    #[arg(long, requires = "cohort_provenance", value_name = "PACK[=FILES]", value_parser = parse_described)]
     descriptors: Vec<(PathBuf, Option<PathBuf>)>,
     /// How much the teacher's descriptor counts beside the labels
     #[arg(long, default_value_t = RefineConfig::default().descriptor_weight, value_parser = parse_weight)]
@@ -101,9 +101,10 @@ pub struct Args {
     /// Where a kept column's data comes from and its terms; one line for the manifest, may be given several times
     #[arg(long, requires = "keep_columns", value_name = "NAME=TEXT", value_parser = parse_text)]
     provenance: Vec<(TaskName, String)>,
-    /// Where the faces of --descriptors come from and their terms; some of them become the strangers of the model's cohort
-    #[arg(long, default_value = "training faces", value_name = "TEXT")]
-    cohort_provenance: String,
+    /// Where the faces of --descriptors come from and their terms; those of their validation parts become the strangers of the
+    /// model's cohort
+    #[arg(long, requires = "descriptors", value_name = "TEXT")]
+    cohort_provenance: Option<String>,
     /// Evens out rare classes: 0 not at all, 1 fully
     #[arg(long, default_value_t = RefineConfig::default().class_weighting)]
     class_weighting: f32,
@@ -202,6 +203,11 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     if args.out.join("manifest.yaml").exists() {
         bail!("{} holds a model already; choose another --out", args.out.display());
     }
+    if !args.descriptors.is_empty() && args.descriptor_weight == 0.0 {
+        bail!(
+            "--descriptor-weight 0 learns nothing from --descriptors; leave --descriptors out, or give a weight above 0"
+        );
+    }
     let named = args.neighbours.iter().map(|(name, _)| name).chain(args.provenance.iter().map(|(name, _)| name));
     let named = named.chain(args.repeat.iter().map(|(name, _)| name));
     if let Some(unknown) = named.into_iter().find(|name| args.tasks.iter().all(|(task, _)| task != *name)) {
@@ -232,12 +238,19 @@ fn load(args: &Args) -> anyhow::Result<RefineData> {
         parts.train.extend(data::load_described(pack, files.as_deref(), Split::Train)?);
         parts.validation.extend(data::load_described(pack, files.as_deref(), Split::Val)?);
     }
+    if !args.descriptors.is_empty() && parts.validation.len() < 2 {
+        bail!("the packs of --descriptors have no validation faces, which the model's cohort is made of");
+    }
     let described = (!args.descriptors.is_empty()).then_some(parts);
     Ok(RefineData { tasks, described })
 }
 
 /// What the refinement begins with, and the digest of its encoder.
-fn start<B: NetworkBackend>(args: &Args, device: &B::Device) -> anyhow::Result<(Start<B>, Option<String>)> {
+fn start<B: NetworkBackend>(
+    args: &Args,
+    tasks: &[RefineTask],
+    device: &B::Device,
+) -> anyhow::Result<(Start<B>, Option<String>)> {
     let Some(dir) = &args.start else {
         let sizes = EncoderConfig::default();
         return Ok((Start { encoder: sizes.init(device, args.seed), sizes, columns: BTreeMap::new() }, None));
@@ -246,6 +259,11 @@ fn start<B: NetworkBackend>(args: &Args, device: &B::Device) -> anyhow::Result<(
     let (network, manifest) = (store.load::<B>(device)?, store.manifest());
     let mut columns = BTreeMap::new();
     for record in &manifest.columns {
+        // The same labels in another order are other labels.
+        let same = |task: &&RefineTask| task.name == record.name && task.train.labels == record.labels;
+        if tasks.iter().find(same).is_none() {
+            continue;
+        }
         if let Some(entry) = network.columns().iter().find(|entry| entry.name == record.name) {
             columns.insert(record.name.clone(), (entry.column()?.clone(), record.config.clone()));
         }
@@ -259,8 +277,11 @@ fn start<B: NetworkBackend>(args: &Args, device: &B::Device) -> anyhow::Result<(
 
 fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
     let device = B::Device::default();
-    let (start, start_digest) = start::<B>(args, &device)?;
     let data = load(args)?;
+    let (start, start_digest) = start::<B>(args, &data.tasks, &device)?;
+    if start.sizes.descriptor > 0 && data.described.is_none() {
+        bail!("the model's face descriptor would no longer fit its encoder; give --descriptors, too");
+    }
     let config = RefineConfig {
         phases: args.phases.clone(),
         batch: args.batch,
@@ -323,19 +344,29 @@ fn keep<B: NetworkBackend>(
 ) -> anyhow::Result<()> {
     let (encoder, sizes, steps) = (&refined.encoder, refined.sizes.clone(), refined.steps);
     let features = sizes.features();
-    let mut store = ModelStore::create(&args.out, &args.name, &args.licence, encoder, sizes, Precision::F16)
-        .with_context(|| format!("writing {}", args.out.display()))?;
+    // A model that is there is whole: it is made beside its place.
+    let mut part = args.out.clone().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let writing = |dir: &Path| format!("writing {}", dir.display());
+    if part.exists() {
+        std::fs::remove_dir_all(&part).with_context(|| writing(&part))?;
+    }
+    let mut store = ModelStore::create(&part, &args.name, &args.licence, encoder, sizes, Precision::F16)
+        .with_context(|| writing(&part))?;
     if let Some(parts) = &data.described {
-        let strangers = parts.train.spread(MAX_STRANGERS).faces;
+        // Not those that the descriptor was learned from: it knows them too well.
+        let strangers = parts.validation.spread(MAX_STRANGERS).faces;
         store.put_cohort::<B>(
             &cohort::describe(encoder, features, &strangers, device)?,
-            &args.cohort_provenance,
+            args.cohort_provenance.as_deref().unwrap_or_default(),
             device,
         )?;
     }
     if args.keep_columns {
         keep_columns(&mut store, args, &data.tasks, refined, device)?;
     }
+    std::fs::rename(&part, &args.out).with_context(|| writing(&args.out))?;
     common.say(format!("{}: encoder refined in {steps} steps", args.out.display()));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The weights' running mean (Polyak & Juditsky 1992): what ships wanders less than the weights that learn.
+//! The exponential moving average (EMA) of the weights: what ships wanders less than the weights that learn.
 
 use super::trunk::Trunk;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};

@@ -52,8 +52,9 @@ impl<'a> Describing<'a> {
         (count > 0).then(|| missed.sum() / count as f32)
     }
 
-    /// Share of the teacher's variance over the validation faces that the head explains, at most `most` of them: 1 is all.
-    pub fn explained(&self, most: usize, describe: &dyn Fn(&DescribedFaces) -> Vec<Vec<f32>>) -> f32 {
+    /// R² over the validation faces, at most `most` of them: the share of the teacher's variance that the head explains. Nothing
+    /// where there are none.
+    pub fn explained(&self, most: usize, describe: &dyn Fn(&DescribedFaces) -> Vec<Vec<f32>>) -> Option<f32> {
         let faces = self.parts.validation.spread(most);
         let square = |row: &[f32]| row.iter().map(|value| value * value).sum::<f32>();
         let (mut missed, mut all) = (0.0, f32::MIN_POSITIVE);
@@ -62,6 +63,6 @@ impl<'a> Describing<'a> {
             missed += square(&said.iter().zip(&wanted).map(|(said, wanted)| said - wanted).collect::<Vec<_>>());
             all += square(&wanted);
         }
-        1.0 - missed / all
+        (!faces.is_empty()).then_some(1.0 - missed / all)
     }
 }

@@ -234,9 +234,18 @@ impl<'a, B: NetworkBackend> Refinement<'a, B> {
         let shown = seen::<B>(&population, first_phase, device);
 
         let Start { mut encoder, mut sizes, mut columns } = start;
-        if described.is_some() && sizes.descriptor == 0 {
+        if described.is_none() {
+            // It would no longer fit the encoder.
+            (encoder, sizes.descriptor) = (encoder.with_descriptor(None), 0);
+        } else if sizes.descriptor == 0 {
             sizes.descriptor = DESCRIPTOR;
             encoder = encoder.with_descriptor(Some(sizes.descriptor_head(device, config.seed)));
+        }
+        if described.is_some() && sizes.descriptor != DESCRIPTOR {
+            let found = sizes.descriptor;
+            return Err(TrainError::Data(format!(
+                "the teacher has {DESCRIPTOR} values, the encoder's descriptor {found}"
+            )));
         }
         let features = encoder.forward(shown.clone());
         let mut column_sizes = Vec::new();
@@ -375,7 +384,7 @@ impl<'a, B: NetworkBackend> Refinement<'a, B> {
                 Confusion::new(chosen.labels.len(), &found, &chosen.classes())
             })
             .collect();
-        let explained = self.describing.as_ref().map(|describing| {
+        let explained = self.describing.as_ref().and_then(|describing| {
             let describe = |features| {
                 let said = trunk.describe(features, &self.standards);
                 said.unwrap_or_else(|| Tensor::zeros([1, DESCRIPTOR], self.device))
