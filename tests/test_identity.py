@@ -16,9 +16,9 @@ def node(new_node):
     return new_node().start()
 
 
-def add(peer, labels, count, **fields):
-    samples = teaching.crops(count, labels)
-    request = {"name": "who", "kind": AddTask.Request.IDENTITY, "labels": labels, "samples": samples, "wait": True}
+def add(peer, people, count, **fields):
+    samples = teaching.crops(count, people)
+    request = {"name": "who", "kind": AddTask.Request.IDENTITY, "labels": people, "samples": samples, "wait": True}
     return peer.call(AddTask, "add_task", **request | fields)
 
 
