@@ -260,8 +260,8 @@ fn start<B: NetworkBackend>(
     let mut columns = BTreeMap::new();
     for record in &manifest.columns {
         // The same labels in another order are other labels.
-        let same = |task: &&RefineTask| task.name == record.name && task.train.labels == record.labels;
-        if tasks.iter().find(same).is_none() {
+        let same = |task: &RefineTask| task.name == record.name && task.train.labels == record.labels;
+        if !tasks.iter().any(same) {
             continue;
         }
         if let Some(entry) = network.columns().iter().find(|entry| entry.name == record.name) {
