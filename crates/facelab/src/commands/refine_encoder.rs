@@ -298,7 +298,6 @@ fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()>
         checkpoint_every: args.checkpoint_every,
         validation_faces: args.validation_faces,
         seed: args.seed,
-        ..RefineConfig::default()
     };
     // Another start or other faces are another refinement.
     let faces: Vec<_> = data.tasks.iter().map(|task| (&task.name, task.train.counts())).collect();
