@@ -27,7 +27,7 @@ fn encoder() -> Encoder<B> {
 
 /// The same faces with descriptors that tell the two apart.
 fn described(count: usize) -> DescribedFaces {
-    let descriptor = |n: usize| (0..DESCRIPTOR).map(|at| if (at + n) % 2 == 0 { 0.1 } else { -0.1 }).collect();
+    let descriptor = |n: usize| (0..DESCRIPTOR).map(|at| if (at + n).is_multiple_of(2) { 0.1 } else { -0.1 }).collect();
     DescribedFaces { faces: faces(count).faces, descriptors: (0..count).map(descriptor).collect() }
 }
 
