@@ -17,6 +17,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from demo_lib.children import Child  # noqa: E402
 from demo_lib.domain import free_domain, in_use  # noqa: E402
 from demo_lib.ledger import SECOND, Estimate, Ledger  # noqa: E402
+from demo_lib.people import People  # noqa: E402
+from demo_lib.sources import Sources  # noqa: E402
 from demo_lib.summary import summary, taught_record  # noqa: E402
 from demo_lib.table import Screen, one_line, rows  # noqa: E402
 from demo_lib.watch import header  # noqa: E402
@@ -38,7 +40,7 @@ def streamed(frames=100, answer=lambda number: True, tasks=(*SHIPPED, "who"), fr
         ledger.frame(stamp, "camera")
         if answer(number):
             judged = (number - 1) // refresh * refresh * PERIOD + PERIOD
-            ledger.answer(stamp, frame_id, [("abcde", 100.0, estimates(judged, tasks))])
+            ledger.answer(stamp, frame_id, [("abcde", (100.0, 50.0), estimates(judged, tasks))])
     return ledger
 
 
@@ -48,8 +50,9 @@ def taught(**changes):
     return record | {"promise_kept": True} | changes
 
 
-def judged(ledger, record=None, errors=(), shipped=SHIPPED):
-    report = summary(ledger, None, 10.0, record or taught(), NODE, list(errors), shipped)
+def judged(ledger, record=None, errors=(), shipped=SHIPPED, people=None):
+    people = people or People("who", Sources())
+    report = summary(ledger, people, None, 10.0, record or taught(), NODE, list(errors), shipped)
     json.dumps(report, allow_nan=False)
     return report
 
@@ -113,7 +116,7 @@ def test_the_rate_is_that_of_one_face_however_many_there_are():
     ledger = Ledger()
     for number in range(1, 101):
         judged_at = (number - 1) // 5 * 5 * PERIOD + PERIOD
-        faces = [(track, 10.0, estimates(judged_at, ["age"])) for track in ("aaaaa", "bbbbb", "ccccc")]
+        faces = [(track, (10.0, 50.0), estimates(judged_at, ["age"])) for track in ("aaaaa", "bbbbb", "ccccc")]
         ledger.answer(number * PERIOD, "camera", faces)
     assert ledger.attribute_rate_hz() == pytest.approx(2.0, rel=0.1)
     assert ledger.attribute_rate_hz("training") is None
@@ -124,10 +127,104 @@ def test_a_face_that_was_away_does_not_lower_the_rate():
     ledger = streamed(frames=50)
     for number in range(200, 250):
         judged_at = (number - 200) // 5 * 5 * PERIOD + 200 * PERIOD
-        ledger.answer(number * PERIOD, "camera", [("abcde", 100.0, estimates(judged_at, ["age"]))])
+        ledger.answer(number * PERIOD, "camera", [("abcde", (100.0, 50.0), estimates(judged_at, ["age"]))])
     assert ledger.attribute_rate_hz() == pytest.approx(2.0, rel=0.1)
     assert [track.track_id for track in ledger.stable(4.0)] == ["abcde"]
     assert ledger.stable(6.0) == []
+
+
+CELLS = {"a.mp4": [0, 0, 320, 240], "WolfgangLanger_Pexels.mp4": [320, 0, 320, 240], "c.mp4": [160, 240, 320, 240]}
+
+
+def shown(starts=(1.0,)):
+    """Three videos as image_stream tiles them."""
+    sources = Sources()
+    sources.hear("image_stream: 640x480 at 15 Hz on image\n")
+    for stamp in starts:
+        for name, cell in CELLS.items():
+            sources.hear(json.dumps({"source": f"/media/{name}", "stamp": stamp, "cell": cell}) + "\n")
+    return sources
+
+
+def look(ledger, people, stamp, track_id, at, *said):
+    for track in ledger.answer(stamp, "camera", [(track_id, at, [Estimate(*one, 0.1, stamp) for one in said])]):
+        people.look(track)
+
+
+def taught_people(names, sources=None):
+    """Ten looks at each of three people after the teaching of the outer two, called by these names."""
+    ledger, people = Ledger(), People("who", sources or shown())
+    places = {"left": (150, 100), "right": (500, 100), "between": (300, 400)}
+    for number, (track_id, at) in enumerate(places.items()):
+        look(ledger, people, SECOND + number, track_id, at, ("age", "a", 0.9))
+    people.teach([ledger.tracks[track_id] for track_id in places], {"left": "alex", "right": "robin"})
+    people.live = True
+    for number in range(30):
+        track_id = list(places)[number % 3]
+        look(ledger, people, (number + 2) * SECOND, track_id, places[track_id], ("who", names[number % 3], 0.9))
+    return people, ledger
+
+
+def test_people_who_are_called_by_their_names_and_a_stranger_who_is_not_are_no_error():
+    people, _ = taught_people(["alex", "robin", ""])
+    report = judged(streamed(), people=people)
+    assert report["errors"] == []
+    assert [(person["who"], person["looks"], person["right"]) for person in report["people"]] == [
+        ("a.mp4", 10, 10),
+        ("WolfgangLanger_Pexels.mp4", 10, 10),
+        ("c.mp4", 10, 10),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["alex", "", ""], "taught as `robin`, was called so in 0 of 10 looks, fewer than 95% (`unknown` 10)"),
+        (["alex", "robin", "alex"], "c.mp4, a stranger, was `unknown` in 0 of 10 looks, fewer than 95% (`alex` 10)"),
+    ],
+)
+def test_a_person_who_is_called_otherwise_is_told(names, told):
+    people, _ = taught_people(names)
+    assert any(told in error for error in judged(streamed(), people=people)["errors"])
+
+
+def test_a_person_whose_track_is_lost_is_the_same_person_in_the_same_video():
+    people, ledger = taught_people(["alex", "robin", ""])
+    look(ledger, people, 50 * SECOND, "again", (155, 105), ("who", "robin", 0.9))
+    assert people.people["a.mp4"].called == {"alex": 10, "robin": 1}
+    assert any("10 of 11 looks" in error for error in people.broken())
+
+
+def test_with_one_camera_people_are_tracks_and_newcomers_are_not_judged():
+    sources = Sources()
+    sources.hear(json.dumps({"source": "/dev/video0", "stamp": 1.0, "cell": [0, 0, 640, 480]}) + "\n")
+    people, ledger = taught_people(["alex", "robin", ""], sources)
+    look(ledger, people, 50 * SECOND, "again", (155, 105), ("who", "robin", 0.9))
+    assert sorted(people.people) == ["between", "left", "right"] and people.broken() == []
+
+
+def test_nobody_looked_at_after_the_teaching_is_told():
+    ledger, people = Ledger(), People("who", shown())
+    look(ledger, people, SECOND, "left", (150, 100), ("age", "a", 0.9))
+    people.teach(ledger.in_view(), {"left": "alex"})
+    people.live = True
+    assert any("was not looked at after the teaching" in error for error in people.broken())
+
+
+@pytest.mark.parametrize(
+    ("at_s", "label", "probability", "told"),
+    [
+        (3.0, "happiness", 0.6, True),
+        (3.0, "happiness", 0.5, False),
+        (3.0, "sadness", 0.9, False),
+        (1.0, "happiness", 0.9, False),  # the mouth is free
+        (24.0, "happiness", 0.6, True),  # shown a second time, from 21 s on
+    ],
+)
+def test_a_covered_mouth_that_is_called_happy_is_told(at_s, label, probability, told):
+    ledger, people = Ledger(), People("who", shown(starts=(100.0, 121.0)))
+    look(ledger, people, round((100.0 + at_s) * SECOND), "face", (500, 100), ("emotion", label, probability))
+    assert any("covered mouth" in error for error in people.broken()) == told
 
 
 def test_a_serialised_header_is_read_without_the_pixels():
@@ -139,7 +236,7 @@ def test_a_serialised_header_is_read_without_the_pixels():
 
 def test_the_table_shows_labels_with_probabilities_and_strangers_as_unknown():
     ledger = streamed(frames=60)
-    ledger.answer(61 * PERIOD, "camera", [("abcde", 9.0, [Estimate("who", "", 0.3, 0.6, 60 * PERIOD)])])
+    ledger.answer(61 * PERIOD, "camera", [("abcde", (9.0, 50.0), [Estimate("who", "", 0.3, 0.6, 60 * PERIOD)])])
     heading, face = rows(ledger.in_view(), ["who", "age"])
     assert heading.split() == ["track", "age", "ms", "Hz", "who", "age"]
     assert face.split() == ["abcde", "100", "2.0", "unknown", "0.60", "-"]

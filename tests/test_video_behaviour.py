@@ -111,3 +111,27 @@ def test_the_shipped_model_sees_the_same_person_all_along_and_the_smile(program,
     # He looks neutral for 0.7 s and smiles from then on; the estimate follows within another second.
     assert {best(row, "emotion") for row in judged if int(row["frame"]) <= 21} == {"neutral"}
     assert {best(row, "emotion") for row in judged if int(row["frame"]) >= 51} == {"happiness"}
+
+
+@pytest.fixture(scope="module")
+def crying_then_laughing(program, environment, shipped, medium, tmp_path_factory):
+    """A woman cries, from 2.5 to 5.5 s behind her hand, and laughs from 11 s on."""
+    table = tmp_path_factory.mktemp("crying") / "faces.csv"
+    rows, _ = annotate(program, environment, shipped, medium("WolfgangLanger_Pexels.mp4"), table, "--every", 6)
+    return rows
+
+
+def happy(rows, begin, end):
+    return [float(row["emotion:happiness"]) for row in rows if begin <= float(row["time_s"]) <= end]
+
+
+def test_a_crying_face_with_a_covered_mouth_is_not_called_happy(crying_then_laughing):
+    covered = happy(crying_then_laughing, 2.5, 5.5)
+    assert len(covered) >= 10
+    assert max(covered) <= 0.5
+
+
+def test_a_laughing_face_is_called_happy(crying_then_laughing):
+    laughing = happy(crying_then_laughing, 12.5, 15.5)
+    assert len(laughing) >= 10
+    assert min(laughing) > 0.5

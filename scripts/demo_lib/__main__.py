@@ -16,6 +16,8 @@ from rclpy.signals import SignalHandlerOptions
 from .children import Child
 from .domain import free_domain
 from .ledger import Ledger
+from .people import People
+from .sources import Sources
 from .summary import SHIPPED_TASKS, rounded, summary, taught_record, told
 from .table import Screen, rows
 from .teacher import TASK, TIME_BUDGET_S, Teacher
@@ -53,9 +55,11 @@ class Demo:
     def __init__(self, args, scratch):
         self.args, self.scratch = args, scratch
         self.screen = Screen()
-        self.ledger = Ledger()
+        self.ledger, self.sources = Ledger(), Sources()
+        self.people = People(TASK, self.sources)
         self.errors = []
         self.children = []
+        self.starts, self.half_line = None, ""  # of image_stream's log
         self.watch = self.executor = self.teacher = None
         self.started = self.until = None
         self.seconds, self.overtime = 0.0, False
@@ -70,13 +74,15 @@ class Demo:
         os.environ["ROS_DOMAIN_ID"] = str(free_domain())
         self.screen.say(f"starting the node (ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}, on this machine only)")
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        self.watch = Watch(self.ledger)
+        self.watch = Watch(self.ledger, self.people)
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.watch)
         self.node = self.begin("face_attributes_node", node)
         self.wait(lambda: self.watch.tasks, "the node was not ready", self.node)
-        stream = [programs / "image_stream", "--namespace", NAMESPACE.lstrip("/"), "--rate", RATE_HZ, "--size", SIZE]
+        stream = [programs / "image_stream", "--namespace", NAMESPACE.lstrip("/"), "--rate", RATE_HZ]
+        stream += ["--size", SIZE, "--starts"]
         self.stream = self.begin("image_stream", [*stream, *self.args.source])
+        self.starts = open(self.stream.log, encoding="utf-8", errors="replace")
         self.wait(lambda: self.ledger.answers, "no frame was answered", self.node)
         self.started = time.monotonic()
         self.cpu_before = self.node.cpu_seconds()
@@ -88,10 +94,19 @@ class Demo:
 
     def spin(self):
         """Hears what has come, or waits a moment for it."""
+        self.hear_sources()
         self.executor.spin_once(timeout_sec=0.05)
         for child in self.children:
             if ended := child.ended():
                 raise Failed(ended)
+
+    def hear_sources(self):
+        """Whole lines of image_stream's log that are new."""
+        while self.starts and (line := self.starts.readline()):
+            self.half_line += line
+            if line.endswith("\n"):
+                self.sources.hear(self.half_line)
+                self.half_line = ""
 
     def wait(self, arrived, problem, child):
         begun = time.monotonic()
@@ -176,7 +191,7 @@ class Demo:
         taught = self.teacher.record if self.teacher else taught_record(TASK)
         shipped = self.watch.shipped() if self.watch else []
         wanted = 1 if self.args.own_model else SHIPPED_TASKS
-        report = summary(self.ledger, self.until, self.seconds, taught, self.node_usage, errors, shipped, wanted)
+        report = summary(self.ledger, self.people, self.until, self.seconds, taught, self.node_usage, errors, shipped, wanted)
         print("\n" + "\n".join(rows(self.ledger.in_view(), sorted(self.ledger.tasks, key=self.order))) + "\n")
         print("\n".join(told(report)))
         picture = self.args.summary.with_suffix(".jpg")

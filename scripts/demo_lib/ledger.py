@@ -27,6 +27,7 @@ class Track:
 
     track_id: str
     x: float  # centre of the face in the picture, pixels
+    y: float
     first_seen: int
     seen: int
     estimates: dict = field(default_factory=dict)
@@ -65,13 +66,14 @@ class Ledger:
         self.frames[stamp] = frame_id
 
     def answer(self, stamp, frame_id, faces):
-        """`faces`: (track id, x of its centre, [Estimate])."""
+        """`faces`: (track id, (x, y) of its centre, [Estimate]). The tracks that were judged anew."""
+        looks = []
         self.repeated += stamp in self.answers
         self.answers[stamp] = frame_id
         self.faces[stamp] = len(faces)
-        for track_id, x, estimates in faces:
-            track = self.tracks.setdefault(track_id, Track(track_id, x, stamp, stamp))
-            since, track.x, track.seen = stamp - track.seen, x, stamp
+        for track_id, (x, y), estimates in faces:
+            track = self.tracks.setdefault(track_id, Track(track_id, x, y, stamp, stamp))
+            since, track.x, track.y, track.seen = stamp - track.seen, x, y, stamp
             newest = max((estimate.stamp for estimate in estimates), default=0)
             if since > GAP or since < 0:
                 track.first_seen = stamp
@@ -81,11 +83,13 @@ class Ledger:
             if newest != track.refreshed:
                 track.refreshed = newest
                 track.refreshes.append(stamp)
+                looks.append(track)
             track.estimates = {estimate.task: estimate for estimate in estimates}
             for estimate in estimates:
                 self.tasks.setdefault(estimate.task, stamp)
                 if estimate.label:
                     self.labels.setdefault(estimate.task, stamp)
+        return looks
 
     def in_view(self):
         """Faces of the newest answer, from left to right."""

@@ -24,13 +24,13 @@ def taught_record(name, samples=None):
     }
 
 
-def summary(ledger, until, seconds, taught, node, errors, shipped, wanted_shipped=SHIPPED_TASKS):
+def summary(ledger, people, until, seconds, taught, node, errors, shipped, wanted_shipped=SHIPPED_TASKS):
     """All of it, judged: what did not hold is among `errors`.
 
     `until`: stamp of the end of the measurement; `shipped`: names of the model's own tasks; `node`: of the node's process.
     """
     counts = ledger.counts(until)
-    errors = errors + broken(counts, ledger, taught, shipped, wanted_shipped)
+    errors = errors + broken(counts, ledger, taught, shipped, wanted_shipped) + people.broken()
     return {
         "frames_in": counts.frames_in,
         "frames_published": counts.frames_published,
@@ -40,6 +40,8 @@ def summary(ledger, until, seconds, taught, node, errors, shipped, wanted_shippe
         "attribute_rate_training_hz": rounded(ledger.attribute_rate_hz("training"), 2),
         "seconds": rounded(seconds, 1),
         "taught": taught,
+        "people": people.report(),
+        "covered_mouth": {"looks": people.covered, "happy": people.covered_happy},
         "node": node,
         "errors": errors,
     }
@@ -98,5 +100,8 @@ def told(report):
             f"{'accuracy not measured' if accuracy is None else f'{accuracy:.0%} of held-back crops right'}, "
             f"earlier columns {'answer as before' if taught['promise_kept'] else 'CHANGED'}"
         )
+    for person in report["people"]:
+        called = ", ".join(f"{label} {count}" for label, count in person["called"].items())
+        lines.append(f"person   {person['who']} is {person['label']}: called {called or 'nothing'}")
     lines.append(f"node     {number(node['peak_rss_mb'], ' MB', 0)} at most, {number(node['cpu_percent'], ' % CPU', 0)}")
     return lines

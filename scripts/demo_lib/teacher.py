@@ -15,7 +15,7 @@ STABLE_S = 2.0
 COUNT, SECONDS = 10, 4.0
 LEAST = 6
 ATTEMPTS = 5
-# Two faces are told apart after few epochs; the last one that begins in this time is finished.
+# Far more than people need; a training that hangs ends.
 TIME_BUDGET_S = 45.0
 # Shown live for so long before the demo may end.
 SHOW_S = 4.0
@@ -57,8 +57,9 @@ class Teacher:
             return f"teaching `{TASK}` in a moment"
         if len(self.people) < 2 or not self.services():
             return f"waiting for two people to teach `{TASK}` with ({len(self.people)} in view)"
-        # The outermost: the one between them is a stranger to the task.
-        self.people = [self.people[0].track_id, self.people[-1].track_id]
+        # The outermost: whoever is between them is a stranger to the task.
+        seen, self.people = self.people, [self.people[0].track_id, self.people[-1].track_id]
+        self.watch.people.teach(seen, dict(zip(self.people, LABELS)))
         self.attempts += 1
         self.pending = [
             (label, track, self.capture.call_async(request(label, track)))
@@ -92,8 +93,7 @@ class Teacher:
             return "trying again"
         self.asked = time.monotonic()
         self.training = self.add_task.call_async(
-            # A name is no property of a face that others could learn from, and needs none of theirs (DESIGN: identity).
-            AddTask.Request(name=TASK, labels=list(LABELS), no_sources=True, transferable=False, wait=True)
+            AddTask.Request(name=TASK, kind=AddTask.Request.IDENTITY, labels=list(LABELS), wait=True)
         )
         self.watch.ledger.phase = "training"
         counts = ", ".join(f"{samples[label]} of `{label}`" for label in LABELS)
@@ -133,6 +133,7 @@ class Teacher:
         if TASK in self.watch.ledger.labels:
             now = time.monotonic()
             self.live_since = now
+            self.watch.people.live = True
             self.record["seconds_to_first_live_label"] = rounded(now - self.asked, 1)
             self.step = self.show
         return f"`{TASK}` is trained; its column comes with the next look at each face"

@@ -36,9 +36,9 @@ def qos(depth, reliable=True, latched=False):
 class Watch(Node):
     """Subscribes to what goes into the node and what comes out of it, and keeps the books."""
 
-    def __init__(self, ledger):
+    def __init__(self, ledger, people):
         super().__init__("demo", namespace=NAMESPACE, enable_rosout=False)
-        self.ledger = ledger
+        self.ledger, self.people = ledger, people
         self.tasks = {}  # name -> Task
         self.pictures = None
         self.picture = None  # (rank, JPEG)
@@ -50,11 +50,9 @@ class Watch(Node):
         self.ledger.frame(*header(message))
 
     def on_answer(self, message):
-        self.ledger.answer(
-            nanoseconds(message.header.stamp),
-            message.header.frame_id,
-            [(face.track_id, face.roi.x + face.roi.width / 2, list(map(estimate, face.attributes))) for face in message.faces],
-        )
+        faces = [(face.track_id, centre(face.roi), list(map(estimate, face.attributes))) for face in message.faces]
+        for track in self.ledger.answer(nanoseconds(message.header.stamp), message.header.frame_id, faces):
+            self.people.look(track)
 
     def on_tasks(self, message):
         self.tasks = {task.name: task for task in message.tasks}
@@ -72,6 +70,10 @@ class Watch(Node):
         faces = self.ledger.faces.get(nanoseconds(message.header.stamp), 0)
         if self.picture is None or faces >= self.picture[0]:
             self.picture = (faces, bytes(message.data))
+
+
+def centre(roi):
+    return roi.x + roi.width / 2, roi.y + roi.height / 2
 
 
 def estimate(attribute):

@@ -68,6 +68,9 @@ pub struct Cli {
     /// Print one line of JSON at the end: published, late, seconds, rate_hz, width, height
     #[arg(long)]
     pub summary: bool,
+    /// Print one line of JSON whenever a source begins, also again: source, stamp (s), cell (x, y, width, height)
+    #[arg(long)]
+    pub starts: bool,
     /// Say nothing unless something is wrong
     #[arg(short, long)]
     pub quiet: bool,

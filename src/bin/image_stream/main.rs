@@ -68,8 +68,12 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     while running(published) {
         let Some(picture) = stream.next(cli)? else { break };
         thread::sleep(pace.wait(Instant::now()));
-        output.publish(picture, cli)?;
+        let stamp = now();
+        output.publish(picture, stamp.clone(), cli)?;
         published += 1;
+        if cli.starts {
+            stream.tell_starts(&stamp);
+        }
     }
     let seconds = start.elapsed().as_secs_f64();
     if cli.summary {
@@ -138,6 +142,16 @@ impl Stream {
         }
         Ok(Some(BgrImage::new(width, height, canvas)?))
     }
+
+    /// A line of JSON for each source whose first picture was in the last one.
+    fn tell_starts(&self, stamp: &Time) {
+        for (source, cell) in self.sources.iter().zip(&self.cells).filter(|(source, _)| source.begins()) {
+            let Cell { x, y, width, height } = *cell;
+            let stamp = f64::from(stamp.sec) + f64::from(stamp.nanosec) * 1e-9;
+            let (name, place) = (source.name(), [x, y, width, height]);
+            println!("{}", serde_json::json!({ "source": name, "stamp": stamp, "cell": place }));
+        }
+    }
 }
 
 enum Kind {
@@ -179,8 +193,8 @@ impl Output {
         Ok(())
     }
 
-    fn publish(&self, picture: BgrImage, cli: &Cli) -> anyhow::Result<()> {
-        let header = Header { stamp: now(), frame_id: cli.frame_id.replace('\0', "") };
+    fn publish(&self, picture: BgrImage, stamp: Time, cli: &Cli) -> anyhow::Result<()> {
+        let header = Header { stamp, frame_id: cli.frame_id.replace('\0', "") };
         match &self.kind {
             Kind::Raw(publisher) => publisher.publish(&Image {
                 header,

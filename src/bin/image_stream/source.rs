@@ -65,6 +65,16 @@ impl Source {
         &self.current
     }
 
+    /// What was opened.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the picture that [`Self::advance`] came to is the first, this time round.
+    pub fn begins(&self) -> bool {
+        self.asked == 1
+    }
+
     /// Width over height.
     pub fn aspect(&self) -> f64 {
         f64::from(self.current.width()) / f64::from(self.current.height())
@@ -180,6 +190,7 @@ mod tests {
         for _ in 0..7 {
             assert_eq!(source.advance(5.0, true).unwrap(), Next::Picture);
             shown.push(source.picture().data()[0]);
+            assert_eq!(source.begins(), source.picture().data()[0] == 0);
         }
         assert_eq!(shown, [0, 10, 20, 0, 10, 20, 0]);
     }
