@@ -1,7 +1,8 @@
 //! What an evaluation found, for people and as JSON.
 
 use crate::labels;
-use learning::{Accuracy, Confusion, Face, LabelledFaces, ReliabilityBin};
+use learning::data::argmax;
+use learning::{Accuracy, Calibration, Confusion, Corruption, Face, LabelledFaces, ReliabilityBin};
 use network::Label;
 use network::weights::sha256;
 use rayon::prelude::*;
@@ -44,10 +45,10 @@ pub struct Figures {
 
 impl Figures {
     /// From the logits of each face and its true class.
-    pub fn new(labels: &[Label], logits: &[Vec<f32>], truth: &[usize], calibration: &learning::Calibration) -> Self {
+    pub fn new(labels: &[Label], logits: &[Vec<f32>], truth: &[usize], calibration: &Calibration) -> Self {
         let confusion = Confusion::new(labels.len(), logits, truth);
         let Accuracy { value, low, high, .. } = confusion.accuracy();
-        let closed = |calibration: &learning::Calibration| -> Vec<Vec<f32>> {
+        let closed = |calibration: &Calibration| -> Vec<Vec<f32>> {
             logits.iter().map(|row| calibration.closed_set(row)).collect()
         };
         let ece = |calibration| learning::expected_calibration_error(&closed(calibration), truth);
@@ -63,7 +64,7 @@ impl Figures {
             within_one: labels::are_ordered(labels).then(|| confusion.within_one()),
             per_class_recall: recall,
             ece: ece(calibration),
-            ece_uncalibrated: ece(&learning::Calibration::default()),
+            ece_uncalibrated: ece(&Calibration::default()),
             temperature: calibration.temperature,
             reliability: learning::reliability(&closed(calibration), truth),
             confusion: confusion.counts,
@@ -78,6 +79,54 @@ impl Figures {
         // The first of equals.
         let (answer, &count) = others.rev().max_by_key(|&(_, &count)| count)?;
         Some((&self.labels[answer], count as f32 / total as f32))
+    }
+}
+
+/// What a column says of faces that something is wrong with. Shares are in [0, 1].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Corrupted {
+    /// What was done to the faces.
+    pub corruption: Corruption,
+    /// Mean of the share kept back for the unknown.
+    pub unknown: f32,
+    /// Share of the faces for which that is the largest share: they get no label.
+    pub without_label: f32,
+    /// Share of the others that are given the right label; none when no face is.
+    pub accuracy_of_labelled: Option<f32>,
+}
+
+impl Corrupted {
+    /// From the logits of each face and its true class.
+    pub fn new(corruption: Corruption, logits: &[Vec<f32>], truth: &[usize], calibration: &Calibration) -> Self {
+        let count = logits.len().max(1) as f32;
+        let (mut unknown, mut labelled, mut right) = (0.0, 0, 0);
+        for (row, &truth) in logits.iter().zip(truth) {
+            let (shares, of_unknown) = calibration.posterior(row);
+            unknown += of_unknown / count;
+            let answer = argmax(&shares);
+            if shares[answer] >= of_unknown {
+                labelled += 1;
+                right += usize::from(answer == truth);
+            }
+        }
+        Self {
+            corruption,
+            unknown,
+            without_label: 1.0 - labelled as f32 / count,
+            accuracy_of_labelled: (labelled > 0).then(|| right as f32 / labelled as f32),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self.corruption {
+            Corruption::None => "as they are",
+            Corruption::Blur => "blurred",
+            Corruption::StrongBlur => "strongly blurred",
+            Corruption::EyesCovered => "eyes covered",
+            Corruption::MouthCovered => "mouth covered",
+            Corruption::HalfCovered => "half covered",
+            Corruption::MouthAndEyesCovered => "mouth and eyes covered",
+        }
     }
 }
 
@@ -96,6 +145,9 @@ pub struct Report {
     /// By column of the table and by what it says of a face: how many there are and how many were right.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, BTreeMap<String, Accuracy>>,
+    /// What it says of the same faces blurred and covered, one look at each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub corrupted: Vec<Corrupted>,
     /// Labels of the data that the model does not know, with the number of faces left out.
     pub left_out: BTreeMap<String, usize>,
     /// How many looks at a face its logits are the mean of; 1: at the face as it is.
@@ -169,6 +221,18 @@ impl Report {
                 ));
             }
         }
+        if !self.corrupted.is_empty() {
+            line(format_args!("  {:22}  {:>7}  {:>8}  right of the others", "faces", "unknown", "no label"));
+        }
+        for found in &self.corrupted {
+            line(format_args!(
+                "  {:22}  {:>7}  {:>8}  {}",
+                found.name(),
+                percent(found.unknown),
+                percent(found.without_label),
+                found.accuracy_of_labelled.map_or_else(|| "-".to_owned(), percent)
+            ));
+        }
         for (label, count) in &self.left_out {
             line(format_args!("  left out: {count} faces of '{label}', which the model does not know"));
         }
@@ -199,7 +263,6 @@ pub fn digest(faces: &LabelledFaces) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use learning::Calibration;
 
     fn labels(names: &[&str]) -> Vec<Label> {
         names.iter().map(|name| name.parse().unwrap()).collect()
@@ -217,6 +280,17 @@ mod tests {
         assert_eq!(figures.ece, figures.ece_uncalibrated);
         assert_eq!(figures.mistaken_for(2).map(|(label, share)| (label.to_string(), share)), Some(("0-2".into(), 1.0)));
         assert_eq!(figures.mistaken_for(0), None);
+    }
+
+    #[test]
+    fn faces_without_a_label_are_not_counted_as_wrong() {
+        let calibration = Calibration { energy_threshold: 2.0, energy_scale: 0.5, ..Calibration::default() };
+        let logits = vec![vec![6.0, 0.0], vec![0.0, 6.0], vec![0.0, 0.0], vec![0.1, 0.0]];
+        let found = Corrupted::new(Corruption::Blur, &logits, &[0, 0, 1, 0], &calibration);
+        assert_eq!((found.without_label, found.accuracy_of_labelled), (0.5, Some(0.5)));
+        assert!((0.45..0.55).contains(&found.unknown));
+        let nothing = Corrupted::new(Corruption::Blur, &logits[2..], &[1, 0], &calibration);
+        assert_eq!(nothing.accuracy_of_labelled, None);
     }
 
     #[test]

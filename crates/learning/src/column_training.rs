@@ -8,6 +8,7 @@ use crate::features::Frozen;
 use crate::fit::{ColumnFit, Schedule, cosine};
 use crate::loss::{class_weights, cross_entropy, matrix};
 use crate::metrics::{Accuracy, Confusion};
+use crate::outliers::exposed;
 use crate::standard::Standard;
 use crate::supply::{Supply, answer, at_head};
 use burn::module::{AutodiffModule, Module};
@@ -263,11 +264,13 @@ pub fn train_column<B: NetworkBackend>(
         }
     }
 
-    let answers = held_back.logits(&best);
     let column = if head_only { begun.with_head_of(best) } else { best };
+    let column = column.reading_raw(standard.mean, standard.deviation);
+    let column = exposed(column, &frozen, &train.faces, device);
+    let answers = frozen.answers(&column, &validation.faces, device);
     let confusion = Confusion::new(train.labels.len(), &answers, &validation.classes());
     Ok(TrainedColumn {
-        column: column.reading_raw(standard.mean, standard.deviation),
+        column,
         config: column_config,
         calibration: Calibration::fit(&answers, &validation.targets),
         accuracy: confusion.accuracy(),

@@ -1,6 +1,6 @@
 //! What a column reads: the frozen encoder's features and its source columns' block outputs.
 
-use crate::data::LabelledFaces;
+use crate::data::{Face, LabelledFaces};
 use crate::looks::LOOKS;
 use crate::pictures::shrunk;
 use burn::tensor::Tensor;
@@ -83,6 +83,16 @@ impl<B: NetworkBackend> Frozen<B> {
             self.network.last_blocks(features.clone()).into_iter().map(|last| vec![last]).collect()
         };
         Inputs { features, sources: self.positions.iter().map(|&at| blocks[at].clone()).collect() }
+    }
+
+    /// Logits of a column that is in no network yet, one row a face.
+    pub fn answers(&self, column: &Column<B>, faces: &[Face], device: &B::Device) -> Vec<Vec<f32>> {
+        let batches = faces.chunks(EVALUATION_BATCH).flat_map(|batch| {
+            let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
+            let Inputs { features, sources } = self.inputs(&batch, device);
+            rows(column.forward(features, &sources).logits)
+        });
+        batches.collect()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Ridge regression of the classes on the encoder's pooled features and on the sources' last blocks. Which of them it reads,
 //! and how much its weights are held down, is decided by the likelihood of held-out faces; the same answers give accuracy
-//! and calibration, so that no sample is lost to validation.
+//! and calibration, so that no sample is lost to validation. What is `unknown` is learned from the samples made illegible: see
+//! [`crate::outliers`].
 
 use crate::augment::AugmentConfig;
 use crate::calibration::Calibration;
@@ -11,6 +12,7 @@ use crate::data::LabelledFaces;
 use crate::looks::LOOKS;
 use crate::loss::class_weights;
 use crate::metrics::Confusion;
+use crate::outliers;
 use crate::readings::{Group, Readings};
 use crate::ridge::Ridge;
 use nalgebra::{DMatrix, DVector};
@@ -72,11 +74,11 @@ impl FewShotConfig {
 }
 
 /// Penalties that are tried, as multiples of the mean eigenvalue.
-const PENALTIES: [f64; 8] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+pub(crate) const PENALTIES: [f64; 8] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
 /// Penalty where no face can be left out.
-const PENALTY: f64 = 1.0;
+pub(crate) const PENALTY: f64 = 1.0;
 /// Scores of ridge regression lie about between 0 and 1; logits are so many times as large, then the temperature follows.
-const SHARPNESS: f64 = 10.0;
+pub(crate) const SHARPNESS: f64 = 10.0;
 
 /// So many looks in all are learned from, unless that were fewer than two a face: reading takes time, and a fit the cube of it.
 const ROWS: usize = 1000;
@@ -104,6 +106,7 @@ pub fn teach<B: NetworkBackend>(
     let config = &FewShotConfig { looks: if many { 1 } else { config.looks_at(faces.len()) }, ..config.clone() };
     let seen = if many { faces.seen_in_turn() } else { faces.clone() };
     let readings = Readings::of(network, sources, &seen.faces, &like, config, device, observer)?;
+    let readings = readings.with_outliers(network, &faces.faces, outliers::FEW, &like, device, observer)?;
     let read = Progress { epoch: 0, epochs: 1, step: 1, steps: 1, loss: 0.0, validation_accuracy: None, eta_s: 0.0 };
     let late = || config.time_budget_s > 0.0 && started.elapsed().as_secs_f32() >= config.time_budget_s;
     let fit = fit_while(&readings, faces, config, &mut || match observer(&read) {
@@ -202,14 +205,25 @@ fn fit_while(
     let Some((choice, mix, ridge)) = best else {
         return Err(TrainError::Data("there is nothing that the head may read".into()));
     };
-    let head = head(&groups, &mix, &ridge, choice.penalty, faces.labels.len());
+    let mut head = head(&groups, &mix, &ridge, choice.penalty, faces.labels.len());
     tracing::debug!(
         ?mix,
         penalty = choice.penalty,
         "of the features (0) and the sources (1 and on) the head reads these"
     );
-    let held_out = choice.held_out.into_iter().take(faces.len()).collect();
-    Ok(HeadFit { head, calibration: choice.calibration, held_out })
+    let Choice { mut held_out, mut calibration, .. } = choice;
+    if let Some(shift) = readings.energy_shift(left_out.as_deref().unwrap_or_default()) {
+        shift.into_head(&mut head);
+        shift.into_held_out(&mut held_out);
+        calibration = if held_out.is_empty() {
+            outliers::half_way(&readings.answers(&head), calibration)
+        } else {
+            let targets: Vec<_> = faces.targets.iter().cycle().take(held_out.len()).cloned().collect();
+            Calibration::fit(&held_out, &targets)
+        };
+    }
+    held_out.truncate(faces.len());
+    Ok(HeadFit { head, calibration, held_out })
 }
 
 /// The best penalty of a mix.
@@ -302,7 +316,7 @@ fn runs(faces: &LabelledFaces, looks: usize, folds: usize) -> Option<Vec<Vec<usi
 }
 
 /// The fit on all rows as weights.
-fn head(groups: &[Group], mix: &[usize], ridge: &Ridge, penalty: f64, classes: usize) -> LinearHead {
+pub(crate) fn head(groups: &[Group], mix: &[usize], ridge: &Ridge, penalty: f64, classes: usize) -> LinearHead {
     let dual = ridge.solve(penalty) * SHARPNESS;
     let mut parts: Vec<Vec<f32>> = groups
         .iter()

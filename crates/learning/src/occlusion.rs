@@ -4,8 +4,9 @@
 
 use crate::Face;
 use network::FACE_SIZE;
-use rand::Rng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde::Serialize;
 use std::ops::Range;
 
 /// What is covered.
@@ -24,14 +25,105 @@ type Pixels = [f32];
 
 /// The face with one part covered, chosen at random.
 pub(crate) fn covered(face: &Face, rng: &mut StdRng) -> Face {
+    changed(face, rng.random(), cover_something)
+}
+
+/// What may be wrong with a picture of a face, to see what a task says then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Corruption {
+    /// Nothing.
+    None,
+    /// By squares of 7×7 pixels, twice.
+    Blur,
+    /// By squares of 31×31 pixels, twice: brightness and shadows are left.
+    StrongBlur,
+    /// A band over the eyes.
+    EyesCovered,
+    /// A band over the mouth.
+    MouthCovered,
+    /// The left, right or lower half.
+    HalfCovered,
+    /// A band over each.
+    MouthAndEyesCovered,
+}
+
+impl Corruption {
+    /// All of them, the least first.
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::Blur,
+        Self::StrongBlur,
+        Self::EyesCovered,
+        Self::MouthCovered,
+        Self::HalfCovered,
+        Self::MouthAndEyesCovered,
+    ];
+
+    /// A face with it; the same seed gives the same picture.
+    pub fn of(self, face: &Face, seed: u64) -> Face {
+        changed(face, seed, |pixels, rng| match self {
+            Self::None => {}
+            Self::Blur => blur(pixels, 3),
+            Self::StrongBlur => blur(pixels, 15),
+            Self::EyesCovered => cover(pixels, Place::Eyes, rng),
+            Self::MouthCovered => cover(pixels, Place::Mouth, rng),
+            Self::HalfCovered => cover(pixels, Place::Half, rng),
+            Self::MouthAndEyesCovered => {
+                cover(pixels, Place::Mouth, rng);
+                cover(pixels, Place::Eyes, rng);
+            }
+        })
+    }
+}
+
+fn changed(face: &Face, seed: u64, change: impl FnOnce(&mut Pixels, &mut StdRng)) -> Face {
     let mut pixels: Vec<f32> = face.iter().map(|&pixel| f32::from(pixel)).collect();
-    cover(&mut pixels, rng);
+    change(&mut pixels, &mut StdRng::seed_from_u64(seed));
     pixels.iter().map(|pixel| pixel.clamp(0.0, 255.0).round() as u8).collect()
 }
 
-fn cover(pixels: &mut Pixels, rng: &mut StdRng) {
+/// The face made so that nobody could tell anything of it: mouth and eyes covered, or blurred until nothing is left.
+pub(crate) fn illegible(face: &Face, seed: u64) -> Face {
+    changed(face, seed, |pixels, rng| match rng.random_range(0..4) {
+        0 => blur(pixels, rng.random_range(9..20)),
+        1 => {
+            let (left, top) = (rng.random_range(8..28), rng.random_range(14..34));
+            fill(pixels, left..FACE_SIZE - left, top..FACE_SIZE - rng.random_range(2..16), rng);
+        }
+        _ => {
+            cover(pixels, Place::Eyes, rng);
+            if rng.random_bool(0.5) {
+                cover(pixels, Place::Mouth, rng);
+            } else {
+                hand(pixels, [0, 1].map(|axis| [64.0, 98.0][axis] + rng.random_range(-6.0..6.0f32)), rng);
+            }
+        }
+    })
+}
+
+/// Means of squares of `2 radius + 1` pixels, twice: about a Gaussian of deviation 0.8 radius.
+fn blur(pixels: &mut Pixels, radius: usize) {
+    for _ in 0..2 {
+        for (step, line) in [(1, FACE_SIZE), (FACE_SIZE, 1)] {
+            let before = pixels.to_vec();
+            for at in 0..FACE_SIZE * FACE_SIZE {
+                let (first, place) = (at / FACE_SIZE * line, at % FACE_SIZE);
+                let near = place.saturating_sub(radius)..(place + radius + 1).min(FACE_SIZE);
+                let count = near.len() as f32;
+                pixels[first + place * step] = near.map(|place| before[first + place * step]).sum::<f32>() / count;
+            }
+        }
+    }
+}
+
+fn cover_something(pixels: &mut Pixels, rng: &mut StdRng) {
     use Place::{Eyes, Half, Hand, Mouth, Somewhere};
-    let place = [Somewhere, Mouth, Eyes, Half, Hand, Hand][rng.random_range(0..6)];
+    cover(pixels, [Somewhere, Mouth, Eyes, Half, Hand, Hand][rng.random_range(0..6)], rng);
+}
+
+fn cover(pixels: &mut Pixels, place: Place, rng: &mut StdRng) {
+    use Place::{Eyes, Half, Hand, Mouth, Somewhere};
     match place {
         Somewhere => {
             let (w, h) = (rng.random_range(16..48), rng.random_range(16..48));
@@ -49,7 +141,7 @@ fn cover(pixels: &mut Pixels, rng: &mut StdRng) {
             };
             fill(pixels, x, y, rng);
         }
-        Hand => hand(pixels, rng),
+        Hand => hand(pixels, [rng.random_range(40.0..88.0), rng.random_range(84.0..112.0)], rng),
     }
 }
 
@@ -80,11 +172,10 @@ fn fill(pixels: &mut Pixels, x: Range<usize>, y: Range<usize>, rng: &mut StdRng)
     }
 }
 
-/// A palm and three or four fingers, about as bright as the nose, darker at their edges.
-fn hand(pixels: &mut Pixels, rng: &mut StdRng) {
+/// A palm at `middle` and three or four fingers, about as bright as the nose, darker at their edges.
+fn hand(pixels: &mut Pixels, middle: [f32; 2], rng: &mut StdRng) {
     let nose = pixels[76 * FACE_SIZE + 64];
     let tone = (nose * rng.random_range(0.75..1.25f32)).clamp(20.0, 240.0);
-    let middle = [rng.random_range(40.0..88.0f32), rng.random_range(84.0..112.0f32)];
     let towards = rng.random_range(0.0..std::f32::consts::TAU);
     // The palm, then fingers beside each other, all along the hand's direction: centre, half axes.
     let mut parts = vec![(middle, [rng.random_range(18.0..30.0f32), rng.random_range(14.0..24.0f32)])];
@@ -114,7 +205,35 @@ fn hand(pixels: &mut Pixels, rng: &mut StdRng) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::SeedableRng;
+
+    #[test]
+    fn of_an_illegible_face_mouth_and_eyes_are_gone() {
+        // Stripes that a blur takes away, and a cover too.
+        let face: Face = (0..FACE_SIZE * FACE_SIZE).map(|at| if at / FACE_SIZE % 8 < 4 { 80 } else { 160 }).collect();
+        for seed in 0..100 {
+            let after = illegible(&face, seed);
+            for [x, y] in [[40, 49], [88, 49], [64, 98]] {
+                let around = (0..81).map(|at| (y - 4 + at / 9) * FACE_SIZE + x - 4 + at % 9);
+                let same = around.filter(|&at| after[at].abs_diff(face[at]) < 8).count();
+                assert!(same < 40, "seed {seed}: {same} of 81 pixels at {x}, {y} are as they were");
+            }
+            assert_eq!(after, illegible(&face, seed));
+        }
+    }
+
+    #[test]
+    fn corruptions_leave_what_they_do_not_name() {
+        let face: Face = (0..FACE_SIZE * FACE_SIZE).map(|at| if at / FACE_SIZE % 8 < 4 { 80 } else { 160 }).collect();
+        let (eye, mouth) = (49 * FACE_SIZE + 40, 98 * FACE_SIZE + 64);
+        assert_eq!(Corruption::None.of(&face, 1), face);
+        for seed in 0..20 {
+            assert_eq!(Corruption::EyesCovered.of(&face, seed)[mouth], face[mouth]);
+            assert_eq!(Corruption::MouthCovered.of(&face, seed)[eye], face[eye]);
+        }
+        let contrast = |face: &Face| face.iter().map(|&pixel| f32::from(pixel.abs_diff(120))).sum::<f32>();
+        let [little, strongly] = [Corruption::Blur, Corruption::StrongBlur].map(|blur| contrast(&blur.of(&face, 1)));
+        assert!(strongly < little && little < contrast(&face));
+    }
 
     #[test]
     fn a_part_is_covered_and_a_part_stays() {
@@ -122,7 +241,7 @@ mod tests {
         for seed in 0..200 {
             let before: Vec<f32> = (0..FACE_SIZE * FACE_SIZE).map(|at| 60.0 + (at % 97) as f32).collect();
             let mut after = before.clone();
-            cover(&mut after, &mut StdRng::seed_from_u64(seed));
+            cover_something(&mut after, &mut StdRng::seed_from_u64(seed));
             let changed = |at: &usize| (before[*at] - after[*at]).abs() > 1e-3;
             let share = (0..after.len()).filter(changed).count() as f32 / after.len() as f32;
             assert!((0.005..0.65).contains(&share), "seed {seed}: {share}");

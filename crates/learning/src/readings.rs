@@ -5,9 +5,10 @@ use crate::data::Face;
 use crate::features::{Frozen, Inputs};
 use crate::few_shot::FewShotConfig;
 use crate::looks::LOOKS;
+use crate::outliers::{self, EnergyShift};
 use burn::tensor::{Tensor, TensorData};
 use nalgebra::DMatrix;
-use network::{ColumnConfig, Dense, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{Column, ColumnConfig, Dense, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -27,6 +28,8 @@ pub struct Readings {
     /// Channels of each part.
     channels: Vec<usize>,
     faces: usize,
+    /// What the first part says of illegible faces, each with the number of the face that it was made of.
+    outliers: Vec<(usize, Vec<f32>)>,
 }
 
 impl Readings {
@@ -45,7 +48,6 @@ impl Readings {
         device: &B::Device,
         observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Self, TrainError> {
-        let started = Instant::now();
         let frozen = Frozen::new(network, sources, false)?;
         let pool = ColumnConfig { own_blocks: false, sources: sources.len(), ..like.clone() }.init::<B>(device, 0);
         let mut pictures: Vec<Face> = faces.to_vec();
@@ -57,38 +59,42 @@ impl Readings {
             });
             pictures.extend(seen.collect::<Vec<_>>());
         }
-        let mut values: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(pictures.len()); 1 + sources.len()];
-        let steps = pictures.len().div_ceil(BATCH) as u32;
-        for (step, batch) in pictures.chunks(BATCH).enumerate() {
-            let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
-            let Inputs { features, sources } = frozen.inputs(&batch, device).at_head(&pool);
-            let each = std::iter::once(features).chain(sources.into_iter().flatten());
-            for (values, read) in values.iter_mut().zip(each) {
-                values.extend(network::rows(read.flatten(1, 3)));
-            }
-            let each = started.elapsed().as_secs_f32() / (step + 1) as f32;
-            let progress = Progress {
-                epoch: 0,
-                epochs: 1,
-                step: step as u32 + 1,
-                steps,
-                loss: 0.0,
-                validation_accuracy: None,
-                eta_s: each * (steps as usize - step - 1) as f32,
-            };
-            if observer(&progress).is_break() {
-                return Err(TrainError::Cancelled);
-            }
-        }
+        let values = read(&frozen, &pool, &pictures, 1 + sources.len(), device, observer)?;
         let channels = (0..=sources.len()).map(|part| if part == 0 { like.features } else { like.channels[1] });
-        Ok(Self { values, channels: channels.collect(), faces: faces.len() })
+        Ok(Self { values, channels: channels.collect(), faces: faces.len(), outliers: Vec::new() })
+    }
+
+    /// With what the encoder says of at most so many of the faces made illegible, which [`crate::fit`] learns the unknown from.
+    ///
+    /// # Errors
+    /// The observer asked to stop.
+    pub fn with_outliers<B: NetworkBackend>(
+        self,
+        network: &ProgressiveNetwork<B>,
+        faces: &[Face],
+        most: usize,
+        like: &ColumnConfig,
+        device: &B::Device,
+        observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Self, TrainError> {
+        let frozen = Frozen::new(network, &[], false)?;
+        let pool = ColumnConfig { own_blocks: false, sources: 0, ..like.clone() }.init::<B>(device, 0);
+        let (made_of, pictures): (Vec<usize>, Vec<Face>) = outliers::of(faces, most).into_iter().unzip();
+        let mut values = read(&frozen, &pool, &pictures, 1, device, observer)?;
+        Ok(Self { outliers: made_of.into_iter().zip(values.remove(0)).collect(), ..self })
+    }
+
+    /// What tells the faces from illegible ones, by what the encoder says; nothing where no illegible ones were read.
+    pub(crate) fn energy_shift(&self, left_out: &[Vec<usize>]) -> Option<EnergyShift> {
+        (!self.outliers.is_empty())
+            .then(|| EnergyShift::fit(self.channels[0], self.faces, &self.values[0], &self.outliers, left_out))
     }
 
     /// Values that were found otherwise, one row a face.
     pub fn from_rows(rows: Vec<Vec<f32>>) -> Self {
         // Every value is a channel of its own.
         let (channels, faces) = (vec![rows.first().map_or(1, Vec::len)], rows.len());
-        Self { values: vec![rows], channels, faces }
+        Self { values: vec![rows], channels, faces, outliers: Vec::new() }
     }
 
     /// The face descriptors, of length 1, of what the encoder's features say: one part.
@@ -100,7 +106,7 @@ impl Readings {
         });
         let values: Vec<Vec<f32>> = each.collect();
         let channels = vec![values.first().map_or(1, Vec::len)];
-        Self { values: vec![values], channels, faces: self.faces }
+        Self { values: vec![values], channels, faces: self.faces, outliers: Vec::new() }
     }
 
     /// The readings of some of the faces, in this order.
@@ -109,20 +115,25 @@ impl Readings {
         let rows: Vec<usize> =
             (0..looks).flat_map(|look| faces.iter().map(move |face| look * self.faces + face)).collect();
         let values = self.values.iter().map(|part| rows.iter().map(|&row| part[row].clone()).collect()).collect();
-        Self { values, channels: self.channels.clone(), faces: faces.len() }
+        let made_of = |face: usize| self.outliers.iter().filter(move |(of, _)| *of == face);
+        let outliers =
+            faces.iter().enumerate().flat_map(|(at, &face)| made_of(face).map(move |(_, row)| (at, row.clone())));
+        Self { values, channels: self.channels.clone(), faces: faces.len(), outliers: outliers.collect() }
     }
 
     /// The readings of some of the parts.
     pub fn parts(&self, parts: &[usize]) -> Self {
         let values = parts.iter().map(|&part| self.values[part].clone()).collect();
-        Self { values, channels: parts.iter().map(|&part| self.channels[part]).collect(), faces: self.faces }
+        let channels = parts.iter().map(|&part| self.channels[part]).collect();
+        let outliers = if parts.first() == Some(&0) { self.outliers.clone() } else { Vec::new() };
+        Self { values, channels, faces: self.faces, outliers }
     }
 
     /// The first looks at each face, at most so many; the first is at the face as it is.
     pub fn first_looks(&self, looks: usize) -> Self {
         let rows = (looks * self.faces).min(self.rows());
         let values = self.values.iter().map(|part| part[..rows].to_vec()).collect();
-        Self { values, channels: self.channels.clone(), faces: self.faces }
+        Self { values, channels: self.channels.clone(), faces: self.faces, outliers: self.outliers.clone() }
     }
 
     /// What one part says of each face as it is, `[faces][values]`.
@@ -171,6 +182,42 @@ impl Readings {
     pub(crate) fn groups(&self) -> Vec<Group> {
         self.values.iter().zip(&self.channels).map(|(rows, &channels)| Group::new(channels, rows)).collect()
     }
+}
+
+/// What each part of the network says of pictures.
+fn read<B: NetworkBackend>(
+    frozen: &Frozen<B>,
+    pool: &Column<B>,
+    pictures: &[Face],
+    parts: usize,
+    device: &B::Device,
+    observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Vec<Vec<Vec<f32>>>, TrainError> {
+    let started = Instant::now();
+    let mut values: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(pictures.len()); parts];
+    let steps = pictures.len().div_ceil(BATCH) as u32;
+    for (step, batch) in pictures.chunks(BATCH).enumerate() {
+        let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
+        let Inputs { features, sources } = frozen.inputs(&batch, device).at_head(pool);
+        let each = std::iter::once(features).chain(sources.into_iter().flatten());
+        for (values, read) in values.iter_mut().zip(each) {
+            values.extend(network::rows(read.flatten(1, 3)));
+        }
+        let each = started.elapsed().as_secs_f32() / (step + 1) as f32;
+        let progress = Progress {
+            epoch: 0,
+            epochs: 1,
+            step: step as u32 + 1,
+            steps,
+            loss: 0.0,
+            validation_accuracy: None,
+            eta_s: each * (steps as usize - step - 1) as f32,
+        };
+        if observer(&progress).is_break() {
+            return Err(TrainError::Cancelled);
+        }
+    }
+    Ok(values)
 }
 
 /// What one part of the network says of all rows.

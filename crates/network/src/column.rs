@@ -348,6 +348,23 @@ impl<B: NetworkBackend> Column<B> {
         self.output.forward(self.dropout.forward(units))
     }
 
+    /// What the output layer reads of features `[N, 16, 16, 256]`: `[N, hidden]`. `sources` as for [`Self::forward`].
+    pub fn units(&self, features: Tensor<B, 4>, sources: &[Vec<Tensor<B, 4>>]) -> Tensor<B, 2> {
+        let last = self.blocks(features.clone(), sources).pop().unwrap_or(features);
+        self.hidden_units(last, &last_outputs(sources))
+    }
+
+    /// The column whose logits are all higher by `weights · units + bias`, whatever the label: the softmax stays, the free energy
+    /// changes. `weights [hidden]`.
+    pub fn with_shift(mut self, weights: &[f32], bias: f32) -> Self {
+        let [hidden, classes] = self.output.weight.dims();
+        let device = self.output.weight.device();
+        let shift = Tensor::<B, 1>::from_data(weights, &device).reshape([hidden, 1]).expand([hidden, classes]);
+        self.output.weight = self.output.weight.map(|weight| weight + shift);
+        self.output.bias = self.output.bias.map(|values| values.map(|values| values + bias));
+        self
+    }
+
     /// The hidden layer of the head: `[N, hidden]`.
     fn hidden_units(&self, x: Tensor<B, 4>, sources: &[Tensor<B, 4>]) -> Tensor<B, 2> {
         let mut hidden = self.hidden.forward(x.flatten(1, 3));

@@ -4,14 +4,14 @@ use crate::chart::{Chart, write_charts};
 use crate::cli::Common;
 use crate::common::{command_line, print, write_json};
 use crate::mistake_sheet::{surest_mistakes, write_mistakes};
-use crate::report::{Figures, Report};
+use crate::report::{Corrupted, Figures, Report};
 use crate::{figure, labels, progress, report};
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, ValueEnum};
 use engine::{MANIFEST, ModelStore};
 use learning::data::{self, Face, Split};
-use learning::{Accuracy, LOOKS, LabelledFaces, evaluate_column, evaluate_looks};
-use network::{CpuBackend, DeviceKind, NetworkBackend, TaskName};
+use learning::{Accuracy, Calibration, Corruption, LOOKS, LabelledFaces, evaluate_column, evaluate_looks};
+use network::{CpuBackend, DeviceKind, NetworkBackend, ProgressiveNetwork, TaskName};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -28,6 +28,7 @@ use std::time::Instant;
   facelab evaluate --model models/default --task emotion --data ferplus --split val
   facelab evaluate --model models/default --task gender --data lfw --split all --json gender.json --png gender.png
   facelab evaluate --model models/default --task age --data fairface --split test --mistakes mistakes.png
+  facelab evaluate --model models/default --task gender --data lfw --split test --corrupted
   facelab evaluate --model models/mine --task smile --data my_faces/ --split test
      (my_faces/smiling/*.jpg, my_faces/neutral/*.jpg)
 
@@ -63,6 +64,9 @@ pub struct Args {
     /// Report accuracy by what the table says in these columns too, such as gender, race7 (packs of files only)
     #[arg(long, value_delimiter = ',', value_name = "COLUMN")]
     groups: Vec<String>,
+    /// Report what is called unknown where the faces are blurred or covered too (one look at each)
+    #[arg(long)]
+    corrupted: bool,
     /// Evaluate so many faces at most, spread over the part; 0: all
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
@@ -167,6 +171,24 @@ fn by_group(
     Ok(counts.into_iter().map(|(column, groups)| (column, accuracies(groups))).collect())
 }
 
+/// What is called unknown, for each [`Corruption`].
+fn corrupted<B: NetworkBackend>(
+    network: &ProgressiveNetwork<B>,
+    args: &Args,
+    faces: &LabelledFaces,
+    calibration: &Calibration,
+    device: &B::Device,
+) -> anyhow::Result<Vec<Corrupted>> {
+    let each = Corruption::ALL.into_iter().map(|corruption| {
+        // Others than a training on the same faces would make.
+        let change = |(at, face)| corruption.of(face, !(at as u64));
+        let changed = LabelledFaces { faces: faces.faces.iter().enumerate().map(change).collect(), ..faces.clone() };
+        let found = evaluate_column(network, &args.task, &changed, device, &mut |_| ())?;
+        Ok(Corrupted::new(corruption, &found.logits, &found.truth, calibration))
+    });
+    each.collect()
+}
+
 fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -> anyhow::Result<Report> {
     let store = ModelStore::open(&args.model)?;
     let Some(record) = store.manifest().column(&args.task) else {
@@ -195,6 +217,8 @@ fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String
         evaluate_looks(&network, &args.task, &faces, &device, &mut progress)?
     };
     bar.finish_and_clear();
+    let corrupted =
+        if args.corrupted { corrupted(&network, args, &faces, &record.calibration, &device)? } else { Vec::new() };
     if let Some(path) = &args.mistakes {
         let mistakes = surest_mistakes(&faces, &evaluation, &record.calibration);
         let title = format!(
@@ -212,6 +236,7 @@ fn evaluate<B: NetworkBackend>(args: &Args, common: &Common, device_line: String
         data: dataset.name,
         split: args.split.name().to_owned(),
         figures: Figures::new(&record.labels, &evaluation.logits, &evaluation.truth, &record.calibration),
+        corrupted,
         groups: by_group(args, &faces, &evaluation.logits, &evaluation.truth)?,
         left_out: mapped.left_out.into_iter().map(|(label, count)| (label.to_string(), count)).collect(),
         labels_not_in_data: mapped.absent,

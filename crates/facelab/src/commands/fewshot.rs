@@ -2,7 +2,7 @@
 
 use crate::chart::{Chart, write_charts};
 use crate::common::{Common, command_line, print, write_json};
-use crate::fewshot::{Bench, Draw, Method, Outcome, Pool, Row, Strangers, draws, folds, text};
+use crate::fewshot::{Bench, Covered, Draw, Method, Outcome, Pool, Row, Strangers, draws, folds, text};
 use crate::progress;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
@@ -81,6 +81,9 @@ pub struct Args {
     /// Measure too how well the default, and 'identity' where it is among --methods, tell strangers (labels that are not in a draw) from those who were taught
     #[arg(long)]
     strangers: bool,
+    /// Measure too what the default keeps back for the unknown, of the faces as they are and with mouth and eyes covered
+    #[arg(long)]
+    covered: bool,
     /// At how many looks of the node's each sample is learned from in closed form, at most: sizes, and as a mirror shows it
     #[arg(long, default_value_t = FewShotConfig::default().looks)]
     looks: usize,
@@ -105,6 +108,8 @@ struct Report<'a> {
     rows: Vec<Row>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     strangers: Vec<Strangers>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    covered: Vec<Covered>,
     model_sha256: String,
     device: String,
     command: String,
@@ -161,6 +166,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
             bar.set_position((share * 100.0) as u64);
         })?;
     bar.finish_and_clear();
+    let bench = if args.covered { bench.with_covered()? } else { bench };
 
     let sets: Vec<(usize, Vec<Draw>)> = if args.folds.is_some() {
         let draws = folds(&bench.pool);
@@ -173,7 +179,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
     if sets.iter().all(|(_, draws)| draws.is_empty()) {
         bail!("no label has as many faces as --shots asks for, and one more");
     }
-    let (mut rows, mut strangers) = (Vec::new(), Vec::new());
+    let (mut rows, mut strangers, mut covered) = (Vec::new(), Vec::new(), Vec::new());
     for (shots, draws) in sets.iter().filter(|(_, draws)| !draws.is_empty()) {
         let bar = progress::bar(common, &format!("{shots} shots"), (args.methods.len() * draws.len()) as u64);
         let mut found: BTreeMap<Method, Vec<(f32, f32)>> = BTreeMap::new();
@@ -198,6 +204,12 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
                 }
                 strangers.push(Strangers::of(method, *shots, &scores));
             }
+        }
+        if args.covered {
+            let shares: Vec<(f32, f32)> = draws.iter().map(|draw| bench.unknown(draw)).collect::<Result<_, _>>()?;
+            let (unknown, unknown_covered) = shares.into_iter().unzip();
+            let (unknown, unknown_covered) = (Outcome::of(unknown), Outcome::of(unknown_covered));
+            covered.push(Covered { shots: *shots, unknown, unknown_covered });
         }
         let default: Option<Vec<f32>> = found.get(&Method::Default).map(|each| each.iter().map(|(a, _)| *a).collect());
         rows.extend(found.into_iter().map(|(method, each)| {
@@ -236,6 +248,12 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
             taught.interval
         );
     }
+    for Covered { shots, unknown, unknown_covered } in &covered {
+        table += &format!(
+            "unknown share, {shots} shots: {:.3} ± {:.3}; mouth and eyes covered {:.3} ± {:.3}\n",
+            unknown.mean, unknown.interval, unknown_covered.mean, unknown_covered.interval
+        );
+    }
     if let Some(path) = &args.json {
         let report = Report {
             task: &args.task,
@@ -244,6 +262,7 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
             sources,
             rows,
             strangers,
+            covered,
             model_sha256: network::weights::sha256_file(&args.model.join(MANIFEST))?,
             device: device_line,
             command: command_line(),

@@ -11,7 +11,7 @@ use engine::{ColumnRecord, MAX_STRANGERS, ModelStore};
 use learning::augment::AugmentConfig;
 use learning::data::Split;
 use learning::refine::{self, DescribedParts, RefineConfig, RefineData, RefinePhase, RefineTask, Refined, Start};
-use learning::{Calibration, Checkpoint, Confusion, data, evaluate_looks};
+use learning::{Calibration, Checkpoint, Confusion, data, evaluate_looks, expose};
 use network::weights::Precision;
 use network::{ColumnEntry, CpuBackend, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
 use std::collections::BTreeMap;
@@ -380,7 +380,10 @@ fn keep_columns<B: NetworkBackend>(
 ) -> anyhow::Result<()> {
     let mut network = ProgressiveNetwork::new(refined.encoder);
     for (task, (column, sizes)) in tasks.iter().zip(refined.columns) {
-        network.insert(ColumnEntry::new(task.name.clone(), Vec::new(), column.clone(), false))?;
+        let entry = |column| ColumnEntry::new(task.name.clone(), Vec::new(), column, false);
+        network.insert(entry(column))?;
+        let column = expose(&network, &task.name, &task.train.faces, device)?;
+        network.replace(entry(column.clone()))?;
         let found = evaluate_looks(&network, &task.name, &task.validation, device, &mut |_| ())?;
         let calibration = Calibration::fit(&found.logits, &task.validation.targets);
         let labels = task.train.labels.clone();

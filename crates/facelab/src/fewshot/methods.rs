@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use learning::data::argmax;
 use learning::hog;
 use learning::{
-    ColumnTrainingConfig, FewShotConfig, IdentityConfig, Parts, Readings, Reads, Trainable, evaluate_column, fit,
-    fit_people, train_column,
+    ColumnTrainingConfig, Corruption, Face, FewShotConfig, IdentityConfig, Parts, Readings, Reads, Trainable,
+    evaluate_column, fit, fit_people, train_column,
 };
 use network::{Cohort, ColumnConfig, ColumnEntry, NetworkBackend, ProgressiveNetwork, TaskName};
 use serde::Serialize;
@@ -58,6 +58,10 @@ impl Method {
     }
 }
 
+fn mean(shares: Vec<f32>) -> f32 {
+    shares.iter().sum::<f32>() / shares.len().max(1) as f32
+}
+
 /// Everything that is read once for all draws.
 pub struct Bench<'a, B: NetworkBackend> {
     network: &'a ProgressiveNetwork<B>,
@@ -71,6 +75,8 @@ pub struct Bench<'a, B: NetworkBackend> {
     /// Descriptors of the same, and of the model's strangers, where it has both.
     people: Option<(Readings, Vec<Vec<f32>>)>,
     hogs: Vec<Vec<f32>>,
+    /// The same faces with mouth and eyes covered, where that is asked for.
+    covered: Option<Readings>,
     /// Seconds that one look at a face takes.
     seconds_a_look: f32,
 }
@@ -98,7 +104,46 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         let hogs = pool.faces.iter().map(|face| hog::descriptor(face)).collect();
         let people = network.descriptor_head().zip(cohort);
         let people = people.map(|(head, cohort)| (readings.described(head, device), cohort.rows()));
-        Ok(Self { network, sources, closest, like, config, device, pool, readings, people, hogs, seconds_a_look })
+        let covered = None;
+        Ok(Self {
+            network,
+            sources,
+            closest,
+            like,
+            config,
+            device,
+            pool,
+            readings,
+            people,
+            hogs,
+            covered,
+            seconds_a_look,
+        })
+    }
+
+    /// Reads the faces with mouth and eyes covered, too, and what teaching makes of them to learn the unknown from.
+    pub fn with_covered(mut self) -> anyhow::Result<Self> {
+        let (faces, mut go_on) = (&self.pool.faces, |_: &_| ControlFlow::Continue(()));
+        // Others than teaching makes.
+        let cover = |(at, face)| Corruption::MouthAndEyesCovered.of(face, !(at as u64));
+        let covered: Vec<Face> = faces.iter().enumerate().map(cover).collect();
+        let once = FewShotConfig { looks: 1, ..self.config.clone() };
+        let (network, like, device) = (self.network, &self.like, self.device);
+        self.covered = Some(Readings::of(network, &self.sources, &covered, like, &once, device, &mut go_on)?);
+        self.readings = self.readings.with_outliers(network, faces, faces.len(), like, device, &mut go_on)?;
+        Ok(self)
+    }
+
+    /// Mean shares that the default keeps back for the unknown: of the asked faces as they are, and covered.
+    pub fn unknown(&self, draw: &Draw) -> anyhow::Result<(f32, f32)> {
+        let covered = self.covered.as_ref().context("no covered faces were read")?;
+        let taught = self.pool.select(&draw.teach, &draw.labels);
+        let found = fit(&self.readings.select(&draw.teach), &taught, &self.config)?;
+        let of = |readings: &Readings| {
+            let answers = readings.select(&draw.ask).first_looks(1).answers(&found.head);
+            mean(answers.iter().map(|logits| found.calibration.posterior(logits).1).collect())
+        };
+        Ok((of(&self.readings), of(covered)))
     }
 
     /// Share of the asked faces that a method has right in a draw, and the seconds that teaching would take from the samples
@@ -156,7 +201,6 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
     pub fn familiarity(&self, method: Method, draw: &Draw) -> anyhow::Result<Familiarity> {
         let strangers: Vec<usize> =
             (0..self.pool.faces.len()).filter(|&face| !draw.labels.contains(&self.pool.truth[face])).collect();
-        let mean = |shares: Vec<f32>| shares.iter().sum::<f32>() / shares.len().max(1) as f32;
         if method == Method::Identity {
             let score = |faces: &[usize]| -> anyhow::Result<Vec<f32>> {
                 let answers = self.recognised(draw, faces, 1)?;

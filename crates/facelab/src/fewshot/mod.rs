@@ -7,4 +7,4 @@ mod outcome;
 
 pub use draw::{Draw, Pool, draws, folds};
 pub use methods::{Bench, Method};
-pub use outcome::{Outcome, Row, Strangers, text};
+pub use outcome::{Covered, Outcome, Row, Strangers, text};

@@ -60,6 +60,17 @@ pub struct Strangers {
     pub curve: Vec<(f32, f32)>,
 }
 
+/// What the default keeps back for the unknown, of the faces that are asked.
+#[derive(Debug, Clone, Serialize)]
+pub struct Covered {
+    /// Samples a label.
+    pub shots: usize,
+    /// Mean share, of the faces as they are, over draws.
+    pub unknown: Outcome,
+    /// The same, with mouth and eyes covered.
+    pub unknown_covered: Outcome,
+}
+
 /// Points of a curve.
 const POINTS: usize = 50;
 
