@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use learning::Face;
 use vision::TrackId;
 
-use crate::samples::SampleCounts;
-use crate::vision_stage::{Seen, SeenFace};
+use crate::model::samples::SampleCounts;
+use crate::perception::vision_stage::{Seen, SeenFace};
 
 /// Whose crops are collected.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,22 +13,23 @@ use network::{CpuBackend, DeviceKind, Label, NetworkBackend, TaskName, choose_de
 use vision::{FaceDetector, open_detector};
 
 use crate::capture::{CaptureDesk, Captured, TrackSelector};
-use crate::crops::{Cropper, SampleImage};
-use crate::judge::NetworkJudge;
-use crate::learner::Learner;
-use crate::smoothing::Smoother;
-use crate::state::StateStore;
-use crate::stats::{Meter, Stats};
-use crate::store::ModelStore;
-use crate::tasks::{
+use crate::model::load;
+use crate::model::state::StateStore;
+use crate::model::store::ModelStore;
+use crate::perception::judge::NetworkJudge;
+use crate::perception::smoothing::Smoother;
+use crate::perception::stats::{Meter, Stats};
+use crate::perception::vision_stage::VisionStage;
+use crate::perception::waiting::WaitingRoom;
+use crate::teaching::crops::{Cropper, SampleImage};
+use crate::teaching::learner::Learner;
+use crate::teaching::tasks::{
     AddTask, Exported, Imported, LabelledFace, RemoveTask, Removed, Stored, TaskError, TaskEvent, TaskStatus,
     TaskTicket,
 };
-use crate::threads::{Arrived, Shared, join, lock, network_loop, spawn, vision_loop};
+use crate::threads::{Arrived, Shared, join, lock, network_loop, network_pool, spawn, vision_loop};
 use crate::types::{Frame, FrameResult};
-use crate::vision_stage::VisionStage;
-use crate::waiting::WaitingRoom;
-use crate::{ConfigError, EngineConfig, EngineError, FrameSlot, LiveParams, NetworkUpdate, launch};
+use crate::{ConfigError, EngineConfig, EngineError, FrameSlot, LiveParams, NetworkUpdate};
 
 /// Answers that wait for their reader at most; then the oldest goes.
 const RESULTS: usize = 32;
@@ -89,7 +90,7 @@ impl Engine {
         let device = B::Device::default();
         let model = ModelStore::open(&config.model)?;
         let state = StateStore::open(&config.state_dir, model.manifest())?;
-        let initial = launch::load::<B>(&model, &state, &device)?;
+        let initial = load::load::<B>(&model, &state, &device)?;
 
         let mut smoother = Smoother::new(config.smoothing);
         smoother.set_heads(&initial.heads);
@@ -125,7 +126,7 @@ impl Engine {
         let stage = VisionStage::new(camera, config.tracker.clone());
         let vision = spawn("vision", &shared, move |shared| vision_loop(shared, stage))?;
         lock(&engine.threads).push(("vision", vision));
-        let judge = Box::new(NetworkJudge::new(initial, device, updates, launch::pool(config.threads)?));
+        let judge = Box::new(NetworkJudge::new(initial, device, updates, network_pool(config.threads)?));
         let network = spawn("network", &shared, move |shared| network_loop(shared, judge))?;
         lock(&engine.threads).push(("network", network));
         Ok(engine)

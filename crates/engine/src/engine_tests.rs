@@ -7,16 +7,17 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tempfile::TempDir;
 
+use crate::TaskKind;
 use crate::capture::CaptureDesk;
-use crate::judge::{Judge, Judgement};
-use crate::smoothing::Smoother;
-use crate::stats::Meter;
-use crate::tasks::{AddTask, TaskKind};
+use crate::perception::judge::{Judge, Judgement};
+use crate::perception::smoothing::Smoother;
+use crate::perception::stats::Meter;
+use crate::perception::vision_stage::VisionStage;
+use crate::perception::waiting::WaitingRoom;
+use crate::teaching::tasks::AddTask;
 use crate::testing::{PaintedFaces, head, label, picture, small_model, task};
 use crate::threads::{Arrived, Shared, join, lock, network_loop, spawn, vision_loop};
 use crate::types::{Frame, FrameResult, Stamp};
-use crate::vision_stage::VisionStage;
-use crate::waiting::WaitingRoom;
 use crate::{Engine, EngineConfig, FrameSlot, ImageSource, SampleImage, TrackSelector};
 
 /// Nothing here takes so long; it only keeps a broken engine from hanging the tests.

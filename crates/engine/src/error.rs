@@ -4,8 +4,8 @@ use network::DeviceError;
 use vision::DetectError;
 
 use crate::ConfigError;
-use crate::store_error::StoreError;
-use crate::tasks::TaskError;
+use crate::model::store_error::StoreError;
+use crate::teaching::tasks::TaskError;
 
 /// The engine cannot start, or a frame cannot be processed.
 #[derive(Debug, thiserror::Error)]

@@ -2,81 +2,64 @@
 //!
 //! The perception half answers every frame at the camera's rate: [`Pipeline`] does it inline and deterministically,
 //! [`Engine`] with threads. A frame's answer never waits for the network; attributes carry the stamp of the frame they
-//! were judged in. The teaching half keeps the model on disk, the samples, and trains new columns in the background.
+//! were judged in. The teaching half trains new columns in the background. Both need OpenCV and are left out without the feature
+//! `perception`; the model on disk and the samples stay.
 #![warn(missing_docs)]
 
-// Perception.
+mod memory;
+mod model;
+
+#[cfg(feature = "perception")]
 mod capture;
+#[cfg(feature = "perception")]
 mod config;
-mod crops;
+#[cfg(feature = "perception")]
 mod engine;
 #[cfg(test)]
 mod engine_tests;
+#[cfg(feature = "perception")]
 mod error;
-mod explainer;
+#[cfg(feature = "perception")]
 mod frame_slot;
-mod heads;
-mod judge;
-mod launch;
-mod pipeline;
-#[cfg(test)]
-mod pipeline_tests;
-mod scheduler;
-mod smoothing;
-mod stats;
+#[cfg(feature = "perception")]
+mod perception;
+#[cfg(feature = "perception")]
+mod teaching;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "perception")]
 mod threads;
+#[cfg(feature = "perception")]
 mod types;
-mod vision_stage;
-mod waiting;
 
-// Teaching.
-mod admission;
-mod board;
-mod desk;
-mod disk;
-mod learner;
-mod manifest;
-#[cfg(test)]
-mod model_testing;
-mod parts;
-mod promise;
-mod queue;
-mod sample_index;
-mod samples;
-mod state;
-mod store;
-mod store_error;
-mod task_error;
-mod tasks;
-mod trainer;
-mod transfer;
-mod workshop;
-
-pub use crate::capture::{CaptureError, Captured, TrackSelector};
-pub use crate::config::{ConfigError, EngineConfig, LiveParams, SchedulerConfig, SmoothingConfig, TeachingConfig};
-pub use crate::crops::{CropError, ImageSource, SampleImage};
-pub use crate::engine::Engine;
-pub use crate::error::EngineError;
-pub use crate::explainer::{Explained, Explainer};
-pub use crate::frame_slot::FrameSlot;
-pub use crate::heads::{NetworkUpdate, TaskHead};
-pub use crate::pipeline::Pipeline;
-pub use crate::scheduler::{Candidate, Scheduler};
-pub use crate::smoothing::Smoother;
-pub use crate::stats::{Memory, StageLatency, Stats};
-pub use crate::types::{Attribute, Face, Frame, FrameLatency, FrameResult, Stamp};
-
-pub use crate::learner::Learner;
-pub use crate::manifest::{
-    CohortRecord, ColumnRecord, EncoderRecord, MANIFEST, MAX_STRANGERS, Manifest, SCHEMA, SourceRecord, TaughtManifest,
+pub use crate::memory::Memory;
+pub use crate::model::manifest::{
+    CohortRecord, ColumnRecord, EncoderRecord, MANIFEST, MAX_STRANGERS, Manifest, SCHEMA, SourceRecord, TaskKind,
+    TaughtManifest,
 };
-pub use crate::samples::{SampleCounts, SampleError, SampleStore};
-pub use crate::state::StateStore;
-pub use crate::store::ModelStore;
-pub use crate::store_error::StoreError;
-pub use crate::tasks::{
-    AddTask, Exported, Imported, LabelledFace, Promise, RemoveTask, Removed, Stored, TaskError, TaskEvent, TaskKind,
-    TaskState, TaskStatus, TaskTicket, TrainingOutcome,
+pub use crate::model::store::ModelStore;
+pub use crate::model::store_error::StoreError;
+
+#[cfg(feature = "perception")]
+pub use crate::{
+    capture::{CaptureError, Captured, TrackSelector},
+    config::{ConfigError, EngineConfig, LiveParams, SchedulerConfig, SmoothingConfig, TeachingConfig},
+    engine::Engine,
+    error::EngineError,
+    frame_slot::FrameSlot,
+    model::heads::{NetworkUpdate, TaskHead},
+    model::samples::{SampleCounts, SampleError, SampleStore},
+    model::state::StateStore,
+    perception::explainer::{Explained, Explainer},
+    perception::pipeline::Pipeline,
+    perception::scheduler::{Candidate, Scheduler},
+    perception::smoothing::Smoother,
+    perception::stats::{StageLatency, Stats},
+    teaching::crops::{CropError, ImageSource, SampleImage},
+    teaching::learner::Learner,
+    teaching::tasks::{
+        AddTask, Exported, Imported, LabelledFace, Promise, RemoveTask, Removed, Stored, TaskError, TaskEvent,
+        TaskState, TaskStatus, TaskTicket, TrainingOutcome,
+    },
+    types::{Attribute, Face, Frame, FrameLatency, FrameResult, Stamp},
 };

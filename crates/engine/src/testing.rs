@@ -9,10 +9,10 @@ use network::{ColumnConfig, CpuBackend, DeviceChoice, EncoderConfig, Label, Task
 use vision::align::TEMPLATE;
 use vision::{BgrImage, DetectError, Detection, FaceDetector, Point, Quality, Roi, TrackId};
 
-use crate::manifest::ColumnRecord;
-use crate::store::ModelStore;
+use crate::model::manifest::ColumnRecord;
+use crate::model::store::ModelStore;
+use crate::perception::vision_stage::{Seen, SeenFace};
 use crate::types::Stamp;
-use crate::vision_stage::{Seen, SeenFace};
 use crate::{EngineConfig, TaskHead};
 
 /// The id of the `number`th track.

@@ -7,15 +7,16 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
+use rayon::ThreadPool;
 
 use crate::capture::CaptureDesk;
-use crate::judge::Judge;
-use crate::pipeline::{answer, judge_batch, latency};
-use crate::smoothing::Smoother;
-use crate::stats::{Meter, Stage};
+use crate::perception::judge::Judge;
+use crate::perception::pipeline::{answer, judge_batch, latency};
+use crate::perception::smoothing::Smoother;
+use crate::perception::stats::{Meter, Stage};
+use crate::perception::vision_stage::VisionStage;
+use crate::perception::waiting::WaitingRoom;
 use crate::types::{Frame, FrameResult};
-use crate::vision_stage::VisionStage;
-use crate::waiting::WaitingRoom;
 use crate::{EngineError, FrameSlot, LiveParams};
 
 /// A frame and when it came in.
@@ -37,6 +38,13 @@ pub(crate) struct Shared {
     pub(crate) results: (Sender<FrameResult>, Receiver<FrameResult>),
     /// Why a thread ended that should not have.
     pub(crate) failure: Mutex<Option<String>>,
+}
+
+/// Threads of their own for the network on the CPU; 0: one per core. Work that is installed in them stays in them.
+pub(crate) fn network_pool(threads: usize) -> Result<ThreadPool, EngineError> {
+    network::threads(threads, "network")
+        .build()
+        .map_err(|error| EngineError::Thread { name: "network", source: std::io::Error::other(error) })
 }
 
 /// A poisoned lock is taken all the same: the thread that panicked has reported it, and the state is replaced as a whole.

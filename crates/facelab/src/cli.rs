@@ -1,8 +1,9 @@
 //! Arguments: what every command shares, and the commands.
 
+#[cfg(feature = "perception")]
+use crate::commands::{annotate, bench_step, explain, import};
 use crate::commands::{
-    annotate, bench, bench_step, cohort, evaluate, experiment, explain, fewshot, import, models, probe, refine_encoder,
-    train_encoder, train_task,
+    bench, cohort, evaluate, experiment, fewshot, models, probe, refine_encoder, train_encoder, train_task,
 };
 pub use crate::common::Common;
 use clap::{Parser, Subcommand};
@@ -42,15 +43,26 @@ enum Command {
     TrainTask(train_task::Args),
     Evaluate(evaluate::Args),
     Experiment(experiment::Args),
+    #[cfg(feature = "perception")]
     Explain(explain::Args),
     Fewshot(fewshot::Args),
     Probe(probe::Args),
     Cohort(cohort::Args),
+    #[cfg(feature = "perception")]
     Import(import::Args),
+    #[cfg(feature = "perception")]
     Annotate(annotate::Args),
     Models(models::Args),
     Bench(bench::Args),
+    #[cfg(feature = "perception")]
     BenchStep(bench_step::Args),
+    /// Needs OpenCV, which this facelab was built without
+    #[cfg(not(feature = "perception"))]
+    #[command(aliases = ["annotate", "explain", "import", "bench-step"], hide = true)]
+    NeedsOpenCv {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _words: Vec<String>,
+    },
 }
 
 impl Cli {
@@ -67,15 +79,24 @@ impl Cli {
             Command::TrainTask(args) => train_task::run(args, &common),
             Command::Evaluate(args) => evaluate::run(args, &common),
             Command::Experiment(args) => experiment::run(args, &common),
+            #[cfg(feature = "perception")]
             Command::Explain(args) => explain::run(args, &common),
             Command::Cohort(args) => cohort::run(args, &common),
+            #[cfg(feature = "perception")]
             Command::Import(args) => import::run(args, &common),
             Command::Fewshot(args) => fewshot::run(args, &common),
             Command::Probe(args) => probe::run(args, &common),
+            #[cfg(feature = "perception")]
             Command::Annotate(args) => annotate::run(args, &common),
             Command::Models(args) => models::run(args, &common),
             Command::Bench(args) => bench::run(args, &common),
+            #[cfg(feature = "perception")]
             Command::BenchStep(args) => bench_step::run(args, &common),
+            #[cfg(not(feature = "perception"))]
+            Command::NeedsOpenCv { .. } => anyhow::bail!(
+                "this facelab was built without OpenCV: annotate, explain, import and bench-step are not in it; build with \
+                 the feature `perception`"
+            ),
         }
     }
 }

@@ -3,7 +3,9 @@
 use anyhow::Context;
 use network::{DeviceChoice, DeviceKind, choose_device};
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "perception")]
+use std::path::PathBuf;
 
 /// Settings of every command.
 #[derive(Debug, Clone)]
@@ -31,6 +33,7 @@ impl Common {
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
             .init();
+        #[cfg(feature = "perception")]
         if self.threads > 0 {
             vision::set_threads(i32::try_from(self.threads).unwrap_or(i32::MAX))?;
         }
@@ -104,6 +107,7 @@ pub fn command_line() -> String {
 }
 
 /// Where face detectors are looked for.
+#[cfg(feature = "perception")]
 #[derive(Debug, clap::Args)]
 pub struct DetectorFiles {
     /// YuNet's ONNX file [default: FACE_ATTRIBUTES_YUNET of the environment, which scripts/setup's env.sh sets]
@@ -114,6 +118,7 @@ pub struct DetectorFiles {
     haar: Option<PathBuf>,
 }
 
+#[cfg(feature = "perception")]
 impl DetectorFiles {
     /// YuNet's file, as given or from the environment.
     pub fn yunet(&self) -> Option<PathBuf> {

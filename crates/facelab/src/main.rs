@@ -2,21 +2,26 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+#[cfg(feature = "perception")]
 mod annotation;
 mod chart;
 mod cli;
 mod commands;
 mod common;
 mod experiment;
+#[cfg(feature = "perception")]
 mod explanation_sheet;
+#[cfg(feature = "perception")]
 mod face_table;
 mod fewshot;
 mod figure;
+#[cfg(feature = "perception")]
 mod import;
 mod labels;
 mod mistake_sheet;
 mod progress;
 mod report;
+#[cfg(feature = "perception")]
 mod source;
 mod timing;
 mod training_log;

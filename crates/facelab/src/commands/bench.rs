@@ -1,8 +1,12 @@
 //! `facelab bench`: how long each step of a face's way takes on this machine.
 
-use super::growth::{Growth, growth};
+#[cfg(feature = "perception")]
+use super::bench_pictures;
+use super::growth::{Growth, draw, growth};
 use crate::cli::Common;
-use crate::common::{DetectorFiles, command_line, print, write_json};
+#[cfg(feature = "perception")]
+use crate::common::DetectorFiles;
+use crate::common::{command_line, print, write_json};
 use crate::progress;
 use crate::timing::{Timing, measure};
 use anyhow::{Context, anyhow};
@@ -20,17 +24,11 @@ use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use vision::align::{TEMPLATE, align};
-use vision::{BgrImage, DetectError, DetectorConfig, Point, open_detector};
 
 /// Faces at once.
 const BATCHES: [usize; 2] = [1, 4];
 /// Labels of the tasks that ship; in a model of its own making the bench has their columns.
 const TASKS: [(&str, usize); 3] = [("gender", 2), ("age", 9), ("emotion", 8)];
-/// Size of the made-up picture, pixels.
-const SIZE: (u32, u32) = (640, 480);
-/// A picture given is at most so large, pixels.
-const MAX_PIXELS: u64 = 100_000_000;
 
 /// Measure detection, alignment, encoder and columns on this machine.
 ///
@@ -49,6 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// Picture for the detector (JPEG or PNG) [default: a made-up one of 640x480]
+    #[cfg(feature = "perception")]
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
     /// Runs of each step, after one to warm up
@@ -60,6 +59,7 @@ pub struct Args {
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    #[cfg(feature = "perception")]
     #[command(flatten)]
     detectors: DetectorFiles,
 }
@@ -74,8 +74,8 @@ struct Figures {
     model: Option<String>,
     /// `yunet` or `haar`; none when no detector could be had.
     detector: Option<&'static str>,
-    /// Width and height of the picture, pixels.
-    picture: (u32, u32),
+    /// Width and height of the picture, pixels; none without OpenCV.
+    picture: Option<(u32, u32)>,
     /// Reading and checking all weights, milliseconds, once.
     load_ms: f64,
     timings: Vec<Timing>,
@@ -103,13 +103,19 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
 fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -> anyhow::Result<Figures> {
     let runs = args.runs as usize;
     let bar = progress::bar(common, "bench", 0);
-    let picture = match &args.picture {
-        Some(path) => BgrImage::read(path, MAX_PIXELS)?,
-        None => made_up_picture()?,
-    };
     let mut timings = Vec::new();
-    let detector = detect(args, &picture, common, &mut timings)?;
-    timings.push(alignment(&picture, runs)?);
+    #[cfg(feature = "perception")]
+    let (detector, picture) = {
+        let picture = bench_pictures::picture(args.picture.as_deref())?;
+        let detector = bench_pictures::detect(&args.detectors, &picture, runs, common, &mut timings)?;
+        timings.push(bench_pictures::alignment(&picture, runs)?);
+        (detector, Some((picture.width(), picture.height())))
+    };
+    #[cfg(not(feature = "perception"))]
+    let (detector, picture) = {
+        common.say("detection and alignment are left out: this facelab was built without OpenCV");
+        (None, None)
+    };
 
     let device = B::Device::default();
     let made_up = tempfile::tempdir().context("making a folder for the untrained model")?;
@@ -127,7 +133,13 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
     let growth = match &args.growth {
         Some(path) => {
             bar.set_message("growth");
-            growth(path, &network, args.detectors.yunet().as_deref(), runs, &device)?
+            #[cfg(feature = "perception")]
+            let of_pictures = bench_pictures::growth(args.detectors.yunet().as_deref(), runs)?;
+            #[cfg(not(feature = "perception"))]
+            let of_pictures = None;
+            let all: Vec<Growth> = growth(&network, runs, &device)?.into_iter().chain(of_pictures).collect();
+            draw(path, &all)?;
+            all
         }
         None => vec![],
     };
@@ -138,55 +150,13 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
         runs: args.runs,
         model: args.model.as_ref().map(|_| store.manifest().name.clone()),
         detector,
-        picture: (picture.width(), picture.height()),
+        picture,
         load_ms,
         timings,
         growth,
         memory: Memory::now(),
         command: command_line(),
     })
-}
-
-/// Smooth shades with some texture: what a detector finds in it does not matter.
-pub(super) fn made_up_picture() -> anyhow::Result<BgrImage> {
-    let (width, height) = SIZE;
-    let pixel = |at: u32| {
-        let (x, y) = (at % width, at / width);
-        let noise = at.wrapping_mul(2_654_435_761) >> 28;
-        [(x * 200 / width + noise) as u8, (y * 200 / height + noise) as u8, ((x + y) * 100 / width + noise) as u8]
-    };
-    Ok(BgrImage::new(width, height, (0..width * height).flat_map(pixel).collect())?)
-}
-
-/// Times the detector, where there is one; its name.
-fn detect(
-    args: &Args,
-    picture: &BgrImage,
-    common: &Common,
-    timings: &mut Vec<Timing>,
-) -> anyhow::Result<Option<&'static str>> {
-    let (yunet, haar) = (args.detectors.yunet(), args.detectors.haar());
-    let mut detector = match open_detector(yunet.as_deref(), haar.as_deref(), &DetectorConfig::default()) {
-        Ok(detector) => detector,
-        Err(DetectError::NoModel) => {
-            common.say("detection is left out: no --yunet or --haar, and neither is in the environment");
-            return Ok(None);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    timings.push(measure("detect", 1, args.runs as usize, || Ok(detector.detect(picture).map(drop)?))?);
-    Ok(Some(detector.name()))
-}
-
-/// Times the alignment of a face of a third of the picture's height, a little turned.
-fn alignment(picture: &BgrImage, runs: usize) -> anyhow::Result<Timing> {
-    let scale = picture.height() as f32 / 3.0 / 128.0;
-    let (middle_x, middle_y) = (picture.width() as f32 / 2.0, picture.height() as f32 / 2.0);
-    let landmarks = TEMPLATE.map(|Point { x, y }| {
-        let (x, y) = ((x - 64.0) * scale, (y - 64.0) * scale);
-        Point::new(middle_x + 0.98 * x - 0.2 * y, middle_y + 0.2 * x + 0.98 * y)
-    });
-    measure("align", 1, runs, || Ok(align(picture, &landmarks).map(drop)?))
 }
 
 /// Writes a model with the tables' sizes and random weights, without dropout; each column draws from those before it.
@@ -256,7 +226,7 @@ fn networks<B: NetworkBackend>(
 fn text(figures: &Figures) -> anyhow::Result<String> {
     let mut text = String::new();
     let model = figures.model.as_deref().unwrap_or("untrained, default sizes");
-    let (width, height) = figures.picture;
+    let (width, height) = figures.picture.unwrap_or_default();
     writeln!(text, "device {}; {} threads; model: {model}", figures.device, figures.threads)?;
     writeln!(text, "{:<28} {:>5} {:>11} {:>11} {:>11}", "step", "batch", "median ms", "p95 ms", "ms a face")?;
     for t in &figures.timings {

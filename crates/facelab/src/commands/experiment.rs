@@ -1,5 +1,6 @@
 //! `facelab experiment`: the paper's tables and figures, and a search over the training's settings.
 
+#[cfg(feature = "perception")]
 use crate::commands::explain;
 use crate::common::{Common, command_line, print, write_json};
 use crate::experiment::{Field, Laboratory, Parameter, Pictures, curves, table4, table5, table6, tune, with};
@@ -38,6 +39,7 @@ enum Which {
     #[command(flatten)]
     Trained(Trained),
     /// Fig. 4: where in a face the columns look; the same as `facelab explain`
+    #[cfg(feature = "perception")]
     Fig4(explain::Args),
 }
 
@@ -143,6 +145,7 @@ impl Settings {
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     let which = match args.which {
         Which::Trained(which) => which,
+        #[cfg(feature = "perception")]
         Which::Fig4(args) => return explain::run(args, common),
     };
     let (device, _) = common.device()?;

@@ -1,18 +1,15 @@
 //! `facelab bench --growth`: how times grow with faces, columns, threads and the size of a frame.
 
-use super::bench::{made_up_picture, test_faces};
+use super::bench::test_faces;
 use crate::chart::{Chart, write_charts};
 use crate::timing::measure;
 use anyhow::{Context, anyhow};
 use network::{NetworkBackend, ProgressiveNetwork, TaskName};
 use serde::Serialize;
 use std::path::Path;
-use vision::{DetectorConfig, FaceDetector, YuNet};
 
 /// Faces of a frame.
 const FACES: [usize; 4] = [1, 2, 4, 8];
-/// Widths of a frame at 4:3, pixels; detection runs at full size.
-const WIDTHS: [u32; 4] = [320, 640, 960, 1280];
 
 /// Medians, milliseconds, one for each size.
 #[derive(Debug, Serialize)]
@@ -26,22 +23,25 @@ pub struct Growth {
 }
 
 impl Growth {
-    fn new(over: &'static str, step: impl Into<String>) -> Self {
+    pub fn new(over: &'static str, step: impl Into<String>) -> Self {
         Self { over, step: step.into(), sizes: vec![], median_ms: vec![] }
     }
 
-    fn add(&mut self, size: usize, runs: usize, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    pub fn add(
+        &mut self,
+        size: usize,
+        runs: usize,
+        mut work: impl FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         self.sizes.push(size);
         self.median_ms.push(measure(self.over, 1, runs, &mut work)?.median_ms);
         Ok(())
     }
 }
 
-/// Measures all of them and draws them into a PNG file.
+/// Measures what grows with faces, columns and threads.
 pub fn growth<B: NetworkBackend>(
-    path: &Path,
     network: &ProgressiveNetwork<B>,
-    yunet: Option<&Path>,
     runs: usize,
     device: &B::Device,
 ) -> anyhow::Result<Vec<Growth>> {
@@ -77,17 +77,11 @@ pub fn growth<B: NetworkBackend>(
             timed.join().unwrap_or_else(|_| Err(anyhow!("measuring {size} threads failed")))
         })?;
     }
-    let mut all = vec![faces, columns, threads];
-    if let Some(yunet) = yunet {
-        let mut width = Growth::new("frame width", "detection, 1 thread, 4:3");
-        for size in WIDTHS {
-            let mut detector =
-                YuNet::from_file(yunet, &DetectorConfig { max_side: size, ..DetectorConfig::default() })?;
-            let picture = made_up_picture()?.resized(size, size / 4 * 3)?;
-            width.add(size as usize, runs, || Ok(detector.detect(&picture).map(drop)?))?;
-        }
-        all.push(width);
-    }
+    Ok(vec![faces, columns, threads])
+}
+
+/// Draws them into a PNG file.
+pub fn draw(path: &Path, all: &[Growth]) -> anyhow::Result<()> {
     let charts: Vec<Chart> = all
         .iter()
         .map(|growth| Chart {
@@ -101,6 +95,5 @@ pub fn growth<B: NetworkBackend>(
             ..Chart::default()
         })
         .collect();
-    write_charts(path, &charts)?;
-    Ok(all)
+    write_charts(path, &charts)
 }

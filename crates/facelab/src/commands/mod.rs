@@ -1,14 +1,20 @@
-//! One file a command: its arguments and what it does. `growth` is a part of `bench`.
+//! One file a command: its arguments and what it does. `growth` and `bench_pictures` are parts of `bench`.
 
+#[cfg(feature = "perception")]
 pub mod annotate;
 pub mod bench;
+#[cfg(feature = "perception")]
+mod bench_pictures;
+#[cfg(feature = "perception")]
 pub mod bench_step;
 pub mod cohort;
 pub mod evaluate;
 pub mod experiment;
+#[cfg(feature = "perception")]
 pub mod explain;
 pub mod fewshot;
 mod growth;
+#[cfg(feature = "perception")]
 pub mod import;
 pub mod models;
 pub mod probe;

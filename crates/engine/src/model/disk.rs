@@ -1,0 +1,127 @@
+//! Writing files so that a power cut leaves the old ones or the new ones, never a mixture.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+use tempfile::{Builder, NamedTempFile};
+
+/// Unfinished files begin with this, so that what a crash left can be told and swept away.
+pub(crate) const UNFINISHED: &str = ".unfinished-";
+
+/// Who may read what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everybody may read: models that ship.
+    Shared,
+    /// The owner alone: face samples and what was taught with them.
+    #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "samples and taught tasks are left out"))]
+    Private,
+}
+
+impl Access {
+    fn file_mode(self) -> u32 {
+        match self {
+            Self::Shared => 0o644,
+            Self::Private => 0o600,
+        }
+    }
+
+    fn dir_mode(self) -> u32 {
+        match self {
+            Self::Shared => 0o755,
+            Self::Private => 0o700,
+        }
+    }
+}
+
+/// Makes a folder with its parents; folders that exist keep their permissions.
+pub(crate) fn make_dir(dir: &Path, access: Access) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(access.dir_mode()).create(dir)
+}
+
+/// A nameless-to-be file in the folder where it will be kept.
+pub(crate) fn unfinished(dir: &Path, access: Access) -> io::Result<NamedTempFile> {
+    Builder::new().prefix(UNFINISHED).permissions(Permissions::from_mode(access.file_mode())).tempfile_in(dir)
+}
+
+/// Gives a finished file its name; its content is on the disk before the name is.
+pub(crate) fn keep(file: NamedTempFile, path: &Path, access: Access) -> io::Result<()> {
+    // The umask cuts what `unfinished` asked for, and writers that replace the file ask for nothing.
+    fs::set_permissions(file.path(), Permissions::from_mode(access.file_mode()))?;
+    File::open(file.path())?.sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Makes renames and removals in a folder outlive a power cut.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Writes a whole file under its name, or leaves what was there.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    let dir = path.parent().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a file needs a folder"))?;
+    let mut file = unfinished(dir, access)?;
+    file.write_all(bytes)?;
+    keep(file, path, access)?;
+    sync_dir(dir)
+}
+
+/// Removes what a crash left unfinished in a folder.
+pub(crate) fn sweep_unfinished(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name is one plain path component: nothing that could lead out of its folder.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    use std::path::Component;
+    let mut components = Path::new(name).components();
+    matches!((components.next(), components.next()), (Some(Component::Normal(part)), None) if part == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_atomic_write_replaces_the_whole_file_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write_atomic(&path, b"a long first content", Access::Private).unwrap();
+        write_atomic(&path, b"second", Access::Private).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_unfinished_write_leaves_the_old_file_and_is_swept_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        write_atomic(&path, b"old", Access::Shared).unwrap();
+        // What a crash between writing and renaming leaves behind.
+        let mut half = unfinished(dir.path(), Access::Shared).unwrap();
+        half.write_all(b"ne").unwrap();
+        half.keep().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        sweep_unfinished(dir.path()).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_not_plain() {
+        for bad in ["", ".", "..", "/etc/passwd", "a/b", "../a", "a/", "./a"] {
+            assert!(!is_plain_name(bad), "{bad}");
+        }
+        assert!(is_plain_name("00-engaged") && is_plain_name("..a"));
+    }
+}

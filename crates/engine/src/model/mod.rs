@@ -1,0 +1,19 @@
+//! The model on disk: what ships, what was taught on top of it, and the samples that it was taught with.
+
+pub(crate) mod disk;
+#[cfg(feature = "perception")]
+pub(crate) mod heads;
+#[cfg(feature = "perception")]
+pub(crate) mod load;
+pub(crate) mod manifest;
+pub(crate) mod parts;
+#[cfg(feature = "perception")]
+pub(crate) mod sample_index;
+#[cfg(feature = "perception")]
+pub(crate) mod samples;
+#[cfg(feature = "perception")]
+pub(crate) mod state;
+pub(crate) mod store;
+pub(crate) mod store_error;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,82 @@
+//! Tasks that recognise people.
+
+use super::*;
+use crate::model::testing::model_that_knows_people;
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    let model = tempfile::tempdir().unwrap();
+    model_that_knows_people(model.path());
+    Bench { model, ..bench }
+}
+
+/// `count` samples of each of these people, who are taught in their order.
+fn people(names: &[&str], count: usize) -> AddTask {
+    AddTask {
+        kind: TaskKind::Identity,
+        labels: names.iter().map(|name| label(name)).collect(),
+        samples: names.iter().flat_map(|name| faces(name, count)).collect(),
+        transferable: false,
+        ..request("who", 0)
+    }
+}
+
+#[test]
+fn one_person_is_taught_with_one_sample_and_another_is_added_without_changing_the_first() {
+    let mut bench = bench();
+    // Nothing but the column knows the first one when the second comes.
+    bench.config.retain_samples = false;
+    let learner = bench.start();
+    let outcome = teach(&learner, people(&["up"], 1));
+    assert_eq!((outcome.samples.as_slice(), outcome.accuracy.held_back), (&[1][..], 0));
+    let found = status(&learner, "who");
+    assert_eq!((found.kind, found.labels.len(), found.transferable), (TaskKind::Identity, 1, false));
+    assert!(found.sources.is_empty());
+    let first = bits(&bench.newest(), "who");
+
+    let added = AddTask { retrain: true, kind: TaskKind::General, ..people(&["down"], 3) };
+    let outcome = teach(&learner, added);
+    assert_eq!((outcome.task_id.as_str(), outcome.samples.as_slice()), ("who@2", &[1, 3][..]));
+    let found = status(&learner, "who");
+    assert_eq!((found.kind, found.labels), (TaskKind::Identity, vec![label("up"), label("down")]));
+    let second = bits(&bench.newest(), "who");
+    for (before, after) in first.iter().zip(&second) {
+        assert_eq!((before[0], after.len()), (after[0], 2));
+    }
+    drop(learner);
+    assert_eq!(bits(&bench.reloaded(), "who"), second);
+}
+
+#[test]
+fn who_is_named_again_is_learned_anew_from_all_their_samples() {
+    let bench = bench();
+    let learner = bench.start();
+    teach(&learner, people(&["up", "down"], 2));
+    let before = bits(&bench.newest(), "who");
+    let again = AddTask { retrain: true, ..people(&["down"], 4) };
+    assert_eq!(teach(&learner, again).samples, [2, 6]);
+    let after = bits(&bench.newest(), "who");
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before[0], after[0]);
+        assert_ne!(before[1], after[1]);
+    }
+}
+
+#[test]
+fn what_an_identity_task_cannot_be_is_refused_with_what_to_do() {
+    let bench = bench();
+    let learner = bench.start();
+    let says = |request: AddTask| message(learner.add_task(request));
+    assert!(says(AddTask { sources: vec![task("emotion")], ..people(&["up"], 1) }).contains("exclude each other"));
+    assert!(says(AddTask { transferable: true, ..people(&["up"], 1) }).contains("exclude each other"));
+    assert!(says(AddTask { epochs: 3, ..people(&["up"], 1) }).contains("exclude each other"));
+    assert!(says(people(&["up", "up"], 1)).contains("given twice"));
+    assert!(says(people(&[], 1)).contains("labels"));
+    teach(&learner, request("mood", 3));
+    let other = AddTask { retrain: true, kind: TaskKind::Identity, ..request("mood", 1) };
+    assert!(says(other).contains("no identity task"));
+
+    // The small model has no descriptor.
+    let without = Bench::new();
+    assert!(message(without.start().add_task(people(&["up"], 1))).contains("no face descriptor"));
+}

@@ -1,0 +1,14 @@
+//! Tasks that are taught, changed and removed while perception goes on.
+
+pub(crate) mod admission;
+pub(crate) mod board;
+pub(crate) mod crops;
+pub(crate) mod desk;
+pub(crate) mod learner;
+pub(crate) mod promise;
+pub(crate) mod queue;
+pub(crate) mod task_error;
+pub(crate) mod tasks;
+pub(crate) mod trainer;
+pub(crate) mod transfer;
+pub(crate) mod workshop;

@@ -1,0 +1,380 @@
+//! The background thread: one training after the other, at low priority, in threads of its own.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use learning::{
+    Checkpoint, CheckpointError, ColumnTrainingConfig, FewShotConfig, IdentityConfig, LabelledFaces, Parts, Person,
+    Progress, TrainError, TrainedColumn, teach, teach_people, train_column,
+};
+use network::{Label, NetworkBackend, TaskName};
+use rayon::ThreadPool;
+use serde::Serialize;
+
+use crate::TaskKind;
+use crate::model::disk::{self, Access};
+use crate::model::manifest::ColumnRecord;
+use crate::model::samples::LabelledFace;
+use crate::teaching::board::{Note, Running};
+use crate::teaching::queue::JobSpec;
+use crate::teaching::tasks::{TaskError, TaskState, TrainingOutcome};
+use crate::teaching::workshop::Workshop;
+
+/// Perception runs at 0; a training takes what is left.
+const NICENESS: i32 = 10;
+/// Progress is told at each epoch and so often in between.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+
+type Outcome = Result<TrainingOutcome, TaskError>;
+
+/// A training that was taken from the queue.
+struct Begun {
+    spec: JobSpec,
+    outcome: Sender<Outcome>,
+    cancel: Arc<AtomicBool>,
+}
+
+/// Trains until the learner stops.
+pub(crate) fn run<B: NetworkBackend>(workshop: &Workshop<B>) {
+    lower_priority();
+    // Its threads inherit the priority of this one.
+    let pool = network::threads(workshop.training.threads, "learner").build();
+    let pool = match pool {
+        Ok(pool) => pool,
+        Err(error) => {
+            tracing::error!("no threads to train in, tasks cannot be taught: {error}");
+            return;
+        }
+    };
+    while let Some(begun) = next(workshop) {
+        let result = match catch_unwind(AssertUnwindSafe(|| train(workshop, &pool, &begun))) {
+            Ok(result) => result,
+            Err(panic) => {
+                let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+                let reason = format!("unexpected error: {}", said.unwrap_or("no reason given"));
+                Err(TaskError::Failed { name: begun.spec.name.clone(), reason })
+            }
+        };
+        finish(workshop, begun, result);
+    }
+}
+
+/// Lets every other thread go first.
+fn lower_priority() {
+    // SAFETY: plain system calls without pointers; on Linux the priority is that of this thread alone.
+    let set = unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, NICENESS) };
+    if set != 0 {
+        tracing::warn!("the learner keeps its normal priority: {}", std::io::Error::last_os_error());
+    }
+}
+
+/// Waits for the next training; `None` when the learner stops.
+fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
+    loop {
+        {
+            let mut board = workshop.board();
+            while board.waiting.is_empty() && !board.stopping {
+                board = workshop.wake.wait(board).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        let desk = workshop.desk();
+        let mut board = workshop.board();
+        if board.stopping {
+            return None;
+        }
+        // It may have been cancelled in between.
+        let Some(mut job) = board.waiting.pop_front() else { continue };
+        job.spec.attempts += 1;
+        let cancel = Arc::new(AtomicBool::new(false));
+        board.running = Some(Running {
+            spec: job.spec.clone(),
+            message: "trains".to_owned(),
+            cancel: Arc::clone(&cancel),
+            progress: None,
+            storing: false,
+        });
+        if let Err(error) = workshop.settle(&desk, &mut board, &[]) {
+            tracing::warn!(task = %job.spec.name, "a restart would not find this training: {error}");
+        }
+        drop((board, desk));
+        workshop.publish();
+        return Some(Begun { spec: job.spec, outcome: job.outcome, cancel });
+    }
+}
+
+fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &Begun) -> Outcome {
+    let Begun { spec, cancel, .. } = begun;
+    let (network, device, folder, template, samples, digests, people) = {
+        let desk = workshop.desk();
+        // Of an identity task only those who are learned.
+        let read = if spec.learned.is_empty() { &spec.labels } else { &spec.learned };
+        let samples = desk.samples.load(&spec.name, read)?;
+        let (folder, digests) = (progress_folder(desk.state.dir()), desk.digests(&spec.sources));
+        let people = match spec.kind {
+            TaskKind::General => None,
+            // The column of before, where somebody stays as they are.
+            TaskKind::Identity if spec.learned.is_empty() => Some((desk.cohort.clone(), BTreeMap::new())),
+            TaskKind::Identity => Some((desk.cohort.clone(), desk.people(&spec.name)?)),
+        };
+        (desk.network.clone(), desk.device.clone(), folder, desk.column_config(), samples, digests, people)
+    };
+    let known: Vec<Option<Person>> = match &people {
+        Some((_, people)) => {
+            let stays = |label: &Label| !spec.learned.contains(label);
+            let known = |label: &Label| people.get(label).filter(|_| stays(label)).map(|(person, _)| person.clone());
+            spec.labels.iter().map(known).collect()
+        }
+        None => vec![None; spec.labels.len()],
+    };
+    let faces = labelled(spec, &samples, &known);
+    let few_shot = ColumnTrainingConfig::few_shot();
+    let by_gradient = ColumnTrainingConfig {
+        epochs: spec.epochs,
+        // Who asks for many epochs wants more than the few that usually do.
+        patience: few_shot.patience.max(spec.epochs / 4),
+        time_budget_s: workshop.training.time_budget_s,
+        ..few_shot
+    };
+    let mut told = (u32::MAX, Instant::now());
+    let mut observer = |progress: &Progress| {
+        // A step is the longest that perception waits for a core.
+        std::thread::yield_now();
+        let mut board = workshop.board();
+        if board.stopping || cancel.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        if let Some(running) = &mut board.running {
+            running.progress = Some(progress.clone());
+        }
+        drop(board);
+        if told.0 != progress.epoch || told.1.elapsed() >= TELL_EVERY {
+            told = (progress.epoch, Instant::now());
+            workshop.publish();
+        }
+        ControlFlow::Continue(())
+    };
+    let mut attempt = || {
+        if let Some((cohort, _)) = &people {
+            let Some(cohort) = cohort else {
+                return Err(TrainError::Data("the model has no cohort of strangers".into()));
+            };
+            let config =
+                IdentityConfig { strangers_named: workshop.training.strangers_named, ..IdentityConfig::default() };
+            return teach_people(&network, cohort, &faces, &known, &template, &config, &device, &mut observer);
+        }
+        if spec.epochs == 0 {
+            let config = FewShotConfig { time_budget_s: workshop.training.time_budget_s, ..FewShotConfig::default() };
+            return teach(&network, &spec.sources, &faces, &template, &config, &device, &mut observer);
+        }
+        let checkpoint = checkpoint(&folder, spec, &digests, &faces)?;
+        let data = Parts { train: &faces, validation: &LabelledFaces::new(spec.labels.clone()) };
+        let (column, checkpoint) = (template.clone(), Some(&checkpoint));
+        train_column(&network, &spec.sources, data, column, &by_gradient, checkpoint, &device, &mut observer)
+    };
+    let mut trained = pool.install(&mut attempt);
+    if let Err(TrainError::Checkpoint(error)) = &trained {
+        // What a crash left may be broken or belong to other samples: the training begins anew.
+        tracing::warn!(task = %spec.name, "the training cannot be continued and begins anew: {error}");
+        discard(&folder);
+        trained = pool.install(&mut attempt);
+    }
+    let trained = trained.map_err(|error| match error {
+        TrainError::Cancelled if cancel.load(Ordering::Relaxed) => TaskError::Cancelled(spec.name.clone()),
+        TrainError::Cancelled => TaskError::ShutDown,
+        other => TaskError::Failed { name: spec.name.clone(), reason: other.to_string() },
+    })?;
+    let of = |label: &Label| match &people {
+        Some((_, people)) if !spec.learned.contains(label) && people.contains_key(label) => people[label].1,
+        _ => samples.iter().filter(|sample| sample.label == *label).count() as u32,
+    };
+    let counts = spec.labels.iter().map(of).collect();
+    pool.install(|| store(workshop, spec, counts, trained))
+}
+
+/// Samples as a training takes them: none of people who are known and stay as they are.
+fn labelled(spec: &JobSpec, samples: &[LabelledFace], known: &[Option<Person>]) -> LabelledFaces {
+    let mut faces = LabelledFaces::new(spec.labels.clone());
+    for sample in samples {
+        if let Some(class) = spec.labels.iter().position(|label| *label == sample.label)
+            && known[class].is_none()
+        {
+            faces.push(Arc::clone(&sample.face), class);
+        }
+    }
+    faces
+}
+
+/// Where the epochs of the running training are kept.
+fn progress_folder(state_dir: &Path) -> PathBuf {
+    state_dir.join("training")
+}
+
+/// What must be the same for a training to be continued.
+#[derive(Serialize)]
+struct TrainingKey<'a> {
+    id: String,
+    labels: &'a [Label],
+    sources: &'a [TaskName],
+    digests: &'a [Option<String>],
+    epochs: u32,
+    samples: String,
+}
+
+fn checkpoint(
+    folder: &Path,
+    spec: &JobSpec,
+    digests: &[Option<String>],
+    faces: &LabelledFaces,
+) -> Result<Checkpoint, CheckpointError> {
+    disk::make_dir(folder, Access::Private)
+        .map_err(|error| CheckpointError::Io { path: folder.to_path_buf(), error })?;
+    let pixels: Vec<u8> = faces.faces.iter().flat_map(|face| face.iter().copied()).collect();
+    let key = TrainingKey {
+        id: spec.id(),
+        labels: &spec.labels,
+        sources: &spec.sources,
+        digests,
+        epochs: spec.epochs,
+        samples: network::weights::sha256(&pixels),
+    };
+    Checkpoint::open(folder, &key)
+}
+
+/// Removes the epochs of a training that has ended.
+fn discard(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!("{}: {error}", folder.display());
+    }
+}
+
+/// Writes the column beside the others, checks the promise, makes it count, and puts it into service.
+fn store<B: NetworkBackend>(
+    workshop: &Workshop<B>,
+    spec: &JobSpec,
+    samples: Vec<u32>,
+    trained: TrainedColumn<B>,
+) -> Outcome {
+    let mut desk = workshop.desk();
+    {
+        let mut board = workshop.board();
+        if let Some(running) = &mut board.running {
+            // From here on a cancellation comes too late; one that came before is honoured.
+            if running.cancel.load(Ordering::Relaxed) {
+                return Err(TaskError::Cancelled(spec.name.clone()));
+            }
+            running.storing = true;
+            running.message = "is being stored".to_owned();
+        }
+    }
+    let mut record =
+        ColumnRecord::new(spec.name.clone(), spec.labels.clone(), &spec.sources, trained.config, trained.calibration);
+    record.version = spec.version;
+    record.transferable = spec.transferable && record.config.can_be_drawn_from();
+    if spec.transferable && !record.transferable {
+        tracing::warn!(task = %spec.name, "has too many labels for later tasks to draw from it: it is not transferable");
+    }
+    record.samples.clone_from(&samples);
+    record.metrics = (trained.accuracy.held_back > 0).then_some(trained.accuracy);
+    record.training_seconds = trained.seconds;
+    record.provenance = vec!["taught here".to_owned()];
+    desk.fill_sources(&mut record)?;
+    desk.state.stage(&mut record, &trained.column)?;
+    // It is read back from the disk: twice at once would be the most memory that the node ever takes.
+    drop(trained.column);
+    let task_id = record.id();
+    let promise = match desk.put(record) {
+        Ok(promise) => promise,
+        Err(error) => {
+            // The file that was staged belongs to nothing.
+            desk.state.sweep()?;
+            return Err(error);
+        }
+    };
+    workshop.board().taught.clone_from(&desk.state.manifest().columns);
+    Ok(TrainingOutcome {
+        task_id,
+        accuracy: trained.accuracy,
+        training_seconds: trained.seconds,
+        epochs: trained.curve.len() as u32,
+        samples,
+        promise,
+    })
+}
+
+/// Strikes the training off the list and says how it ended. One that the shutdown ended stays on the list.
+fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outcome) {
+    let Begun { mut spec, outcome, .. } = begun;
+    let name = spec.name.clone();
+    {
+        let desk = workshop.desk();
+        let mut board = workshop.board();
+        let stopped = matches!(result, Err(TaskError::ShutDown));
+        if stopped {
+            // Ended in good order: that was no attempt.
+            spec.attempts -= 1;
+            if let Some(running) = &mut board.running {
+                running.spec = spec;
+            }
+        } else {
+            board.running = None;
+            let note = note(spec, &result);
+            // Reasons may name labels, which may be people's names: they stay on `tasks` and in the reply.
+            match &result {
+                Ok(_) | Err(TaskError::Cancelled(_)) => tracing::info!(task = %name, "{}", note.message),
+                Err(_) => tracing::warn!(task = %name, "the training ended without a column; `tasks` says why"),
+            }
+            board.notes.insert(name.clone(), note);
+        }
+        if !stopped {
+            discard(&progress_folder(desk.state.dir()));
+        }
+        let erased = match stopped || workshop.training.retain_samples {
+            true => Ok(0),
+            false => desk.samples.forget(&name, None),
+        };
+        if erased.is_err() {
+            tracing::error!(task = %name, "its samples could not be erased; call forget_samples");
+        }
+        if let Err(error) = workshop.settle(&desk, &mut board, std::slice::from_ref(&name)) {
+            tracing::warn!(task = %name, "a restart may train this again: {error}");
+        }
+    }
+    workshop.publish();
+    // Nobody may be waiting.
+    outcome.try_send(result).ok();
+}
+
+/// ` over N epochs`; nothing for a head in closed form.
+fn over(epochs: u32) -> String {
+    if epochs == 0 { String::new() } else { format!(" over {epochs} epochs") }
+}
+
+fn note(spec: JobSpec, result: &Outcome) -> Note {
+    match result {
+        Ok(outcome) => Note {
+            state: TaskState::Ready,
+            message: format!(
+                "trained in {:.1} s{} with {} samples; {}",
+                outcome.training_seconds,
+                over(outcome.epochs),
+                outcome.samples.iter().sum::<u32>(),
+                outcome.accuracy.in_words(),
+            ),
+            epochs: outcome.epochs,
+            spec: None,
+        },
+        Err(error) => {
+            let cancelled = matches!(error, TaskError::Cancelled(_));
+            let state = if cancelled { TaskState::Cancelled } else { TaskState::Failed };
+            Note { state, message: error.to_string(), epochs: 0, spec: Some(spec) }
+        }
+    }
+}
