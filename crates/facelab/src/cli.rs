@@ -1,10 +1,11 @@
 //! Arguments: what every command shares, and the commands.
 
-#[cfg(feature = "perception")]
-use crate::commands::{annotate, bench_step, explain, import};
 use crate::commands::{
-    bench, cohort, evaluate, experiment, fewshot, models, probe, refine_encoder, train_encoder, train_task,
+    agree, bench, bench_step, cohort, evaluate, experiment, fewshot, models, probe, refine_encoder, train_encoder,
+    train_task,
 };
+#[cfg(feature = "perception")]
+use crate::commands::{annotate, explain, import};
 pub use crate::common::Common;
 use clap::{Parser, Subcommand};
 use network::DeviceChoice;
@@ -53,12 +54,12 @@ enum Command {
     #[cfg(feature = "perception")]
     Annotate(annotate::Args),
     Models(models::Args),
+    Agree(agree::Args),
     Bench(bench::Args),
-    #[cfg(feature = "perception")]
     BenchStep(bench_step::Args),
     /// Needs OpenCV, which this facelab was built without
     #[cfg(not(feature = "perception"))]
-    #[command(aliases = ["annotate", "explain", "import", "bench-step"], hide = true)]
+    #[command(aliases = ["annotate", "explain", "import"], hide = true)]
     NeedsOpenCv {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         _words: Vec<String>,
@@ -89,13 +90,13 @@ impl Cli {
             #[cfg(feature = "perception")]
             Command::Annotate(args) => annotate::run(args, &common),
             Command::Models(args) => models::run(args, &common),
+            Command::Agree(args) => agree::run(args, &common),
             Command::Bench(args) => bench::run(args, &common),
-            #[cfg(feature = "perception")]
             Command::BenchStep(args) => bench_step::run(args, &common),
             #[cfg(not(feature = "perception"))]
             Command::NeedsOpenCv { .. } => anyhow::bail!(
-                "this facelab was built without OpenCV: annotate, explain, import and bench-step are not in it; build with \
-                 the feature `perception`"
+                "this facelab was built without OpenCV: annotate, explain and import are not in it; build it with the feature \
+                 `perception`"
             ),
         }
     }

@@ -213,8 +213,8 @@ fn fit_while(
     );
     let Choice { mut held_out, mut calibration, .. } = choice;
     if let Some(shift) = readings.energy_shift(left_out.as_deref().unwrap_or_default()) {
-        shift.into_head(&mut head);
-        shift.into_held_out(&mut held_out);
+        shift.add_to_head(&mut head);
+        shift.add_to_held_out(&mut held_out);
         calibration = if held_out.is_empty() {
             outliers::half_way(&readings.answers(&head), calibration)
         } else {

@@ -20,7 +20,7 @@ use rayon::prelude::*;
 /// Of so many samples of a task illegible faces are made, at most.
 pub(crate) const FEW: usize = 100;
 /// The same of a column that is trained on a workstation.
-const MANY: usize = 400;
+const MANY: usize = 200;
 /// Faces per batch.
 const BATCH: usize = 16;
 /// By how much the energy falls. Scores lie between 0 (a face) and −1 (nothing to be told).
@@ -77,7 +77,7 @@ impl EnergyShift {
     }
 
     /// The head with the shift in all its labels.
-    pub fn into_head(&self, head: &mut LinearHead) {
+    pub fn add_to_head(&self, head: &mut LinearHead) {
         let classes = head.bias.len();
         for (row, weight) in head.own.chunks_mut(classes).zip(&self.weights) {
             row.iter_mut().for_each(|value| *value += weight);
@@ -86,7 +86,7 @@ impl EnergyShift {
     }
 
     /// The rows' held-out logits with the shift, which was fitted without them.
-    pub fn into_held_out(&self, logits: &mut [Vec<f32>]) {
+    pub fn add_to_held_out(&self, logits: &mut [Vec<f32>]) {
         for (row, shift) in logits.iter_mut().zip(&self.held_out) {
             row.iter_mut().for_each(|logit| *logit += shift);
         }
@@ -185,7 +185,7 @@ mod tests {
             bias: vec![0.1, 0.2, 0.3],
         };
         let mut shifted = plain.clone();
-        shift.into_head(&mut shifted);
+        shift.add_to_head(&mut shifted);
         let say = |head: &LinearHead, row: &[f32]| {
             let mut logits = head.bias.clone();
             for (value, weights) in row.iter().zip(head.own.chunks(3)) {

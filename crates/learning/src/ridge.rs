@@ -52,7 +52,7 @@ impl Ridge {
             &self.eigen.eigenvectors * DMatrix::from_fn(rows, classes, |i, class| shrink[i] * self.rotated[(i, class)]);
         let residual = &self.targets - fitted;
         let mut scores = DMatrix::zeros(rows, classes);
-        for group in groups {
+        for group in groups.iter().filter(|group| !group.is_empty()) {
             // (1 − H) of the group, with the leverage of the mean.
             let within = DMatrix::from_fn(group.len(), group.len(), |a, b| {
                 let (i, j) = (group[a], group[b]);

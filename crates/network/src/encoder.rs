@@ -1,7 +1,7 @@
 //! The facial encoder, Table I.
 
 use crate::backend::{Activation, NetworkBackend};
-use crate::column::{HEAD_PIXELS, pooled_features};
+use crate::column::HEAD_PIXELS;
 use crate::layers::{Conv, Dense};
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -103,20 +103,13 @@ impl<B: Backend> Encoder<B> {
 }
 
 impl<B: NetworkBackend> Encoder<B> {
-    /// Features `[N, H/8, W/8, C]` → the face descriptor before it is brought to length 1, `[N, 128]`: a linear map of the
-    /// features, pooled to 4×4 pixels. The cosine of two descriptors says how alike two people look. `None` where the
-    /// encoder has no such head.
-    pub fn descriptor(&self, features: Tensor<B, 4>) -> Option<Tensor<B, 2>> {
-        let head = self.descriptor.as_ref()?;
-        Some(head.forward(pooled_features(features).flatten(1, 3)))
-    }
-
     /// With another head for the face descriptor, or none.
     pub fn with_descriptor(self, descriptor: Option<Dense<B>>) -> Self {
         Self { descriptor, ..self }
     }
 
-    /// The head of [`Self::descriptor`].
+    /// The linear map from features, pooled to 4×4 pixels, to the face descriptor before it is brought to length 1. The cosine of
+    /// two descriptors says how alike two people look. `None` where the encoder has no such head.
     pub fn descriptor_head(&self) -> Option<&Dense<B>> {
         self.descriptor.as_ref()
     }

@@ -93,7 +93,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         self.encoder.as_ref().ok_or(NetworkError::EncoderAnswersOnly)
     }
 
-    /// What reads the face descriptor from pooled features; see [`Encoder::descriptor`].
+    /// What reads the face descriptor from pooled features; see [`Encoder::descriptor_head`].
     pub fn descriptor_head(&self) -> Option<&Dense<B>> {
         self.descriptor_head.as_ref()
     }

@@ -14,19 +14,22 @@ use burn::tensor::Tensor;
 use clap::Args as ClapArgs;
 use engine::{ColumnRecord, Memory, ModelStore};
 use indicatif::ProgressBar;
-use learning::Calibration;
+use learning::began::{BeganConfig, Game};
+use learning::{Calibration, ColumnFit};
 use network::weights::Precision;
 use network::{
-    ColumnConfig, CpuBackend, DeviceKind, EncoderConfig, FACE_PIXELS, Label, NetworkBackend, ProgressiveNetwork,
-    TaskName, faces_to_tensor,
+    ColumnConfig, CpuBackend, DeviceKind, EncoderConfig, FACE_PIXELS, FACE_SIZE, Label, NetworkBackend,
+    ProgressiveNetwork, TaskName, TrainBackend, faces_to_tensor,
 };
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Faces at once.
-const BATCHES: [usize; 2] = [1, 4];
+/// Faces of a training step.
+const TRAINING_BATCH: usize = 16;
+/// Adam's rate, as in the paper.
+const LEARNING_RATE: f64 = 1e-4;
 /// Labels of the tasks that ship; in a model of its own making the bench has their columns.
 const TASKS: [(&str, usize); 3] = [("gender", 2), ("age", 9), ("emotion", 8)];
 
@@ -39,6 +42,7 @@ const TASKS: [(&str, usize); 3] = [("gender", 2), ("age", 9), ("emotion", 8)];
   facelab bench
   facelab bench --model models/default --threads 2 --json bench.json
   facelab bench --picture group.jpg --runs 50
+  facelab bench --device cuda --batches 1,4,16,64 --training --json card.json
   facelab bench --growth growth.png --json growth.json
 
 Exit codes: 0 measured, 1 failed, 2 wrong usage.")]
@@ -53,6 +57,12 @@ pub struct Args {
     /// Runs of each step, after one to warm up
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
+    /// Faces at once
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 4], value_parser = clap::value_parser!(u32).range(1..=1024))]
+    batches: Vec<u32>,
+    /// Also time a training step of a whole column on the encoder's features and one of a BEGAN, 16 faces each
+    #[arg(long)]
+    training: bool,
     /// Also measure how times grow with faces, columns, threads and the frame's size, and draw it (PNG)
     #[arg(long, value_name = "FILE")]
     growth: Option<PathBuf>,
@@ -127,8 +137,11 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
     let store = ModelStore::open(&dir)?;
     let network = store.load_answering::<B>(&device)?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
-    for batch in BATCHES {
-        networks(&network, batch, runs, &device, &bar, &mut timings)?;
+    for &batch in &args.batches {
+        networks(&network, batch as usize, runs, &device, &bar, &mut timings)?;
+    }
+    if args.training {
+        training(&network, runs, &device, &mut timings)?;
     }
     let growth = match &args.growth {
         Some(path) => {
@@ -221,6 +234,37 @@ fn networks<B: NetworkBackend>(
         time(&step, &mut || drop(alone.columns_forward(features.clone())))?;
     }
     time("encoder + all columns", &mut || drop(network.forward(faces.clone())))
+}
+
+/// Times training steps.
+fn training<B: NetworkBackend>(
+    network: &ProgressiveNetwork<B>,
+    runs: usize,
+    device: &B::Device,
+    timings: &mut Vec<Timing>,
+) -> anyhow::Result<()> {
+    let done = || B::sync(device).map_err(|error| anyhow!("the device failed: {error:?}"));
+    let faces = test_faces::<B>(TRAINING_BATCH, device);
+    let features = Tensor::<TrainBackend<B>, 4>::from_inner(network.features(faces.clone()));
+    let sizes = ColumnConfig { features: features.dims()[3], ..ColumnConfig::new(TASKS[2].1, 0) };
+    let mut fit = Some(ColumnFit::new(sizes.init::<B>(device, 1), 0.0));
+    timings.push(measure("training step, column", TRAINING_BATCH, runs, || {
+        let before = fit.take().context("a step failed before")?;
+        let logits = before.column.forward(features.clone(), &[]).logits;
+        let loss = -burn::tensor::activation::log_softmax(logits, 1).narrow(1, 0, 1).mean();
+        fit = Some(before.step(loss, LEARNING_RATE));
+        done()
+    })?);
+    let config = BeganConfig::default();
+    let mut game = Some(Game::<B>::new(&config, FACE_SIZE, device));
+    let codes = Tensor::<TrainBackend<B>, 2>::ones([TRAINING_BATCH, config.encoder.latent], device) * 0.5;
+    let faces = Tensor::<TrainBackend<B>, 4>::from_inner(faces);
+    timings.push(measure("training step, BEGAN", TRAINING_BATCH, runs, || {
+        let before = game.take().context("a step failed before")?;
+        game = Some(before.step(faces.clone(), codes.clone(), 0.1, LEARNING_RATE).0);
+        done()
+    })?);
+    Ok(())
 }
 
 fn text(figures: &Figures) -> anyhow::Result<String> {

@@ -1,7 +1,9 @@
 //! `facelab bench-step`: one step of the work, as often as it is asked for. `scripts/bench-peers` talks to it.
 
 use crate::commands::bench::untrained_model;
-use crate::common::{Common, DetectorFiles, print, write_file};
+#[cfg(feature = "perception")]
+use crate::common::DetectorFiles;
+use crate::common::{Common, print, write_file};
 use anyhow::{Context, ensure};
 use burn::tensor::{Tensor, TensorData};
 use clap::{Args as ClapArgs, ValueEnum};
@@ -16,6 +18,7 @@ use serde::Serialize;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+#[cfg(feature = "perception")]
 use vision::{BgrImage, DetectorConfig, open_detector};
 
 type B = CpuBackend;
@@ -30,6 +33,7 @@ const FACES: usize = 32;
 /// The picture for the detector.
 const PICTURE: (u32, u32) = (640, 480);
 /// A picture given is at most so large, pixels.
+#[cfg(feature = "perception")]
 const MAX_PIXELS: u64 = 100_000_000;
 /// Adam's rate, as in the paper.
 const LEARNING_RATE: f64 = 1e-4;
@@ -55,6 +59,7 @@ pub struct Args {
     #[arg(long)]
     prepare: bool,
     /// Picture for the detector, brought to 640x480 [default: a made-up one without a face]
+    #[cfg(feature = "perception")]
     #[arg(long, value_name = "FILE", requires = "prepare")]
     picture: Option<PathBuf>,
     /// What to run
@@ -63,6 +68,7 @@ pub struct Args {
     /// Faces at once
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=FACES as i64))]
     batch: u32,
+    #[cfg(feature = "perception")]
     #[command(flatten)]
     detectors: DetectorFiles,
 }
@@ -79,6 +85,7 @@ enum Step {
     /// A training step of a BEGAN on pictures of 128×128
     TrainBegan,
     /// YuNet on a picture of 640×480
+    #[cfg(feature = "perception")]
     Yunet,
 }
 
@@ -98,7 +105,13 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
         anyhow::bail!("bench-step measures CPUs: give --device cpu or cpu-reference");
     }
     let work = &args.work;
-    let Some(step) = args.step else { return prepare(work, args.picture.as_deref()) };
+    let Some(step) = args.step else {
+        #[cfg(feature = "perception")]
+        let picture = args.picture.as_deref().map(picture).transpose()?;
+        #[cfg(not(feature = "perception"))]
+        let picture = None;
+        return prepare(work, picture);
+    };
     let batch = args.batch as usize;
     match step {
         Step::Encoder => {
@@ -140,6 +153,7 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
                 Ok(vec![losses.real, losses.fake])
             })
         }
+        #[cfg(feature = "perception")]
         Step::Yunet => {
             vision::set_threads(i32::try_from(common.threads).unwrap_or(1))?;
             let bytes = std::fs::read(work.join("picture.bgr")).context("reading picture.bgr")?;
@@ -204,7 +218,7 @@ fn column_inputs(work: &Path, batch: usize) -> anyhow::Result<(Tensor<Train, 4>,
 }
 
 /// Writes weights and inputs.
-fn prepare(work: &Path, picture: Option<&Path>) -> anyhow::Result<()> {
+fn prepare(work: &Path, picture: Option<Vec<u8>>) -> anyhow::Result<()> {
     let device = Default::default();
     let dir = work.join("model");
     if dir.exists() {
@@ -228,11 +242,15 @@ fn prepare(work: &Path, picture: Option<&Path>) -> anyhow::Result<()> {
         floats(format!("source.{at}.f32"), FACES * side * side * 256)?;
     }
     let (width, height) = PICTURE;
-    let picture = match picture {
-        Some(path) => BgrImage::read(path, MAX_PIXELS)?.resized(width, height)?.into_data(),
-        None => {
-            (0..width * height).flat_map(|at| [(at % width * 200 / width) as u8, (at / height) as u8, 90]).collect()
-        }
-    };
+    let made_up =
+        || (0..width * height).flat_map(|at| [(at % width * 200 / width) as u8, (at / height) as u8, 90]).collect();
+    let picture: Vec<u8> = picture.unwrap_or_else(made_up);
     write_file(&work.join("picture.bgr"), &picture)
+}
+
+/// The pixels of a picture, brought to the size that all programs detect in.
+#[cfg(feature = "perception")]
+fn picture(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let (width, height) = PICTURE;
+    Ok(BgrImage::read(path, MAX_PIXELS)?.resized(width, height)?.into_data())
 }

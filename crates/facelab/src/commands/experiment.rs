@@ -143,6 +143,10 @@ impl Settings {
 
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
+    #[cfg_attr(
+        not(feature = "perception"),
+        expect(clippy::infallible_destructuring_match, reason = "Fig. 4 is left out")
+    )]
     let which = match args.which {
         Which::Trained(which) => which,
         #[cfg(feature = "perception")]

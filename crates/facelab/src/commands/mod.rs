@@ -1,11 +1,11 @@
 //! One file a command: its arguments and what it does. `growth` and `bench_pictures` are parts of `bench`.
 
+pub mod agree;
 #[cfg(feature = "perception")]
 pub mod annotate;
 pub mod bench;
 #[cfg(feature = "perception")]
 mod bench_pictures;
-#[cfg(feature = "perception")]
 pub mod bench_step;
 pub mod cohort;
 pub mod evaluate;

@@ -114,6 +114,9 @@ pub struct Args {
     /// Look at so many validation faces of each task at most; 0: all
     #[arg(long, default_value_t = RefineConfig::default().validation_faces)]
     validation_faces: usize,
+    /// Calibrate kept columns on so many validation faces of each task; 0: all. A model that is only a start needs few
+    #[arg(long, default_value_t = 0, requires = "keep_columns")]
+    calibration_faces: usize,
     /// Steps between checkpoints
     #[arg(long, default_value_t = RefineConfig::default().checkpoint_every)]
     checkpoint_every: u32,
@@ -384,8 +387,9 @@ fn keep_columns<B: NetworkBackend>(
         network.insert(entry(column))?;
         let column = expose(&network, &task.name, &task.train.faces, device)?;
         network.replace(entry(column.clone()))?;
-        let found = evaluate_looks(&network, &task.name, &task.validation, device, &mut |_| ())?;
-        let calibration = Calibration::fit(&found.logits, &task.validation.targets);
+        let chosen = task.validation.spread(args.calibration_faces);
+        let found = evaluate_looks(&network, &task.name, &chosen, device, &mut |_| ())?;
+        let calibration = Calibration::fit(&found.logits, &chosen.targets);
         let labels = task.train.labels.clone();
         let mut record = ColumnRecord::new(task.name.clone(), labels, &[], sizes, calibration);
         record.transferable = record.config.can_be_drawn_from();

@@ -5,7 +5,7 @@ use crate::common::Common;
 use crate::progress;
 use crate::report::digest;
 use crate::training_log::Log;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
 use engine::{ColumnRecord, ModelStore};
 use learning::augment::AugmentConfig;
@@ -24,6 +24,7 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:
   facelab train-task gender --data fairface --model models/mine --work runs/gender
   facelab train-task emotion --data ferplus --model models/mine --sources gender,age --work runs/emotion
+  facelab train-task age --data fairface --model models/mine --channels 64,128 --work runs/age
   facelab train-task smile --data my_faces/ --model models/mine --work runs/smile --epochs 20
      (my_faces/smiling/*.jpg, my_faces/neutral/*.jpg)
 
@@ -56,6 +57,10 @@ pub struct Args {
     /// taught on the robot do
     #[arg(long)]
     no_blocks: bool,
+    /// Channels of the first three and the last three convolutions of a block; adapters have as many as the latter. All columns
+    /// that draw from each other need the same [default: Table III's 128,256]
+    #[arg(long, value_name = "NARROW,WIDE", value_parser = parse_channels, conflicts_with = "no_blocks")]
+    channels: Option<[usize; 2]>,
     /// Train on so many faces at most; 0: all
     #[arg(long, default_value_t = 0)]
     training_faces: usize,
@@ -113,6 +118,14 @@ pub struct Args {
     /// Where the data comes from and its terms; one line for the manifest, may be given several times
     #[arg(long)]
     provenance: Vec<String>,
+}
+
+fn parse_channels(text: &str) -> Result<[usize; 2], String> {
+    let number = |text: &str| text.parse().ok().filter(|number| (1..=1024).contains(number));
+    match text.split_once(',').map(|(narrow, wide)| (number(narrow), number(wide))) {
+        Some((Some(narrow), Some(wide))) => Ok([narrow, wide]),
+        _ => Err("expected two numbers from 1 to 1024, such as 64,128".into()),
+    }
 }
 
 /// See [`Annealing`].
@@ -197,17 +210,28 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     let faces = (training.counts(), digest(&training), digest(&validation));
     let columns: Vec<_> = sources.iter().chain(&config.start_from).map(|name| store.manifest().column(name)).collect();
     let begins: Vec<_> = columns.into_iter().map(|column| column.map(|column| &column.sha256)).collect();
-    let key = (&args.task, &config, (args.no_blocks, args.neighbours), &sources, begins);
+    let key = (&args.task, &config, (args.no_blocks, args.channels, args.neighbours), &sources, begins);
     let key = (key, &store.manifest().encoder.sha256, faces);
     let checkpoint = Checkpoint::open(&args.work, &key)?;
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
     let bar = progress::bar(common, args.task.as_str(), 1);
     let mut failure = None;
+    let table = ColumnConfig::new(data.labels.len(), sources.len());
     let sizes = ColumnConfig {
         features: store.manifest().encoder.config.features(),
         own_blocks: !args.no_blocks,
-        ..ColumnConfig::new(data.labels.len(), sources.len())
+        channels: args.channels.unwrap_or(table.channels),
+        adapter_channels: args.channels.map_or(table.adapter_channels, |[_, wide]| wide),
+        ..table
     };
+    for record in store.manifest().columns.iter().filter(|record| sources.contains(&record.name)) {
+        let (given, taken) = (record.config.width(), sizes.channels[1]);
+        ensure!(
+            given == taken,
+            "'{}' gives {given} channels, but the column draws from {taken}; see --channels",
+            record.name
+        );
+    }
     let parts = Parts { train: &training, validation: &validation };
     let trained =
         train_column(&network, &sources, parts, sizes, &config, Some(&checkpoint), &device, &mut |progress| {

@@ -5,5 +5,6 @@ mod bench;
 mod evaluate;
 mod learn;
 mod models;
+mod people;
 mod support;
 mod usage;

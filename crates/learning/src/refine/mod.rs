@@ -5,12 +5,15 @@
 
 mod average;
 mod describing;
+mod fit;
 mod gradients;
+mod record;
 mod trainer;
 mod trunk;
 mod union;
 
-pub use trainer::{RefineRecord, Refined, refine, refined_so_far};
+pub use record::RefineRecord;
+pub use trainer::{Refined, refine, refined_so_far};
 
 use crate::augment::AugmentConfig;
 use crate::data::{DescribedFaces, LabelledFaces};
@@ -46,7 +49,7 @@ pub struct DescribedParts {
 pub struct RefineData {
     /// Labelled faces.
     pub tasks: Vec<RefineTask>,
-    /// Where the face descriptor is learned, too: see [`Encoder::descriptor`].
+    /// Where the face descriptor is learned, too: see [`Encoder::descriptor_head`].
     pub described: Option<DescribedParts>,
 }
 

@@ -2,58 +2,29 @@
 
 use super::average;
 use super::describing::Describing;
+use super::fit::Fit;
 use super::gradients::{Histograms, Reader};
+use super::record::{RefineRecord, Sums, add, by_task, mean};
 use super::trunk::{Standards, Trunk};
 use super::union::{Told, Union};
 use super::{RefineConfig, RefineData, RefinePhase, RefineTask, Start};
 use crate::augment::AugmentConfig;
-use crate::checkpoint::{Checkpoint, CheckpointError, Slot};
+use crate::checkpoint::Checkpoint;
 use crate::column_training::TrainError;
 use crate::data::{DESCRIPTOR, Face, enlarged};
 use crate::fit::{cosine, tracked};
 use crate::loss::{class_weights, cross_entropy, matrix};
 use crate::metrics::Confusion;
 use crate::pictures::shrunk;
-use burn::module::{AutodiffModule, Module};
-use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::{AdamW, AdamWConfig, GradientsParams, Optimizer};
+use burn::module::AutodiffModule;
+use burn::optim::AdamWConfig;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use network::{Column, ColumnConfig, Encoder, EncoderConfig, NetworkBackend, TaskName, TrainBackend, rows};
+use network::{Column, ColumnConfig, Encoder, EncoderConfig, NetworkBackend, TrainBackend, rows};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
-
-/// One line of the refinement's log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RefineRecord {
-    /// Counted from 1.
-    pub step: u32,
-    /// Side of the pictures.
-    pub side: usize,
-    /// Mean loss of each task since the record before.
-    pub losses: BTreeMap<TaskName, f32>,
-    /// Share of validation faces that each task's column had right.
-    pub accuracies: BTreeMap<TaskName, f32>,
-    /// Mean recall over the labels of the same faces.
-    #[serde(default)]
-    pub recalls: BTreeMap<TaskName, f32>,
-    /// Mean loss of the histograms since the record before, where they are learned: 1 says nothing of a face.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hog_loss: Option<f32>,
-    /// Mean loss of the teacher's descriptor since the record before, where it is learned: 1 says nothing of a face.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub descriptor_loss: Option<f32>,
-    /// Share of the descriptor's variance over validation faces that is explained.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub descriptor_explained: Option<f32>,
-    /// The rate of the last step.
-    pub learning_rate: f64,
-    /// Seconds of the steps since the record before.
-    pub seconds: f32,
-}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct State {
@@ -77,41 +48,6 @@ pub struct Refined<B: Backend> {
     pub steps: u32,
     /// How long they took, also before it was cut off, s.
     pub seconds: f32,
-}
-
-/// The trunk that learns, its optimiser, and the weights' running mean.
-struct Fit<B: NetworkBackend> {
-    trunk: Trunk<Train<B>>,
-    optimiser: OptimizerAdaptor<AdamW, Trunk<Train<B>>, Train<B>>,
-    mean: Option<Trunk<B>>,
-}
-
-impl<B: NetworkBackend> Fit<B> {
-    fn resume(&mut self, slot: &Slot, device: &B::Device) -> Result<(), CheckpointError> {
-        self.trunk = self.trunk.clone().load_record(slot.get::<Train<B>, _>("trunk", device)?);
-        self.optimiser = self.optimiser.clone().load_record(slot.get::<Train<B>, _>("optimiser", device)?);
-        if let Some(mean) = self.mean.take() {
-            self.mean = Some(mean.load_record(slot.get::<B, _>("mean", device)?));
-        }
-        Ok(())
-    }
-
-    fn save(&self, slot: &Slot) -> Result<(), CheckpointError> {
-        slot.put::<Train<B>, _>("trunk", self.trunk.clone().into_record())?;
-        slot.put::<Train<B>, _>("optimiser", self.optimiser.to_record())?;
-        self.mean.iter().try_for_each(|mean| slot.put::<B, _>("mean", mean.clone().into_record()))
-    }
-
-    fn step(&mut self, loss: Tensor<Train<B>, 1>, rate: f64) {
-        let mut gradients = loss.backward();
-        let gradients = GradientsParams::from_module::<Train<B>, _>(&mut gradients, &self.trunk);
-        self.trunk = self.optimiser.step(rate, self.trunk.clone(), gradients);
-    }
-
-    /// The weights that would ship.
-    fn best(&self) -> Trunk<B> {
-        self.mean.clone().unwrap_or_else(|| self.trunk.valid())
-    }
 }
 
 /// Faces that stand for all when moments are measured.
@@ -170,27 +106,6 @@ pub fn refined_so_far<B: NetworkBackend>(
 ) -> Result<Option<Refined<B>>, TrainError> {
     let mut refinement = Refinement::new(start, data, config, device)?;
     Ok(if refinement.resume(checkpoint)? { Some(refinement.finished()) } else { None })
-}
-
-/// Losses since the last record.
-struct Sums {
-    tasks: Vec<(f64, u32)>,
-    histograms: (f64, u32),
-    descriptors: (f64, u32),
-}
-
-impl Sums {
-    fn new(data: &RefineData) -> Self {
-        Self { tasks: vec![(0.0, 0); data.tasks.len()], histograms: (0.0, 0), descriptors: (0.0, 0) }
-    }
-}
-
-fn add(sum: &mut (f64, u32), value: f32) {
-    *sum = (sum.0 + f64::from(value), sum.1 + 1);
-}
-
-fn mean(&(sum, count): &(f64, u32)) -> f32 {
-    (sum / f64::from(count.max(1))) as f32
 }
 
 struct Refinement<'a, B: NetworkBackend> {
@@ -454,8 +369,4 @@ fn labels(union: &Union, drawn: &[usize], task: usize, data: &RefineTask, weight
         row_weights.push(vec![weight]);
     }
     row_weights.iter().any(|weight| weight[0] > 0.0).then_some([targets, row_weights])
-}
-
-fn by_task(tasks: &[RefineTask], value: impl Fn(usize) -> f32) -> BTreeMap<TaskName, f32> {
-    tasks.iter().enumerate().map(|(at, task)| (task.name.clone(), value(at))).collect()
 }

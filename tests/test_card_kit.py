@@ -1,0 +1,108 @@
+"""scripts/card-kit, rehearsed on CPUs: every stage ends by itself and leaves what it promises."""
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+KIT = ROOT / "scripts/card-kit"
+
+
+def pack(folder, columns, rows):
+    """A pack of a few made-up faces; `rows` are the labels of each."""
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(3)
+    table = [",".join(["file", "split", *columns])]
+    with tarfile.open(folder / "faces.tar", "w") as archive:
+        for at, labels in enumerate(rows):
+            name = f"{at:02}.jpg"
+            table.append(",".join([name, "val" if at % 4 == 3 else "train", *labels]))
+            picture = np.kron(noise.integers(40, 220, (16, 16), dtype=np.uint8), np.ones((8, 8), dtype=np.uint8))
+            data = io.BytesIO()
+            Image.fromarray(picture).save(data, "JPEG")
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data.getvalue())
+            archive.addfile(entry, io.BytesIO(data.getvalue()))
+    (folder / "labels.csv").write_text("\n".join(table) + "\n")
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kit")
+    ages = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+"]
+    pack(folder / "data/fairface", ["gender", "age9"], [("FM"[at % 2], ages[at // 4]) for at in range(36)])
+    emotions = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
+    pack(folder / "data/ferplus", ["emotion"], [(emotions[at // 4],) for at in range(32)])
+    return folder
+
+
+def run(kit, out, program, environment, *words):
+    command = [KIT, *words, "--kit", kit, "--out", out, "--device", "cpu", "--toy"]
+    variables = environment | {"FACELAB": str(program("facelab"))}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.mark.parametrize(
+    ("stage", "files"),
+    [
+        ("agree", ["agree.json", "agree_warm.json"]),
+        ("bench", ["bench.json", "bench_default.json"]),
+        ("began", ["began.jsonl", "began/manifest.yaml"]),
+        ("paper", ["table4.csv", "table5.csv", "table6.csv"]),
+        ("default", ["default.jsonl", "default/manifest.yaml"]),
+    ],
+)
+def test_a_stage_ends_by_itself_and_leaves_its_results(kit, program, environment, tmp_path, stage, files):
+    ended = run(kit, tmp_path, program, environment, "run", stage)
+    assert ended.returncode == 0, ended.stderr
+    assert f"stage {stage} ended after" in ended.stderr
+    for name in files:
+        assert (tmp_path / name).stat().st_size > 0, name
+    if stage == "agree":
+        found = json.loads((tmp_path / "agree.json").read_text())
+        # The CPU agrees with itself.
+        assert found["agree"] and found["promise_kept"] and len(found["compared"]) >= 6
+
+
+def test_parts_are_joined_when_the_last_one_has_come(tmp_path):
+    """The parts lie in .card/ of the repository; here a copy of the script has a repository of its own."""
+    repository, kit = tmp_path / "repository", tmp_path / "kit"
+    (repository / "scripts/lib").mkdir(parents=True)
+    (repository / "scripts/card-kit").write_bytes(KIT.read_bytes())
+    (repository / "scripts/card-kit").chmod(0o755)
+    for name in os.listdir(ROOT / "scripts/lib"):
+        (repository / "scripts/lib" / name).write_bytes((ROOT / "scripts/lib" / name).read_bytes())
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("bin"), io.BytesIO())
+    halves = content.getvalue()[:700], content.getvalue()[700:]
+    for name, half in zip(("aa", "ab"), halves):
+        (repository / ".card").mkdir(exist_ok=True)
+        (repository / ".card/count").write_text("2\n")
+        (repository / f".card/{name}.part").write_bytes(half)
+        ended = subprocess.run(
+            [repository / "scripts/card-kit", "receive", "--kit", kit], capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        assert (kit / "bin").exists() == (name == "ab")
+    assert "2 of 2 parts are here" in ended.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["run", "dance"], ["build", "--what"], ["run", "agree", "--seconds", "x"]])
+def test_wrong_usage_is_refused(words):
+    ended = subprocess.run([KIT, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2 and ended.stderr.startswith("error: "), ended.stderr
+
+
+def test_a_kit_without_a_program_says_what_to_do(tmp_path):
+    variables = {name: value for name, value in os.environ.items() if name != "FACELAB"}
+    ended = subprocess.run(
+        [KIT, "run", "agree", "--kit", tmp_path], env=variables, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1 and "run receive first" in ended.stderr, ended.stderr
