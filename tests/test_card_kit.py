@@ -54,7 +54,7 @@ def run(kit, out, program, environment, *words):
         ("agree", ["agree.json", "agree_warm.json"]),
         ("bench", ["bench.json", "bench_default.json"]),
         ("began", ["began.jsonl", "began/manifest.yaml"]),
-        ("paper", ["table4.csv", "table5.csv", "table6.csv"]),
+        ("paper", ["table4.csv"]),
         ("default", ["default.jsonl", "default/manifest.yaml"]),
     ],
 )

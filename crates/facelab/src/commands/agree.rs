@@ -24,7 +24,7 @@ const TOLERANCE: f32 = 1e-3;
 /// Losses of trainings drift apart with every step.
 const LOSS_TOLERANCE: f32 = 1e-2;
 /// Training steps.
-const STEPS: usize = 5;
+const STEPS: usize = 3;
 /// Faces of a training step.
 const BATCH: usize = 8;
 /// Adam's rate.
@@ -33,7 +33,7 @@ const RATE: f64 = 1e-4;
 /// Hold a device against the CPU: answers, training steps, and the promise.
 ///
 /// The same faces go through the same weights on the device and on this machine's CPU. Measured are the largest error of the features
-/// and of each column's logits, relative to the largest value, and the share of equal labels; the losses of five training steps of a column and of a
+/// and of each column's logits, relative to the largest value, and the share of equal labels; the losses of three training steps of a column and of a
 /// BEGAN; whether the other columns answer bit for bit the same after a column was added; and how long the first answer takes, and
 /// the second. Faces are made up unless --data is given.
 #[derive(Debug, ClapArgs)]
