@@ -203,6 +203,12 @@ def test_with_one_camera_people_are_tracks_and_newcomers_are_not_judged():
     assert sorted(people.people) == ["between", "left", "right"] and people.broken() == []
 
 
+def test_a_task_that_is_not_of_the_kind_identity_promises_no_names():
+    people, _ = taught_people(["alex", "robin", "alex"])
+    people.promised = False
+    assert people.broken() == [] and people.report()[2]["called"] == {"alex": 10}
+
+
 def test_nobody_looked_at_after_the_teaching_is_told():
     ledger, people = Ledger(), People("who", shown())
     look(ledger, people, SECOND, "left", (150, 100), ("age", "a", 0.9))

@@ -56,7 +56,8 @@ class Demo:
         self.args, self.scratch = args, scratch
         self.screen = Screen()
         self.ledger, self.sources = Ledger(), Sources()
-        self.people = People(TASK, self.sources)
+        self.recognises = "  cohort:" in (args.model / "manifest.yaml").read_text(encoding="utf-8")
+        self.people = People(TASK, self.sources, self.recognises)
         self.errors = []
         self.children = []
         self.starts, self.half_line = None, ""  # of image_stream's log
@@ -119,7 +120,7 @@ class Demo:
     def run(self):
         """Until the time is over and the taught task has been shown."""
         self.start()
-        self.teacher = Teacher(self.watch, self.started)
+        self.teacher = Teacher(self.watch, self.started, self.recognises)
         while True:
             self.spin()
             now = time.monotonic()

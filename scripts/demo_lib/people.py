@@ -38,8 +38,9 @@ class Person:
 class People:
     """Counts looks once the taught task is live."""
 
-    def __init__(self, task, sources):
-        self.task, self.sources = task, sources
+    def __init__(self, task, sources, promised=True):
+        """`promised`: the task is of the kind IDENTITY. Any other may call a stranger by a name, which is counted and no error."""
+        self.task, self.sources, self.promised = task, sources, promised
         self.people = {}
         self.live = False
         self.covered, self.covered_happy = 0, 0
@@ -82,7 +83,7 @@ class People:
     def broken(self):
         """What a person would not agree with, in words."""
         errors = []
-        for person in self.people.values():
+        for person in self.people.values() if self.promised else ():
             who = f"{person.name}, who was taught as `{person.label}`" if person.label else f"{person.name}, a stranger"
             if self.live and not person.looks:
                 errors.append(f"{who}, was not looked at after the teaching")

@@ -24,8 +24,9 @@ SHOW_S = 4.0
 class Teacher:
     """Called again and again; each call moves on when it can. Never waits."""
 
-    def __init__(self, watch, started):
-        self.watch, self.started = watch, started
+    def __init__(self, watch, started, recognises):
+        """`recognises`: the model has a face descriptor and a cohort of strangers."""
+        self.watch, self.started, self.recognises = watch, started, recognises
         self.capture = watch.create_client(CaptureSamples, "capture_samples")
         self.add_task = watch.create_client(AddTask, "add_task")
         self.record = taught_record(TASK)
@@ -92,9 +93,9 @@ class Teacher:
             self.step = self.wait_for_people
             return "trying again"
         self.asked = time.monotonic()
-        self.training = self.add_task.call_async(
-            AddTask.Request(name=TASK, kind=AddTask.Request.IDENTITY, labels=list(LABELS), wait=True)
-        )
+        # Without a descriptor, a task of any kind; a name is no property of a face that others could learn from.
+        how = {"kind": AddTask.Request.IDENTITY} if self.recognises else {"no_sources": True, "transferable": False}
+        self.training = self.add_task.call_async(AddTask.Request(name=TASK, labels=list(LABELS), wait=True, **how))
         self.watch.ledger.phase = "training"
         counts = ", ".join(f"{samples[label]} of `{label}`" for label in LABELS)
         self.said.append(f"add_task: `{TASK}` from {counts}; it trains in the background")
