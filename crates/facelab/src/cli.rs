@@ -1,8 +1,8 @@
 //! Arguments: what every command shares, and the commands.
 
 use crate::commands::{
-    agree, bench, bench_step, cohort, evaluate, experiment, fewshot, models, probe, refine_encoder, train_encoder,
-    train_task,
+    agree, bench, bench_step, cohort, descriptor, evaluate, experiment, fewshot, models, probe, refine_encoder,
+    train_encoder, train_task,
 };
 #[cfg(feature = "perception")]
 use crate::commands::{annotate, explain, import};
@@ -49,6 +49,7 @@ enum Command {
     Fewshot(fewshot::Args),
     Probe(probe::Args),
     Cohort(cohort::Args),
+    Descriptor(descriptor::Args),
     #[cfg(feature = "perception")]
     Import(import::Args),
     #[cfg(feature = "perception")]
@@ -82,6 +83,7 @@ impl Cli {
             Command::Experiment(args) => experiment::run(args, &common),
             #[cfg(feature = "perception")]
             Command::Explain(args) => explain::run(args, &common),
+            Command::Descriptor(args) => descriptor::run(args, &common),
             Command::Cohort(args) => cohort::run(args, &common),
             #[cfg(feature = "perception")]
             Command::Import(args) => import::run(args, &common),

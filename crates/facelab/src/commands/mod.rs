@@ -8,6 +8,7 @@ pub mod bench;
 mod bench_pictures;
 pub mod bench_step;
 pub mod cohort;
+pub mod descriptor;
 pub mod evaluate;
 pub mod experiment;
 #[cfg(feature = "perception")]

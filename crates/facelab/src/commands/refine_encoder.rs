@@ -159,7 +159,8 @@ pub(super) fn parse_task(text: &str) -> Result<(TaskName, PathBuf), String> {
     parse_text(text).map(|(name, path)| (name, path.into()))
 }
 
-fn parse_described(text: &str) -> Result<(PathBuf, Option<PathBuf>), String> {
+/// A pack, and where its descriptors lie when not beside it.
+pub(super) fn parse_described(text: &str) -> Result<(PathBuf, Option<PathBuf>), String> {
     Ok(match text.split_once('=') {
         Some((pack, files)) => (pack.into(), Some(files.into())),
         None => (text.into(), None),
