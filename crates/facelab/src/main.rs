@@ -25,6 +25,7 @@ mod report;
 mod source;
 mod timing;
 mod training_log;
+mod values;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,8 +1,8 @@
 //! `facelab agree`: whether a card computes what the CPU computes.
 
+use super::bench_step::numbers;
 use crate::common::{Common, command_line, print, write_json};
 use anyhow::{Context, anyhow, bail};
-use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use clap::Args as ClapArgs;
 use engine::ModelStore;
@@ -237,10 +237,6 @@ fn promise<B: NetworkBackend>(
 fn sizes(store: &ModelStore) -> ColumnConfig {
     let features = store.manifest().encoder.config.features();
     ColumnConfig { features, dropout: 0.0, ..ColumnConfig::new(2, 0) }
-}
-
-fn numbers<K: Backend, const D: usize>(tensor: Tensor<K, D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
 }
 
 /// Largest difference over the largest value; what is no number is infinitely far away.

@@ -183,7 +183,8 @@ fn serve(mut work: impl FnMut() -> anyhow::Result<Vec<f32>>) -> anyhow::Result<(
     Ok(())
 }
 
-fn numbers<K: burn::tensor::backend::Backend, const D: usize>(tensor: Tensor<K, D>) -> Vec<f32> {
+/// A tensor's values.
+pub(super) fn numbers<K: burn::tensor::backend::Backend, const D: usize>(tensor: Tensor<K, D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 

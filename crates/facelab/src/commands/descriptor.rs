@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Pack with a teacher's descriptors beside its tables, or in FILES (scripts/teacher-targets). May be given several times
-    #[arg(long, required = true, value_name = "PACK[=FILES]", value_parser = super::refine_encoder::parse_described)]
+    #[arg(long, required = true, value_name = "PACK[=FILES]", value_parser = crate::values::parse_described)]
     descriptors: Vec<(PathBuf, Option<PathBuf>)>,
     /// Learn from so many training faces at most, spread over all; 0: all
     #[arg(long, default_value_t = 0, value_name = "N")]

@@ -74,7 +74,7 @@ struct Settings {
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Task and its data; emotion, age, gender and identity are the paper's
-    #[arg(long = "task", required = true, value_name = "NAME=PACK", value_parser = super::refine_encoder::parse_task)]
+    #[arg(long = "task", required = true, value_name = "NAME=PACK", value_parser = crate::values::parse_task)]
     tasks: Vec<(TaskName, PathBuf)>,
     /// Task whose rows are wanted, the others serving as sources; may be given several times [default: all]
     #[arg(long, value_name = "NAME")]

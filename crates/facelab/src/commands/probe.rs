@@ -1,8 +1,8 @@
 //! `facelab probe`: what a linear classifier makes of an encoder's features.
 
-use crate::commands::refine_encoder::parse_task;
 use crate::common::{Common, command_line, print, write_json};
 use crate::progress;
+use crate::values::parse_task;
 use clap::Args as ClapArgs;
 use engine::ModelStore;
 use learning::{Accuracy, Confusion, FewShotConfig, LabelledFaces, Readings, data, fit};

@@ -1,10 +1,12 @@
 //! `facelab refine-encoder`: an encoder goes on learning from labels of several tasks.
 
 use crate::commands::cohort;
-use crate::commands::train_encoder::parse_phase as parse_side;
 use crate::common::Common;
 use crate::progress;
 use crate::training_log::Log;
+use crate::values::{
+    parse_below_one, parse_described, parse_named_share, parse_phase, parse_task, parse_text, parse_times, parse_weight,
+};
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::{ColumnRecord, MAX_STRANGERS, ModelStore};
@@ -132,74 +134,6 @@ pub struct Args {
     /// Licence of the weights, SPDX
     #[arg(long, default_value = "Apache-2.0")]
     licence: String,
-}
-
-fn parse_phase(text: &str) -> Result<RefinePhase, String> {
-    let (plain, zoom) = match text.splitn(3, ':').collect::<Vec<_>>()[..] {
-        [side, steps, zoom] => (format!("{side}:{steps}"), zoom.parse().map_err(|e| format!("zoom '{zoom}': {e}"))?),
-        _ => (text.to_owned(), 1.0),
-    };
-    let phase = parse_side(&plain)?;
-    // Heads read 4×4 pixels of features, each of which stands for 8×8 of the face.
-    if phase.side < 32 {
-        return Err("side must be 32, 64 or 128".into());
-    }
-    if !(1.0..=4.0).contains(&zoom) {
-        return Err("zoom must be from 1 to 4".into());
-    }
-    Ok(RefinePhase { side: phase.side, steps: phase.steps, zoom })
-}
-
-fn parse_text(text: &str) -> Result<(TaskName, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, with a task's name")?;
-    Ok((name.parse().map_err(|error| format!("{error}"))?, value.to_owned()))
-}
-
-pub(super) fn parse_task(text: &str) -> Result<(TaskName, PathBuf), String> {
-    parse_text(text).map(|(name, path)| (name, path.into()))
-}
-
-/// A pack, and where its descriptors lie when not beside it.
-pub(super) fn parse_described(text: &str) -> Result<(PathBuf, Option<PathBuf>), String> {
-    Ok(match text.split_once('=') {
-        Some((pack, files)) => (pack.into(), Some(files.into())),
-        None => (text.into(), None),
-    })
-}
-
-fn parse_below_one(text: &str) -> Result<f32, String> {
-    match text.parse() {
-        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
-        _ => Err("the share must be a number from 0 to below 1".into()),
-    }
-}
-
-fn parse_times(text: &str) -> Result<(TaskName, usize), String> {
-    let (name, times) = parse_text(text)?;
-    match times.parse() {
-        Ok(times @ 1..=100) => Ok((name, times)),
-        _ => Err("expected how often, from 1 to 100".into()),
-    }
-}
-
-fn parse_named_share(text: &str) -> Result<(TaskName, f32), String> {
-    let (name, share) = parse_text(text)?;
-    Ok((name, parse_share(&share)?))
-}
-
-/// What a label may give to its neighbours and still be the largest.
-pub(super) fn parse_share(text: &str) -> Result<f32, String> {
-    match text.parse() {
-        Ok(share) if (0.0..=0.6).contains(&share) => Ok(share),
-        _ => Err("the share must be a number from 0 to 0.6".into()),
-    }
-}
-
-fn parse_weight(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(weight) if weight.is_finite() && weight >= 0.0 => Ok(weight),
-        _ => Err("the weight must be a number from 0 on".into()),
-    }
 }
 
 /// Runs the command.

@@ -72,7 +72,7 @@ pub struct Args {
     licence: String,
 }
 
-pub(super) fn parse_phase(text: &str) -> Result<Phase, String> {
+pub fn parse_phase(text: &str) -> Result<Phase, String> {
     let (side, steps) = text.split_once(':').ok_or("expected SIDE:STEPS, such as 64:20000")?;
     let side = usize::from_str(side).map_err(|e| format!("side '{side}': {e}"))?;
     let steps = u32::from_str(steps).map_err(|e| format!("steps '{steps}': {e}"))?;

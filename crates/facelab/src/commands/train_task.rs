@@ -1,10 +1,10 @@
 //! `facelab train-task`: one column on a labelled data set.
 
-use crate::commands::refine_encoder::parse_share;
 use crate::common::Common;
 use crate::progress;
 use crate::report::digest;
 use crate::training_log::Log;
+use crate::values::parse_share;
 use anyhow::{Context, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
 use engine::{ColumnRecord, ModelStore};
