@@ -1,17 +1,18 @@
 //! Recognising people: who was taught, and who is a stranger, by the encoder's face descriptor.
 //!
-//! A person is the mean direction of the descriptors of their samples. A face scores by its cosine with that direction. From which
-//! score on a face is somebody's is measured on a cohort of strangers: so `unknown` means something from the first sample on, one
-//! person alone can be taught, and adding a person changes no one else's score.
+//! A person is the mean of the descriptors of their samples, seen against how strangers scatter ([`Background`]). From which score on
+//! a face is somebody's is measured on a cohort of strangers: so `unknown` means something from the first sample on, one person alone
+//! can be taught, and adding a person changes no one else's score.
 
 use crate::augment::AugmentConfig;
+use crate::background::Background;
 use crate::calibration::{Calibration, log_sum_exp};
 use crate::column_training::{Progress, TrainError, TrainedColumn};
 use crate::data::{LabelledFaces, argmax};
 use crate::few_shot::FewShotConfig;
 use crate::metrics::{Accuracy, Confusion};
 use crate::readings::Readings;
-use network::{Cohort, Column, ColumnConfig, NetworkBackend, PeopleHead, ProgressiveNetwork};
+use network::{Cohort, Column, ColumnConfig, NetworkBackend, PeopleHead, Person, ProgressiveNetwork};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -35,12 +36,9 @@ impl Default for IdentityConfig {
     }
 }
 
-/// What a column knows of a person: weights to the descriptor's values.
-pub type Person = Vec<f32>;
-
-/// Logits are so many times as large as cosines: what gave the people of LFW's training and validation parts, twelve at a time,
-/// the best likelihood with a descriptor as noisy as the encoder's.
-const SHARPNESS: f32 = 20.0;
+/// Logits to a standard deviation of strangers: what gave people of LFW's training and validation parts, twelve at a time, the best
+/// likelihood, between 3 with one sample each and 5 with five.
+const SHARPNESS: f64 = 4.0;
 /// Strangers of one place are more like the people taught than a cohort from all over the world, of all ages: eight times as many
 /// people of LFW (training and validation parts) passed a threshold as of FairFace, whatever the threshold. So it is set on this
 /// share of the cohort, those who are most like the people taught.
@@ -118,9 +116,9 @@ pub fn fit_people(
     strangers: &[Vec<f32>],
     strangers_named: f32,
 ) -> Result<PeopleFit, TrainError> {
-    if strangers.len() < 2 {
+    let Some(background) = Background::of(strangers) else {
         return Err(TrainError::Data("the model has no cohort of strangers: it cannot recognise people".into()));
-    }
+    };
     let counts = faces.counts();
     let known = |person: usize| known.get(person).and_then(Option::as_ref);
     let nobody = (0..counts.len()).find(|&person| counts[person] == 0 && known(person).is_none());
@@ -133,31 +131,19 @@ pub fn fit_people(
             return known.clone();
         }
         let of = |row: &usize| classes[row % faces.len()] == person && Some(row % faces.len()) != without;
-        let direction = mean_direction((0..rows.len()).filter(of).map(|row| rows[row].as_slice()));
-        direction.into_iter().map(|value| value * SHARPNESS).collect()
+        background.person((0..rows.len()).filter(of).map(|row| rows[row].as_slice()), SHARPNESS)
     };
     let people: Vec<Person> = (0..counts.len()).map(|at| person(at, None)).collect();
     let learned: Vec<usize> = (0..faces.len()).filter(|&face| known(classes[face]).is_none()).collect();
     let left_out = |&face: &usize| {
         let mut others = people.clone();
         others[classes[face]] = person(classes[face], Some(face));
-        PeopleHead { weights: others }.logits(&rows[face])
+        PeopleHead { people: others }.logits(&rows[face])
     };
     let several = learned.iter().all(|&face| counts[classes[face]] > 1);
     let held_out = if several { learned.iter().map(left_out).collect() } else { Vec::new() };
-    let head = PeopleHead { weights: people };
+    let head = PeopleHead { people };
     Ok(PeopleFit { calibration: calibration(&head, strangers, strangers_named), head, held_out })
-}
-
-/// The direction of a mean, of length 1.
-fn mean_direction<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Vec<f32> {
-    let mut sum: Vec<f32> = Vec::new();
-    for row in rows {
-        sum.resize(row.len(), 0.0);
-        sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-    }
-    let length = sum.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-6);
-    sum.into_iter().map(|value| value / length).collect()
 }
 
 /// The threshold that so many strangers exceed, of those who are most like the people; at their median the unknown share is 98%.
@@ -189,7 +175,8 @@ mod tests {
     /// A direction, and copies of it that differ a little.
     fn near(direction: &[f32], noise: f32, rng: &mut StdRng) -> Vec<f32> {
         let moved: Vec<f32> = direction.iter().map(|value| value + rng.random_range(-noise..noise)).collect();
-        mean_direction(std::iter::once(moved.as_slice()))
+        let length = moved.iter().map(|value| value * value).sum::<f32>().sqrt();
+        moved.iter().map(|value| value / length).collect()
     }
 
     fn anyone(rng: &mut StdRng) -> Vec<f32> {
@@ -240,10 +227,10 @@ mod tests {
             ..first
         };
         let two = fit_people(&read.select(&(0..8).collect::<Vec<_>>()), &first, &[], &cohort, 0.02).unwrap();
-        assert_eq!(two.head.weights, three.head.weights[..2]);
+        assert_eq!(two.head.people, three.head.people[..2]);
 
         // The third beside two who are known already, without a sample of theirs.
-        let known: Vec<Option<Person>> = two.head.weights.iter().cloned().map(Some).chain([None]).collect();
+        let known: Vec<Option<Person>> = two.head.people.iter().cloned().map(Some).chain([None]).collect();
         let third: Vec<usize> = (8..12).collect();
         let added = fit_people(&read.select(&third), &faces.select(&third), &known, &cohort, 0.02).unwrap();
         assert_eq!((added.head, added.held_out.len()), (three.head, 4));

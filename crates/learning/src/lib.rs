@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod augment;
+mod background;
 pub mod began;
 mod calibration;
 mod checkpoint;
@@ -38,7 +39,7 @@ pub use descriptor_head::{Described, DescriptorHead, fit_descriptor_head};
 pub use features::{Evaluation, evaluate_column, evaluate_looks};
 pub use few_shot::{FewShotConfig, HeadFit, Reads, fit, teach};
 pub use fit::ColumnFit;
-pub use identity::{IdentityConfig, PeopleFit, Person, fit_people, teach_people};
+pub use identity::{IdentityConfig, PeopleFit, fit_people, teach_people};
 pub use looks::{LOOKS, Look};
 pub use metrics::{Accuracy, Confusion, ReliabilityBin, area_under_roc, expected_calibration_error, reliability};
 pub use occlusion::Corruption;

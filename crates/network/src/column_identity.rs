@@ -7,18 +7,33 @@ use burn::nn::DropoutConfig;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
-/// A linear function of the face descriptor.
+/// What a column knows of a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Person {
+    /// What the descriptor's values are multiplied with, `[128]`.
+    pub weights: Vec<f32>,
+    /// What is added to their sum.
+    pub bias: f32,
+}
+
+impl Person {
+    /// The logit of a descriptor of length 1.
+    pub fn logit(&self, descriptor: &[f32]) -> f32 {
+        self.bias + self.weights.iter().zip(descriptor).map(|(weight, value)| weight * value).sum::<f32>()
+    }
+}
+
+/// Linear functions of the face descriptor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PeopleHead {
-    /// For each person what the descriptor's values are multiplied with, `[people][128]`.
-    pub weights: Vec<Vec<f32>>,
+    /// One for each label.
+    pub people: Vec<Person>,
 }
 
 impl PeopleHead {
     /// The logits of a descriptor of length 1.
     pub fn logits(&self, descriptor: &[f32]) -> Vec<f32> {
-        let of = |weights: &Vec<f32>| weights.iter().zip(descriptor).map(|(weight, value)| weight * value).sum();
-        self.weights.iter().map(of).collect()
+        self.people.iter().map(|person| person.logit(descriptor)).collect()
     }
 }
 
@@ -32,7 +47,7 @@ impl<B: Backend> Column<B> {
         device: &B::Device,
     ) -> (Self, ColumnConfig) {
         let [_, values] = descriptor.weight.dims();
-        let people = head.weights.len();
+        let people = head.people.len();
         let config = ColumnConfig {
             classes: people,
             sources: 0,
@@ -41,11 +56,12 @@ impl<B: Backend> Column<B> {
             unit_hidden: true,
             ..like.clone()
         };
-        let of = |value: usize| head.weights.iter().map(move |weights| weights[value]);
+        let of = |value: usize| head.people.iter().map(move |person| person.weights[value]);
         let weights: Vec<f32> = (0..values).flat_map(of).collect();
+        let biases: Vec<f32> = head.people.iter().map(|person| person.bias).collect();
         let output = Dense {
             weight: Param::from_tensor(Tensor::from_data(TensorData::new(weights, [values, people]), device)),
-            bias: Some(Param::from_tensor(Tensor::zeros([people], device))),
+            bias: Some(Param::from_tensor(Tensor::from_data(TensorData::new(biases, [people]), device))),
         };
         let column = Self {
             blocks: Vec::new(),
@@ -61,11 +77,11 @@ impl<B: Backend> Column<B> {
 
     /// What [`Self::identity`] was made from, of a column that recognises people.
     pub fn people_head(&self) -> Option<PeopleHead> {
-        self.unit_hidden.then(|| {
-            let [_, people] = self.output.weight.dims();
-            let values: Vec<f32> = self.output.weight.val().into_data().iter::<f32>().collect();
-            let of = |person: usize| values.iter().skip(person).step_by(people).copied().collect();
-            PeopleHead { weights: (0..people).map(of).collect() }
-        })
+        let biases = self.output.bias.as_ref().filter(|_| self.unit_hidden)?;
+        let values = |tensor: TensorData| tensor.iter::<f32>().collect::<Vec<f32>>();
+        let (weights, biases) = (values(self.output.weight.val().into_data()), values(biases.val().into_data()));
+        let weights_of = |person: usize| weights.iter().skip(person).step_by(biases.len()).copied().collect();
+        let person = |(at, &bias)| Person { weights: weights_of(at), bias };
+        Some(PeopleHead { people: biases.iter().enumerate().map(person).collect() })
     }
 }

@@ -108,8 +108,8 @@ impl<B: NetworkBackend> Encoder<B> {
         Self { descriptor, ..self }
     }
 
-    /// The linear map from features, pooled to 4×4 pixels, to the face descriptor before it is brought to length 1. The cosine of
-    /// two descriptors says how alike two people look. `None` where the encoder has no such head.
+    /// The linear map from features, pooled to 4×4 pixels, to the face descriptor before it is brought to length 1. How
+    /// alike two descriptors are says how alike two people look. `None` where the encoder has no such head.
     pub fn descriptor_head(&self) -> Option<&Dense<B>> {
         self.descriptor.as_ref()
     }

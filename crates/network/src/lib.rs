@@ -37,7 +37,7 @@ pub use backend::{Activation, CpuBackend, NetworkBackend, TrainBackend};
 pub use cohort::Cohort;
 pub use column::{Column, ColumnConfig, ColumnOutput, Depth, pooled_features};
 pub use column_entry::{ColumnEntry, NetworkError};
-pub use column_identity::PeopleHead;
+pub use column_identity::{PeopleHead, Person};
 pub use column_linear::LinearHead;
 pub use decoder::{Decoder, DecoderConfig, Discriminator};
 pub use device::{DeviceChoice, DeviceError, DeviceKind, choose_device};

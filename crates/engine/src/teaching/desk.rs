@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use network::{Cohort, Column, ColumnConfig, ColumnEntry, Label, NetworkBackend, ProgressiveNetwork, TaskName};
-
-use learning::Person;
+use network::{Cohort, Column, ColumnConfig, ColumnEntry, Label, NetworkBackend, Person, ProgressiveNetwork, TaskName};
 
 use crate::model::heads::NetworkUpdate;
 use crate::model::load::heads;
@@ -79,7 +77,7 @@ impl<B: NetworkBackend> Desk<B> {
         };
         let column = self.state.load_column::<B>(record, &self.device)?;
         let Some(head) = column.people_head() else { return Ok(BTreeMap::new()) };
-        let people = head.weights.into_iter().zip(record.samples.iter().copied());
+        let people = head.people.into_iter().zip(record.samples.iter().copied());
         Ok(record.labels.iter().cloned().zip(people).collect())
     }
 

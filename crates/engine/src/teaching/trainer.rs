@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use learning::{
-    Checkpoint, CheckpointError, ColumnTrainingConfig, FewShotConfig, IdentityConfig, LabelledFaces, Parts, Person,
-    Progress, TrainError, TrainedColumn, teach, teach_people, train_column,
+    Checkpoint, CheckpointError, ColumnTrainingConfig, FewShotConfig, IdentityConfig, LabelledFaces, Parts, Progress,
+    TrainError, TrainedColumn, teach, teach_people, train_column,
 };
-use network::{Label, NetworkBackend, TaskName};
+use network::{Label, NetworkBackend, Person, TaskName};
 use rayon::ThreadPool;
 use serde::Serialize;
 
