@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 CALL = re.compile(r'ros2 service call (\S+) (\w+)/srv/(\w+)\s*\\?\s*"([^"]*)"')
 
 
@@ -38,3 +38,25 @@ def test_python_in_the_documents_is_python():
     assert programs
     for program in programs:
         ast.parse(program)
+
+
+def test_the_map_names_the_rooms_that_exist():
+    rooms = set(re.findall(r"^\| `([^`]+/)`", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.M))
+    sources = [ROOT / "src", *ROOT.glob("crates/*/src")]
+    below = [folder for source in sources for folder in source.iterdir() if folder.is_dir() and folder.name != "bin"]
+    programs = [folder for folder in ROOT.glob("src/bin/*") if folder.is_dir()]
+    exist = {f"{folder.relative_to(ROOT)}/" for folder in [*sources, *below, *programs]}
+    others = {"scripts/", "tests/", "models/"}
+    assert rooms == exist | others
+
+
+def test_links_of_the_documents_lead_somewhere():
+    for document in DOCUMENTS:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / link).exists(), f"{document.relative_to(ROOT)}: {link}"
+
+
+def test_every_decision_is_in_the_index():
+    folder = ROOT / "docs/decisions"
+    named = re.findall(r"\]\((\d{4}-[^)]+)\)", (folder / "README.md").read_text(encoding="utf-8"))
+    assert named == sorted(page.name for page in folder.glob("[0-9]*.md"))
