@@ -7,9 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-#[cfg(not(feature = "cuda"))]
-use network::DeviceError;
-use network::{CpuBackend, DeviceKind, Label, NetworkBackend, TaskName, choose_device};
+use network::{Label, NetworkBackend, TaskName, choose_device};
 use vision::{FaceDetector, open_detector};
 
 use crate::capture::{CaptureDesk, Captured, TrackSelector};
@@ -73,13 +71,7 @@ impl Engine {
         tracing::info!("{backend}");
         // The cores are the network's; detection takes some milliseconds on one.
         vision::set_threads(0)?;
-        match kind {
-            DeviceKind::Cpu => Self::launch::<CpuBackend>(config, detectors, backend),
-            #[cfg(feature = "cuda")]
-            DeviceKind::Cuda => Self::launch::<network::CudaBackend>(config, detectors, backend),
-            #[cfg(not(feature = "cuda"))]
-            DeviceKind::Cuda => Err(DeviceError::Cuda(backend).into()),
-        }
+        network::on_device!(kind, B => Self::launch::<B>(config, detectors, backend))
     }
 
     fn launch<B: NetworkBackend>(

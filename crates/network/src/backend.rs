@@ -80,6 +80,8 @@ pub struct NormalisedGradients<T> {
 
 /// A burn backend with the network's fused convolution,
 /// `activation(conv(x, weight) + bias + residual)`, kernel 3 (padding 1) or 1 (padding 0), NHWC.
+///
+/// What a backend does not say is composed of burn's own operations.
 pub trait NetworkBackend: Backend {
     /// Whether networks answer with prepared weights on the CPU instead of through burn's modules.
     fn answers_prepared() -> bool {
@@ -93,7 +95,9 @@ pub trait NetworkBackend: Backend {
         bias: Option<FloatTensor<Self>>,
         residual: Option<FloatTensor<Self>>,
         settings: ConvSettings,
-    ) -> FloatTensor<Self>;
+    ) -> FloatTensor<Self> {
+        composed::convolution::<Self>(x, weight, bias, residual, settings)
+    }
 
     /// Gradients from `gradient [N, OH, OW, Co]`, that of the output.
     fn convolution_gradients(
@@ -101,13 +105,23 @@ pub trait NetworkBackend: Backend {
         gradient: FloatTensor<Self>,
         settings: ConvSettings,
         wants_x: bool,
-    ) -> ConvGradients<FloatTensor<Self>>;
+    ) -> ConvGradients<FloatTensor<Self>> {
+        composed::convolution_gradients::<Self>(saved, gradient, settings, wants_x)
+    }
 
     /// Max-pooling 3×3 at stride 2 with a padding of 1: `[N, S, S, C]` → `[N, S/2, S/2, C]`.
-    fn max_pool(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::max_pool::<Self>(x)
+    }
 
-    /// Gradient to the input `x` from that of the output `y`.
-    fn max_pool_gradient(x: FloatTensor<Self>, y: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Gradient to the input `x` from that of its output.
+    fn max_pool_gradient(
+        x: FloatTensor<Self>,
+        _y: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        composed::max_pool_gradient::<Self>(x, gradient)
+    }
 
     /// `activation((x − mean) / deviation · gain + bias + passed)` with the moments of each channel of the batch
     /// `x [N, H, W, C]` itself; `gain`, `bias` `[C]`, `passed` as large as `x`.
@@ -117,7 +131,9 @@ pub trait NetworkBackend: Backend {
         bias: FloatTensor<Self>,
         passed: Option<FloatTensor<Self>>,
         activation: Activation,
-    ) -> Normalised<FloatTensor<Self>>;
+    ) -> Normalised<FloatTensor<Self>> {
+        composed::normalise::<Self>(x, gain, bias, passed, activation)
+    }
 
     /// Gradients from `gradient`, that of the output in `saved`.
     fn normalise_gradients(
@@ -127,7 +143,9 @@ pub trait NetworkBackend: Backend {
         gradient: FloatTensor<Self>,
         activation: Activation,
         wants_passed: bool,
-    ) -> NormalisedGradients<FloatTensor<Self>>;
+    ) -> NormalisedGradients<FloatTensor<Self>> {
+        composed::normalise_gradients::<Self>(x, gain, saved, gradient, activation, wants_passed)
+    }
 }
 
 /// See [`compute_with_burn`].
@@ -308,56 +326,4 @@ impl NetworkBackend for Flex {
 }
 
 #[cfg(feature = "cuda")]
-impl NetworkBackend for CudaBackend {
-    fn convolution(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
-        residual: Option<FloatTensor<Self>>,
-        settings: ConvSettings,
-    ) -> FloatTensor<Self> {
-        composed::convolution::<Self>(x, weight, bias, residual, settings)
-    }
-
-    fn convolution_gradients(
-        saved: Saved<FloatTensor<Self>>,
-        gradient: FloatTensor<Self>,
-        settings: ConvSettings,
-        wants_x: bool,
-    ) -> ConvGradients<FloatTensor<Self>> {
-        composed::convolution_gradients::<Self>(saved, gradient, settings, wants_x)
-    }
-
-    fn max_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        composed::max_pool::<Self>(x)
-    }
-
-    fn max_pool_gradient(
-        x: FloatTensor<Self>,
-        _y: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        composed::max_pool_gradient::<Self>(x, gradient)
-    }
-
-    fn normalise(
-        x: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        passed: Option<FloatTensor<Self>>,
-        activation: Activation,
-    ) -> Normalised<FloatTensor<Self>> {
-        composed::normalise::<Self>(x, gain, bias, passed, activation)
-    }
-
-    fn normalise_gradients(
-        x: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        saved: Normalised<FloatTensor<Self>>,
-        gradient: FloatTensor<Self>,
-        activation: Activation,
-        wants_passed: bool,
-    ) -> NormalisedGradients<FloatTensor<Self>> {
-        composed::normalise_gradients::<Self>(x, gain, saved, gradient, activation, wants_passed)
-    }
-}
+impl NetworkBackend for CudaBackend {}

@@ -23,10 +23,57 @@ pub enum DeviceChoice {
 /// What is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceKind {
-    /// An NVIDIA card.
+    /// An NVIDIA card; programs without the feature `cuda` know none.
+    #[cfg(feature = "cuda")]
     Cuda,
     /// The CPU.
     Cpu,
+}
+
+/// Evaluates an expression for the backend of a [`DeviceKind`], which stands in it under the name that is given.
+///
+/// ```
+/// # use network::{DeviceChoice, choose_device, on_device};
+/// let (device, _) = choose_device(DeviceChoice::Auto)?;
+/// let name = on_device!(device, B => std::any::type_name::<B>());
+/// # Ok::<(), network::DeviceError>(())
+/// ```
+#[cfg(feature = "cuda")]
+#[macro_export]
+macro_rules! on_device {
+    ($device:expr, $backend:ident => $work:expr) => {
+        match $device {
+            $crate::DeviceKind::Cpu => {
+                type $backend = $crate::CpuBackend;
+                $work
+            }
+            $crate::DeviceKind::Cuda => {
+                type $backend = $crate::CudaBackend;
+                $work
+            }
+        }
+    };
+}
+
+/// Evaluates an expression for the backend of a [`DeviceKind`], which stands in it under the name that is given.
+///
+/// ```
+/// # use network::{DeviceChoice, choose_device, on_device};
+/// let (device, _) = choose_device(DeviceChoice::Auto)?;
+/// let name = on_device!(device, B => std::any::type_name::<B>());
+/// # Ok::<(), network::DeviceError>(())
+/// ```
+#[cfg(not(feature = "cuda"))]
+#[macro_export]
+macro_rules! on_device {
+    ($device:expr, $backend:ident => $work:expr) => {
+        match $device {
+            $crate::DeviceKind::Cpu => {
+                type $backend = $crate::CpuBackend;
+                $work
+            }
+        }
+    };
 }
 
 /// Why a device cannot be used.
@@ -68,33 +115,34 @@ impl fmt::Display for DeviceChoice {
 impl fmt::Display for DeviceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            #[cfg(feature = "cuda")]
             Self::Cuda => "cuda",
             Self::Cpu => "cpu",
         })
     }
 }
 
-/// Whether CUDA can be used, or why not. Asked before the first tensor, which would panic without a driver.
+/// The card, or why it cannot be used. Asked before the first tensor, which would panic without a driver.
 #[cfg(feature = "cuda")]
-fn cuda_missing() -> Option<String> {
+fn card() -> Result<DeviceKind, String> {
     // SAFETY: both only look for the libraries in the dynamic loader's path.
     let (driver, nvrtc) = unsafe { (cudarc::driver::sys::is_culib_present(), cudarc::nvrtc::sys::is_culib_present()) };
     if !driver {
-        return Some("the NVIDIA driver (libcuda) is not installed".into());
+        return Err("the NVIDIA driver (libcuda) is not installed".into());
     }
     if !nvrtc {
-        return Some("NVRTC (libnvrtc) is not installed".into());
+        return Err("NVRTC (libnvrtc) is not installed".into());
     }
     match cudarc::driver::CudaContext::device_count() {
-        Ok(count) if count > 0 => None,
-        Ok(_) => Some("the driver sees no card".into()),
-        Err(error) => Some(format!("the driver does not answer ({error:?})")),
+        Ok(count) if count > 0 => Ok(DeviceKind::Cuda),
+        Ok(_) => Err("the driver sees no card".into()),
+        Err(error) => Err(format!("the driver does not answer ({error:?})")),
     }
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda_missing() -> Option<String> {
-    Some("this program was built without the 'cuda' feature".into())
+fn card() -> Result<DeviceKind, String> {
+    Err("this program was built without the 'cuda' feature".into())
 }
 
 /// The device to use, and one line that says which and why. [`DeviceChoice::CpuReference`] changes what all networks of the
@@ -103,16 +151,17 @@ fn cuda_missing() -> Option<String> {
 /// # Errors
 /// CUDA was asked for and cannot be had.
 pub fn choose_device(choice: DeviceChoice) -> Result<(DeviceKind, String), DeviceError> {
-    match (choice, cuda_missing()) {
-        (DeviceChoice::Cpu, _) => Ok((DeviceKind::Cpu, "cpu: asked for".into())),
-        (DeviceChoice::CpuReference, _) => {
+    match choice {
+        DeviceChoice::Cpu => Ok((DeviceKind::Cpu, "cpu: asked for".into())),
+        DeviceChoice::CpuReference => {
             compute_with_burn();
             Ok((DeviceKind::Cpu, "cpu: with burn's own operations, asked for".into()))
         }
-        (DeviceChoice::Cuda, None) => Ok((DeviceKind::Cuda, "cuda: asked for".into())),
-        (DeviceChoice::Cuda, Some(why)) => Err(DeviceError::Cuda(why)),
-        (DeviceChoice::Auto, None) => Ok((DeviceKind::Cuda, "cuda: a card and its driver are present".into())),
-        (DeviceChoice::Auto, Some(why)) => Ok((DeviceKind::Cpu, format!("cpu: {why}"))),
+        DeviceChoice::Cuda => Ok((card().map_err(DeviceError::Cuda)?, "cuda: asked for".into())),
+        DeviceChoice::Auto => Ok(match card() {
+            Ok(card) => (card, "cuda: a card and its driver are present".into()),
+            Err(why) => (DeviceKind::Cpu, format!("cpu: {why}")),
+        }),
     }
 }
 
@@ -129,7 +178,7 @@ mod tests {
 
     #[test]
     fn cuda_without_a_card_is_a_clear_error() {
-        if let Some(why) = cuda_missing() {
+        if let Err(why) = card() {
             let message = choose_device(DeviceChoice::Cuda).unwrap_err().to_string();
             assert!(message.contains(&why) && message.contains("'cpu'"), "{message}");
         }

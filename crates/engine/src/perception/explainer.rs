@@ -1,6 +1,6 @@
 //! Why columns answered what they did, for whoever looks.
 
-use network::{CpuBackend, DeviceKind, Explanation, Label, NetworkBackend, ProgressiveNetwork, TaskName, explain};
+use network::{Explanation, Label, NetworkBackend, ProgressiveNetwork, TaskName, explain};
 use rayon::ThreadPool;
 
 use crate::model::manifest::ColumnRecord;
@@ -34,13 +34,7 @@ impl Explainer {
     /// As for the engine itself.
     pub fn open(config: &EngineConfig) -> Result<Self, EngineError> {
         let (kind, why) = network::choose_device(config.device)?;
-        let weights: Box<dyn Weights> = match kind {
-            DeviceKind::Cpu => Box::new(Loaded::<CpuBackend>::open(config)?),
-            #[cfg(feature = "cuda")]
-            DeviceKind::Cuda => Box::new(Loaded::<network::CudaBackend>::open(config)?),
-            #[cfg(not(feature = "cuda"))]
-            DeviceKind::Cuda => return Err(network::DeviceError::Cuda(why).into()),
-        };
+        let weights: Box<dyn Weights> = network::on_device!(kind, B => Box::new(Loaded::<B>::open(config)?));
         tracing::debug!("explanations: {why}");
         Ok(Self { weights, pool: network_pool(config.training_threads)? })
     }

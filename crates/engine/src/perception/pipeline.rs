@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-#[cfg(not(feature = "cuda"))]
-use network::DeviceError;
-use network::{CpuBackend, DeviceKind, choose_device};
+use network::choose_device;
 use vision::{FaceDetector, open_detector};
 
 use crate::model::load::load_folders;
@@ -45,13 +43,7 @@ impl Pipeline {
     pub fn with_detector(config: &EngineConfig, detector: Box<dyn FaceDetector>) -> Result<Self, EngineError> {
         config.validate()?;
         let (kind, backend) = choose_device(config.device)?;
-        match kind {
-            DeviceKind::Cpu => Self::load::<CpuBackend>(config, detector, backend),
-            #[cfg(feature = "cuda")]
-            DeviceKind::Cuda => Self::load::<network::CudaBackend>(config, detector, backend),
-            #[cfg(not(feature = "cuda"))]
-            DeviceKind::Cuda => Err(DeviceError::Cuda(backend).into()),
-        }
+        network::on_device!(kind, B => Self::load::<B>(config, detector, backend))
     }
 
     fn load<B: network::NetworkBackend>(

@@ -10,8 +10,8 @@ use learning::ColumnFit;
 use learning::began::{BeganConfig, Game};
 use learning::data::argmax;
 use network::{
-    ColumnConfig, ColumnEntry, CpuBackend, DeviceKind, FACE_PIXELS, FACE_SIZE, NetworkBackend, ProgressiveNetwork,
-    TrainBackend, faces_to_tensor, rows,
+    ColumnConfig, ColumnEntry, CpuBackend, FACE_PIXELS, FACE_SIZE, NetworkBackend, ProgressiveNetwork, TrainBackend,
+    faces_to_tensor, rows,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -85,13 +85,7 @@ struct Report {
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     let (device, why) = common.device()?;
-    let report = match device {
-        DeviceKind::Cpu => compare::<CpuBackend>(&args, why)?,
-        #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => compare::<network::CudaBackend>(&args, why)?,
-        #[cfg(not(feature = "cuda"))]
-        DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
-    };
+    let report = network::on_device!(device, B => compare::<B>(&args, why)?);
     if let Some(path) = &args.json {
         write_json(path, &report)?;
     }

@@ -18,8 +18,8 @@ use learning::began::{BeganConfig, Game};
 use learning::{Calibration, ColumnFit};
 use network::weights::Precision;
 use network::{
-    ColumnConfig, CpuBackend, DeviceKind, EncoderConfig, FACE_PIXELS, FACE_SIZE, Label, NetworkBackend,
-    ProgressiveNetwork, TaskName, TrainBackend, faces_to_tensor,
+    ColumnConfig, EncoderConfig, FACE_PIXELS, FACE_SIZE, Label, NetworkBackend, ProgressiveNetwork, TaskName,
+    TrainBackend, faces_to_tensor,
 };
 use serde::Serialize;
 use std::fmt::Write;
@@ -97,13 +97,7 @@ struct Figures {
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     let (device, why) = common.device()?;
-    let figures = match device {
-        DeviceKind::Cpu => bench::<CpuBackend>(&args, common, why)?,
-        #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => bench::<network::CudaBackend>(&args, common, why)?,
-        #[cfg(not(feature = "cuda"))]
-        DeviceKind::Cuda => anyhow::bail!("this facelab was built without CUDA"),
-    };
+    let figures = network::on_device!(device, B => bench::<B>(&args, common, why)?);
     if let Some(path) = &args.json {
         write_json(path, &figures)?;
     }

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::{MAX_STRANGERS, ModelStore};
 use learning::{Face, FewShotConfig, LOOKS, Readings, data};
-use network::{ColumnConfig, CpuBackend, DeviceKind, Encoder, NetworkBackend, ProgressiveNetwork};
+use network::{ColumnConfig, Encoder, NetworkBackend, ProgressiveNetwork};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -40,13 +40,7 @@ pub struct Args {
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     let (device, why) = common.device()?;
     common.say(why);
-    match device {
-        DeviceKind::Cpu => put::<CpuBackend>(&args, common),
-        #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => put::<network::CudaBackend>(&args, common),
-        #[cfg(not(feature = "cuda"))]
-        DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
-    }
+    network::on_device!(device, B => put::<B>(&args, common))
 }
 
 fn put<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {

@@ -3,13 +3,13 @@
 use super::cohort;
 use crate::common::Common;
 use crate::progress;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
 use engine::{MAX_STRANGERS, ModelStore};
 use learning::data::{self, DescribedFaces, Split};
 use learning::{Described, FewShotConfig, LOOKS, Readings, fit_descriptor_head};
 use network::weights::Precision;
-use network::{ColumnConfig, CpuBackend, DeviceKind, NetworkBackend, ProgressiveNetwork};
+use network::{ColumnConfig, NetworkBackend, ProgressiveNetwork};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -46,13 +46,7 @@ pub struct Args {
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     let (device, why) = common.device()?;
     common.say(why);
-    match device {
-        DeviceKind::Cpu => make::<CpuBackend>(&args, common),
-        #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => make::<network::CudaBackend>(&args, common),
-        #[cfg(not(feature = "cuda"))]
-        DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
-    }
+    network::on_device!(device, B => make::<B>(&args, common))
 }
 
 fn make<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {

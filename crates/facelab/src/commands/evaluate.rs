@@ -11,7 +11,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use engine::{MANIFEST, ModelStore};
 use learning::data::{self, Face, Split};
 use learning::{Accuracy, Calibration, Corruption, LOOKS, LabelledFaces, evaluate_column, evaluate_looks};
-use network::{CpuBackend, DeviceKind, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{NetworkBackend, ProgressiveNetwork, TaskName};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -109,13 +109,7 @@ impl Part {
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     let (device, why) = common.device()?;
-    let report = match device {
-        DeviceKind::Cpu => evaluate::<CpuBackend>(&args, common, why)?,
-        #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => evaluate::<network::CudaBackend>(&args, common, why)?,
-        #[cfg(not(feature = "cuda"))]
-        DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
-    };
+    let report = network::on_device!(device, B => evaluate::<B>(&args, common, why)?);
     if let Some(path) = &args.json {
         write_json(path, &report)?;
     }

@@ -7,7 +7,7 @@ use crate::experiment::{Field, Laboratory, Parameter, Pictures, curves, table4, 
 use anyhow::bail;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use learning::{Annealing, ColumnTrainingConfig};
-use network::{CpuBackend, DeviceKind, NetworkBackend, TaskName};
+use network::{NetworkBackend, TaskName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -153,13 +153,7 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
         Which::Fig4(args) => return explain::run(args, common),
     };
     let (device, _) = common.device()?;
-    match device {
-        DeviceKind::Cpu => experiment::<CpuBackend>(&which, common),
-        #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => experiment::<network::CudaBackend>(&which, common),
-        #[cfg(not(feature = "cuda"))]
-        DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
-    }
+    network::on_device!(device, B => experiment::<B>(&which, common))
 }
 
 fn experiment<B: NetworkBackend>(which: &Trained, common: &Common) -> anyhow::Result<()> {

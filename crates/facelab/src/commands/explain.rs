@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::ModelStore;
 use learning::data::{self, Face};
-use network::{CpuBackend, DeviceKind, Label, NetworkBackend, TaskName, explain};
+use network::{Label, NetworkBackend, TaskName, explain};
 use std::path::{Path, PathBuf};
 use vision::align::{align, align_roi, from_crop};
 use vision::{BgrImage, DetectorConfig, open_detector};
@@ -58,13 +58,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     let (device, _) = common.device()?;
-    match device {
-        DeviceKind::Cpu => sheet::<CpuBackend>(&args, common),
-        #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => sheet::<network::CudaBackend>(&args, common),
-        #[cfg(not(feature = "cuda"))]
-        DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
-    }
+    network::on_device!(device, B => sheet::<B>(&args, common))
 }
 
 /// Names and faces of the input.

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::{MANIFEST, ModelStore};
 use learning::FewShotConfig;
-use network::{ColumnConfig, CpuBackend, DeviceKind, Label, NetworkBackend, TaskName};
+use network::{ColumnConfig, Label, NetworkBackend, TaskName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -118,13 +118,7 @@ struct Report<'a> {
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     let (device, why) = common.device()?;
-    match device {
-        DeviceKind::Cpu => measure::<CpuBackend>(&args, common, why),
-        #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => measure::<network::CudaBackend>(&args, common, why),
-        #[cfg(not(feature = "cuda"))]
-        DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
-    }
+    network::on_device!(device, B => measure::<B>(&args, common, why))
 }
 
 /// Labels for a report, which may be published: people are numbers, in the order of their names.

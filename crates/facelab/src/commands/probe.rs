@@ -6,9 +6,7 @@ use crate::values::parse_task;
 use clap::Args as ClapArgs;
 use engine::ModelStore;
 use learning::{Accuracy, Confusion, FewShotConfig, LabelledFaces, Readings, data, fit};
-use network::{
-    ColumnConfig, CpuBackend, DeviceKind, Encoder, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName,
-};
+use network::{ColumnConfig, Encoder, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
 use serde::Serialize;
 use std::fmt::Write;
 use std::ops::ControlFlow;
@@ -75,13 +73,7 @@ struct Row {
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     let (device, why) = common.device()?;
-    match device {
-        DeviceKind::Cpu => measure::<CpuBackend>(&args, common, why),
-        #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => measure::<network::CudaBackend>(&args, common, why),
-        #[cfg(not(feature = "cuda"))]
-        DeviceKind::Cuda => anyhow::bail!("this facelab was built without CUDA"),
-    }
+    network::on_device!(device, B => measure::<B>(&args, common, why))
 }
 
 /// An encoder to measure, and what it is called.

@@ -15,7 +15,7 @@ use learning::data::Split;
 use learning::refine::{self, DescribedParts, RefineConfig, RefineData, RefinePhase, RefineTask, Refined, Start};
 use learning::{Calibration, Checkpoint, Confusion, data, evaluate_looks, expose};
 use network::weights::Precision;
-use network::{ColumnEntry, CpuBackend, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{ColumnEntry, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -153,13 +153,7 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     }
     let (device, why) = network::choose_device(common.device)?;
     tracing::info!("{why}");
-    match device {
-        network::DeviceKind::Cpu => refine::<CpuBackend>(&args, common),
-        #[cfg(feature = "cuda")]
-        network::DeviceKind::Cuda => refine::<network::CudaBackend>(&args, common),
-        #[cfg(not(feature = "cuda"))]
-        network::DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
-    }
+    network::on_device!(device, B => refine::<B>(&args, common))
 }
 
 fn load(args: &Args) -> anyhow::Result<RefineData> {

@@ -12,7 +12,7 @@ use learning::augment::AugmentConfig;
 use learning::began::{self, BeganConfig, Objective, Phase};
 use learning::data::load_unlabelled;
 use network::weights::Precision;
-use network::{CpuBackend, Encoder, NetworkBackend};
+use network::{Encoder, NetworkBackend};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -90,13 +90,7 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     }
     let (device, why) = network::choose_device(common.device)?;
     tracing::info!("{why}");
-    match device {
-        network::DeviceKind::Cpu => train::<CpuBackend>(&args, common),
-        #[cfg(feature = "cuda")]
-        network::DeviceKind::Cuda => train::<network::CudaBackend>(&args, common),
-        #[cfg(not(feature = "cuda"))]
-        network::DeviceKind::Cuda => bail!("this facelab was built without CUDA"),
-    }
+    network::on_device!(device, B => train::<B>(&args, common))
 }
 
 fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {

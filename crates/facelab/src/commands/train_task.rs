@@ -12,7 +12,7 @@ use learning::augment::AugmentConfig;
 use learning::data;
 use learning::{Annealing, Checkpoint, ColumnTrainingConfig, Parts, Trainable, train_column};
 use network::weights::Precision;
-use network::{ColumnConfig, CpuBackend, NetworkBackend, TaskName};
+use network::{ColumnConfig, NetworkBackend, TaskName};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -187,13 +187,7 @@ impl Args {
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     let (device, why) = network::choose_device(common.device)?;
     tracing::info!("{why}");
-    match device {
-        network::DeviceKind::Cpu => train::<CpuBackend>(&args, common),
-        #[cfg(feature = "cuda")]
-        network::DeviceKind::Cuda => train::<network::CudaBackend>(&args, common),
-        #[cfg(not(feature = "cuda"))]
-        network::DeviceKind::Cuda => anyhow::bail!("this facelab was built without CUDA"),
-    }
+    network::on_device!(device, B => train::<B>(&args, common))
 }
 
 fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
