@@ -3,9 +3,9 @@
 use super::game::{Game, Losses};
 use super::{BeganConfig, Objective, Sheet};
 use crate::checkpoint::Checkpoint;
-use crate::column_training::TrainError;
 use crate::data::Face;
 use crate::pictures::shrunk;
+use crate::training::TrainError;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};

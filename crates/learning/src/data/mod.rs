@@ -2,11 +2,13 @@
 //! descriptors of a teacher beside them.
 
 mod described;
+mod face;
 mod folder;
 mod packs;
 mod split;
 
 pub use described::{DESCRIPTOR, DescribedFaces, load_described};
+pub use face::{Face, mirrored};
 pub use folder::load_folder;
 pub use packs::{load_pack, load_rows, load_unlabelled};
 pub use split::{holdout, stratified_folds};
@@ -16,17 +18,6 @@ use crate::looks::{LOOKS, Look};
 use network::{FACE_SIZE, Label, NameError};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// An aligned face: 128×128 grey values, row by row.
-pub type Face = Arc<[u8]>;
-
-/// A face as a mirror shows it.
-pub fn mirrored(face: &[u8]) -> Face {
-    let mut pixels = face.to_vec();
-    pixels.chunks_mut(FACE_SIZE).for_each(<[u8]>::reverse);
-    pixels.into()
-}
 
 /// Faces enlarged so many times around their middle.
 pub(crate) fn enlarged(faces: &[Face], zoom: f32) -> Vec<Face> {

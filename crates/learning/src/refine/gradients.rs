@@ -1,8 +1,8 @@
 //! Histograms of oriented gradients as something to learn without labels.
 
 use crate::data::Face;
+use crate::gradients::Standard;
 use crate::hog;
-use crate::standard::Standard;
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};

@@ -5,6 +5,7 @@
 
 mod average;
 mod describing;
+mod descriptor_head;
 mod fit;
 mod gradients;
 mod record;
@@ -12,6 +13,7 @@ mod trainer;
 mod trunk;
 mod union;
 
+pub use descriptor_head::{Described, DescriptorHead, fit_descriptor_head};
 pub use record::RefineRecord;
 pub use trainer::{Refined, refine, refined_so_far};
 

@@ -2,7 +2,7 @@
 
 use super::gradients::Reader;
 use crate::features::Inputs;
-use crate::standard::Standard;
+use crate::gradients::Standard;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;

@@ -1,11 +1,10 @@
 //! What a column's training reads: batches of training faces, and those held back.
 
-use crate::column_config::{ColumnTrainingConfig, Trainable};
-use crate::column_training::epoch_faces;
+use super::config::{ColumnTrainingConfig, Trainable};
+use super::kept::Kept;
+use super::standard::Standard;
 use crate::data::{Face, LabelledFaces};
 use crate::features::{Frozen, Inputs};
-use crate::kept::Kept;
-use crate::standard::Standard;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
 use network::{Column, NetworkBackend, TrainBackend, rows};
@@ -152,7 +151,7 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
         let faces = self.train.len();
         let mut order: Vec<usize> = (0..faces * self.config.cached_copies.max(1)).collect();
         order.shuffle(&mut StdRng::seed_from_u64(self.config.seed ^ (u64::from(epoch) << 32)));
-        order.truncate(epoch_faces(self.train, self.config));
+        order.truncate(self.config.faces_per_epoch(self.train.len()));
         let batches: Vec<Vec<usize>> = order.chunks(self.config.batch.max(1)).map(<[usize]>::to_vec).collect();
         batches.into_iter().map(move |rows| {
             let targets = rows.iter().map(|&row| self.train.targets[row % faces].clone()).collect();

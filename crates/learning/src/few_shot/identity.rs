@@ -4,14 +4,14 @@
 //! a face is somebody's is measured on a cohort of strangers: so `unknown` means something from the first sample on, one person alone
 //! can be taught, and adding a person changes no one else's score.
 
+use super::background::Background;
+use super::config::FewShotConfig;
+use super::readings::Readings;
 use crate::augment::AugmentConfig;
-use crate::background::Background;
 use crate::calibration::{Calibration, log_sum_exp};
-use crate::column_training::{Progress, TrainError, TrainedColumn};
 use crate::data::{LabelledFaces, argmax};
-use crate::few_shot::FewShotConfig;
 use crate::metrics::{Accuracy, Confusion};
-use crate::readings::Readings;
+use crate::training::{Progress, TrainError, TrainedColumn};
 use network::{Cohort, Column, ColumnConfig, NetworkBackend, PeopleHead, Person, ProgressiveNetwork};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;

@@ -5,14 +5,14 @@
 //! each other stay as they are, while the free energy (Liu et al. 2020), which `unknown` is read from, falls for faces that
 //! nobody could read.
 
+use super::group::Group;
+use super::head::{PENALTIES, PENALTY, SHARPNESS, head};
+use super::ridge::Ridge;
 use crate::calibration::{Calibration, log_sum_exp};
 use crate::data::Face;
 use crate::features::{Frozen, Inputs};
-use crate::few_shot::{PENALTIES, PENALTY, SHARPNESS, head};
 use crate::looks::LOOKS;
 use crate::occlusion::illegible;
-use crate::readings::Group;
-use crate::ridge::Ridge;
 use nalgebra::DMatrix;
 use network::{Column, LinearHead, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, rows};
 use rayon::prelude::*;

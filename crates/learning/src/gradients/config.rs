@@ -118,3 +118,11 @@ impl ColumnTrainingConfig {
         }
     }
 }
+
+impl ColumnTrainingConfig {
+    /// Faces of an epoch, copies counted, of so many.
+    pub(crate) fn faces_per_epoch(&self, faces: usize) -> usize {
+        let all = faces * self.cached_copies.max(1);
+        if self.epoch_faces == 0 { all } else { self.epoch_faces.min(all) }
+    }
+}

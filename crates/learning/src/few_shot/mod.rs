@@ -3,85 +3,36 @@
 //! Ridge regression of the classes on the encoder's pooled features and on the sources' last blocks. Which of them it reads,
 //! and how much its weights are held down, is decided by the likelihood of held-out faces; the same answers give accuracy
 //! and calibration, so that no sample is lost to validation. What is `unknown` is learned from the samples made illegible: see
-//! [`crate::outliers`].
+//! [`expose`].
 
-use crate::augment::AugmentConfig;
+mod background;
+mod config;
+mod group;
+mod head;
+mod identity;
+mod outliers;
+mod readings;
+mod ridge;
+
+pub use config::{FewShotConfig, Reads};
+pub use identity::{IdentityConfig, PeopleFit, fit_people, teach_people};
+pub use outliers::expose;
+pub(crate) use outliers::exposed;
+pub use readings::Readings;
+
 use crate::calibration::Calibration;
-use crate::column_training::{Progress, TrainError, TrainedColumn};
 use crate::data::LabelledFaces;
-use crate::looks::LOOKS;
 use crate::loss::class_weights;
 use crate::metrics::Confusion;
-use crate::outliers;
-use crate::readings::{Group, Readings};
-use crate::ridge::Ridge;
-use nalgebra::{DMatrix, DVector};
+use crate::training::{Progress, TrainError, TrainedColumn};
+use head::{PENALTIES, PENALTY, SHARPNESS, head};
+use nalgebra::DMatrix;
 use network::{Column, ColumnConfig, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use ridge::Ridge;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// What a head may read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reads {
-    /// What held-out faces say is best.
-    #[default]
-    Best,
-    /// The encoder's features alone.
-    Features,
-    /// The sources' last blocks alone.
-    Sources,
-    /// Both.
-    Both,
-}
-
-/// Settings of [`teach`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FewShotConfig {
-    /// What the head reads.
-    pub reads: Reads,
-    /// At how many of [`LOOKS`] each face is learned from, at most.
-    pub looks: usize,
-    /// How looks but the first are changed, as the seconds to come may: samples of one video hardly differ.
-    pub augment: AugmentConfig,
-    /// Faces are left out in so many runs per label, in the order they came, at most: neighbours in time resemble each other.
-    pub folds: usize,
-    /// After so many seconds no further choice of what the head reads is tried; 0: all are.
-    pub time_budget_s: f32,
-}
-
-impl Default for FewShotConfig {
-    fn default() -> Self {
-        Self {
-            reads: Reads::default(),
-            looks: LOOKS.len(),
-            // The looks are of several sizes and mirrored already.
-            augment: AugmentConfig { mirror: false, scale: 0.0, ..AugmentConfig::default() },
-            folds: 4,
-            time_budget_s: 0.0,
-        }
-    }
-}
-
-impl FewShotConfig {
-    /// At how many looks so many faces are learned from.
-    pub fn looks_at(&self, faces: usize) -> usize {
-        self.looks.min((ROWS / faces.max(1)).max(2)).max(1)
-    }
-}
-
-/// Penalties that are tried, as multiples of the mean eigenvalue.
-pub(crate) const PENALTIES: [f64; 8] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
-/// Penalty where no face can be left out.
-pub(crate) const PENALTY: f64 = 1.0;
-/// Scores of ridge regression lie about between 0 and 1; logits are so many times as large, then the temperature follows.
-pub(crate) const SHARPNESS: f64 = 10.0;
-
-/// So many looks in all are learned from, unless that were fewer than two a face: reading takes time, and a fit the cube of it.
-const ROWS: usize = 1000;
 /// Faces from which each is looked at once.
 const MANY_FACES: usize = 1000;
 
@@ -313,29 +264,4 @@ fn runs(faces: &LabelledFaces, looks: usize, folds: usize) -> Option<Vec<Vec<usi
         }
     }
     Some(runs)
-}
-
-/// The fit on all rows as weights.
-pub(crate) fn head(groups: &[Group], mix: &[usize], ridge: &Ridge, penalty: f64, classes: usize) -> LinearHead {
-    let dual = ridge.solve(penalty) * SHARPNESS;
-    let mut parts: Vec<Vec<f32>> = groups
-        .iter()
-        .enumerate()
-        .map(|(at, group)| if mix.contains(&at) { group.weights(&dual) } else { vec![0.0; group.x.ncols() * classes] })
-        .collect();
-    // What the mean row is given is the mean target.
-    let share: DVector<f64> = ridge.row_means();
-    let mut bias: DVector<f64> = ridge.target_means() * SHARPNESS;
-    for &group in mix {
-        bias -= (&groups[group].gram * &dual).tr_mul(&share);
-    }
-    // The rows had their channels' means taken away; what the network gives has them.
-    for (part, group) in parts.iter().zip(groups) {
-        for (value, weights) in part.chunks(classes).enumerate() {
-            let mean = f64::from(group.mean[value % group.mean.len()]);
-            bias.iter_mut().zip(weights).for_each(|(bias, weight)| *bias -= mean * f64::from(*weight));
-        }
-    }
-    let sources = parts.split_off(1);
-    LinearHead { own: parts.remove(0), sources, bias: bias.iter().map(|bias| *bias as f32).collect() }
 }
