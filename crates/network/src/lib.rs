@@ -7,38 +7,28 @@
 //! on CPUs and on burn's own convolutions elsewhere.
 #![warn(missing_docs)]
 
-mod autodiff;
 mod backend;
 mod cohort;
 mod column;
-mod column_entry;
-mod column_identity;
-mod column_linear;
-mod column_scales;
-mod composed;
 mod decoder;
 mod device;
 mod encoder;
 mod explain;
-mod explanation_tiles;
 mod layers;
 mod names;
 mod prepared;
-mod prepared_column;
-mod prepared_columns;
 mod progressive;
-mod recycled;
 mod tensors;
 pub mod weights;
 
 #[cfg(feature = "cuda")]
 pub use backend::CudaBackend;
-pub use backend::{Activation, CpuBackend, NetworkBackend, TrainBackend};
+pub use backend::{Activation, CpuBackend, NetworkBackend, Recycling, TrainBackend, recycle};
 pub use cohort::Cohort;
-pub use column::{Column, ColumnConfig, ColumnOutput, Depth, pooled_features};
-pub use column_entry::{ColumnEntry, NetworkError};
-pub use column_identity::{PeopleHead, Person};
-pub use column_linear::LinearHead;
+pub use column::{
+    Column, ColumnConfig, ColumnEntry, ColumnOutput, Depth, LinearHead, NetworkError, PeopleHead, Person,
+    pooled_features,
+};
 pub use decoder::{Decoder, DecoderConfig, Discriminator};
 pub use device::{DeviceChoice, DeviceError, DeviceKind, choose_device};
 pub use encoder::{Encoder, EncoderConfig};
@@ -47,5 +37,4 @@ pub use fastconv::{threads, use_threads};
 pub use layers::{Conv, Dense, elu, unit_length};
 pub use names::{Label, NameError, TaskName};
 pub use progressive::ProgressiveNetwork;
-pub use recycled::{Recycling, recycle};
 pub use tensors::{FACE_PIXELS, FACE_SIZE, faces_to_tensor, rows};

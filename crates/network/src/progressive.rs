@@ -1,14 +1,13 @@
 //! The progressive network: one encoder, and columns that draw from earlier ones.
 
 use crate::backend::NetworkBackend;
-use crate::column::{Column, ColumnOutput};
-use crate::column_entry::{ColumnEntry, NetworkError};
+use crate::column::{Column, ColumnEntry, ColumnOutput, NetworkError};
 use crate::encoder::Encoder;
 use crate::layers::Dense;
 use crate::names::TaskName;
+use crate::prepared::column::block_side;
+use crate::prepared::columns::{self, PreparedOutput, Wanted};
 use crate::prepared::{Activations, PreparedEncoder};
-use crate::prepared_column::block_side;
-use crate::prepared_columns::Wanted;
 use crate::tensors::{FACE_SIZE, FEATURE_STRIDE};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -270,8 +269,15 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         encoder.forward(n, &Activations::of(faces))
     }
 
+    fn prepared_columns(&self, n: usize, features: &Activations, wanted: Wanted) -> Vec<PreparedOutput> {
+        // One after the other: preparing works in parallel itself, and a thread that waits there would take up the next
+        // column's preparation in the middle of this one's.
+        let columns: Vec<_> = self.columns.iter().map(ColumnEntry::prepared).collect();
+        columns::forward(&columns, &self.source_positions(), n, features, wanted)
+    }
+
     /// For each column the positions of its sources.
-    pub(crate) fn source_positions(&self) -> Vec<Vec<usize>> {
+    fn source_positions(&self) -> Vec<Vec<usize>> {
         self.columns
             .iter()
             .map(|entry| entry.sources.iter().filter_map(|source| self.position(source)).collect())

@@ -26,6 +26,10 @@ pub fn faces_to_tensor<B: Backend>(faces: &[&[u8]], device: &B::Device) -> Tenso
 /// The rows of a matrix, as `f32`.
 pub fn rows<B: Backend>(matrix: Tensor<B, 2>) -> Vec<Vec<f32>> {
     let [_, columns] = matrix.dims();
-    let values: Vec<f32> = matrix.into_data().iter::<f32>().collect();
-    values.chunks(columns.max(1)).map(<[f32]>::to_vec).collect()
+    values(matrix).chunks(columns.max(1)).map(<[f32]>::to_vec).collect()
+}
+
+/// All values of a tensor.
+pub(crate) fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
 }

@@ -2,9 +2,13 @@
 //!
 //! The modules of burn hold the same weights for training; here they are in the order that [`fastconv`] reads them.
 
+pub(crate) mod column;
+pub(crate) mod columns;
+
 use crate::backend::{Activation, NetworkBackend};
 use crate::encoder::Encoder;
 use crate::layers::{Conv, Dense};
+use crate::tensors::values;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use fastconv::{Buffer, ConvShape, Epilogue, Purpose, Weights};
@@ -75,11 +79,6 @@ impl Drop for Activations {
             free.push(std::mem::replace(&mut self.buffer, fastconv::zeros(0)));
         }
     }
-}
-
-fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-    let data = tensor.into_data();
-    data.iter::<f32>().collect()
 }
 
 /// A convolution with its sizes for one face.

@@ -1,8 +1,17 @@
 //! A task's column, Table III, with the lateral connections of section II-B.
 
+mod entry;
+mod identity;
+mod linear;
+mod scales;
+
+pub use entry::{ColumnEntry, NetworkError};
+pub use identity::{PeopleHead, Person};
+pub use linear::LinearHead;
+
 use crate::backend::{Activation, NetworkBackend};
 use crate::layers::{Conv, Dense, elu, unit_length};
-use crate::prepared_column::{AdapterValues, parameter};
+use crate::tensors::values;
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::backend::Backend;
@@ -172,8 +181,9 @@ impl<B: NetworkBackend> Adapter<B> {
         [inputs, outputs]
     }
 
-    pub(crate) fn values(&self) -> AdapterValues {
-        (parameter(&self.scale), parameter(&self.reduce.weight), self.reduce.bias.as_ref().map(parameter))
+    pub(crate) fn values(&self) -> (Vec<f32>, Vec<f32>, Option<Vec<f32>>) {
+        let bias = self.reduce.bias.as_ref().map(|bias| values(bias.val()));
+        (values(self.scale.val()), values(self.reduce.weight.val()), bias)
     }
 
     /// The scaled sources, one behind the other.
@@ -375,8 +385,8 @@ impl<B: NetworkBackend> Column<B> {
     }
 
     /// What a column without blocks gives where others give their last block's output: its hidden units, the same at each of
-    /// the 4×4 pixels, and zeros in the channels behind them. The features that its head reads are no news to anyone; what it
-    /// has learned of them is in these units.
+    /// the 4×4 pixels, and zeros in the channels behind them. Everybody reads the features that its head reads; what it has learned of
+    /// them is in these units.
     pub(crate) fn hidden_map(&self, units: Tensor<B, 2>) -> Tensor<B, 4> {
         let width = self.width();
         let [n, count] = units.dims();

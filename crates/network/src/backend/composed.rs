@@ -1,6 +1,6 @@
 //! The fused convolution composed of burn's own operations: what cards run, and the reference on CPUs.
 
-use crate::backend::{Activation, ConvGradients, ConvSettings, Normalised, NormalisedGradients, Saved};
+use super::{Activation, ConvGradients, ConvSettings, Normalised, NormalisedGradients, Saved};
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{ConvOptions, FloatTensor};
 use burn::tensor::{Tensor, TensorPrimitive};

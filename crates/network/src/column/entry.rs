@@ -3,7 +3,7 @@
 use crate::backend::NetworkBackend;
 use crate::column::Column;
 use crate::names::TaskName;
-use crate::prepared_column::PreparedColumn;
+use crate::prepared::column::PreparedColumn;
 use crate::tensors::{FACE_SIZE, FEATURE_STRIDE};
 use burn::tensor::backend::Backend;
 use std::sync::{Arc, OnceLock};

@@ -1,7 +1,7 @@
 //! Gradients of the network's own operations under burn's autodiff.
 
-use crate::backend::{Activation, ConvGradients, ConvSettings, NetworkBackend, Normalised, NormalisedGradients, Saved};
-use crate::composed;
+use super::composed;
+use super::{Activation, ConvGradients, ConvSettings, NetworkBackend, Normalised, NormalisedGradients, Saved};
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;

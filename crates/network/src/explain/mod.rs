@@ -1,7 +1,9 @@
 //! Where in a face a column looks (the paper's Fig. 4): guided backpropagation (Springenberg et al. 2015), Grad-CAM and
 //! guided Grad-CAM (Selvaraju et al. 2017).
 
-use crate::autodiff::guided;
+mod tiles;
+
+use crate::backend::autodiff::guided;
 use crate::backend::{NetworkBackend, TrainBackend};
 use crate::column::{Column, last_outputs};
 use crate::encoder::Encoder;

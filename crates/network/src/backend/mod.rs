@@ -1,7 +1,11 @@
-//! The operations that the network is made of, for each backend that answers; [`crate::autodiff`] has their gradients.
+//! The operations that the network is made of, for each backend that answers; [`autodiff`] has their gradients.
 
-use crate::composed;
-use crate::recycled;
+pub(crate) mod autodiff;
+mod composed;
+mod recycled;
+
+pub use recycled::{Recycling, recycle};
+
 use burn::backend::Autodiff;
 use burn::tensor::TensorData;
 use burn::tensor::TensorMetadata;

@@ -2,6 +2,7 @@
 
 use crate::column::{Column, ColumnConfig};
 use crate::layers::Dense;
+use crate::tensors::values;
 use burn::module::Param;
 use burn::nn::DropoutConfig;
 use burn::tensor::backend::Backend;
@@ -78,8 +79,7 @@ impl<B: Backend> Column<B> {
     /// What [`Self::identity`] was made from, of a column that recognises people.
     pub fn people_head(&self) -> Option<PeopleHead> {
         let biases = self.output.bias.as_ref().filter(|_| self.unit_hidden)?;
-        let values = |tensor: TensorData| tensor.iter::<f32>().collect::<Vec<f32>>();
-        let (weights, biases) = (values(self.output.weight.val().into_data()), values(biases.val().into_data()));
+        let (weights, biases) = (values(self.output.weight.val()), values(biases.val()));
         let weights_of = |person: usize| weights.iter().skip(person).step_by(biases.len()).copied().collect();
         let person = |(at, &bias)| Person { weights: weights_of(at), bias };
         Some(PeopleHead { people: biases.iter().enumerate().map(person).collect() })

@@ -4,7 +4,6 @@ use crate::backend::{Activation, NetworkBackend};
 use crate::column::{Adapter, Column, HEAD_PIXELS, HEAD_SIDE, POOLED_FROM};
 use crate::layers::LENGTH_FLOOR;
 use crate::prepared::{Activations, PreparedConv};
-use burn::tensor::backend::Backend;
 
 /// The adapter: one 1×1 convolution a source, with the source's learned scale in its weights. Their sums follow each
 /// other, so that nothing is concatenated.
@@ -175,14 +174,4 @@ impl PreparedColumn {
         let convs = self.blocks.iter().flatten().chain(laterals).chain([&self.hidden, &self.output]);
         convs.map(PreparedConv::bytes).sum()
     }
-}
-
-/// Scale, weight `[inputs, co]` and bias of an adapter.
-pub(crate) type AdapterValues = (Vec<f32>, Vec<f32>, Option<Vec<f32>>);
-
-/// The values of a parameter.
-pub(crate) fn parameter<B: Backend, const D: usize>(
-    param: &burn::module::Param<burn::tensor::Tensor<B, D>>,
-) -> Vec<f32> {
-    param.val().into_data().iter::<f32>().collect()
 }
