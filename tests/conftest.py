@@ -121,6 +121,7 @@ def new_node(program, model, environment, tmp_path_factory):
 def frames(program, medium, tmp_path_factory):
     """The first frames of a video, 640x480, as `image_stream` publishes them."""
     from sensor_msgs.msg import Image
+
     from support.peer import SENSOR, Peer
     from support.pictures import frame_of
 

@@ -8,8 +8,9 @@ import tarfile
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
+
+from conftest import ROOT
 
 KIT = ROOT / "scripts/card-kit"
 

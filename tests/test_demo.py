@@ -14,14 +14,14 @@ from sensor_msgs.msg import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from demo_lib.children import Child  # noqa: E402
-from demo_lib.domain import free_domain, in_use  # noqa: E402
-from demo_lib.ledger import SECOND, Estimate, Ledger  # noqa: E402
-from demo_lib.people import People  # noqa: E402
-from demo_lib.sources import Sources  # noqa: E402
-from demo_lib.summary import summary, taught_record  # noqa: E402
-from demo_lib.table import Screen, one_line, rows  # noqa: E402
-from demo_lib.watch import header  # noqa: E402
+from demo_lib.children import Child
+from demo_lib.domain import free_domain, in_use
+from demo_lib.ledger import SECOND, Estimate, Ledger
+from demo_lib.people import People
+from demo_lib.sources import Sources
+from demo_lib.summary import summary, taught_record
+from demo_lib.table import Screen, one_line, rows
+from demo_lib.watch import header
 
 SHIPPED = ["emotion", "age", "gender"]
 NODE = {"peak_rss_mb": 400.0, "cpu_percent": 150.0}

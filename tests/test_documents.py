@@ -3,23 +3,20 @@
 import ast
 import importlib
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-CALL = re.compile(r'ros2 service call (\S+) (\w+)/srv/(\w+)\s*\\?\s*"([^"]*)"')
+from support.documents import DOCUMENTS, ROOT, service_calls
 
 
-def service_calls():
+def calls():
     for document in DOCUMENTS:
-        for name, package, kind, request in CALL.findall(document.read_text(encoding="utf-8")):
+        for name, package, kind, request in service_calls(document):
             yield pytest.param(name, package, kind, request, id=f"{document.name}:{kind}:{request[:40]}")
 
 
-@pytest.mark.parametrize(("name", "package", "kind", "request_text"), list(service_calls()))
+@pytest.mark.parametrize(("name", "package", "kind", "request_text"), list(calls()))
 def test_a_service_call_in_the_documents_fits_its_type(name, package, kind, request_text):
     service = getattr(importlib.import_module(f"{package}.srv"), kind)
     # The constructor refuses fields that the request does not have, and values of another type.

@@ -42,7 +42,7 @@ def test_nine_of_ten_frames_at_15_fps_are_answered_each_with_its_own_header(answ
             before = len(camera.sent())
             camera.wait_for(COUNTED)
             counted = camera.sent()[before : before + COUNTED]
-            last = answers.wait_for(lambda answer: stamp_of(answer) >= counted[-1], "the last frame's stamp")
+            last = answers.wait_for(lambda answer, due=counted[-1]: stamp_of(answer) >= due, "the last frame's stamp")
             assert last.header.frame_id == "left_camera_optical_frame"
             stamps = [stamp_of(answer) for answer in answers.messages()]
             assert set(stamps) <= set(camera.sent())

@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "scripts/teacher-targets"
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from teacher.dat import Dat, DatError, packed  # noqa: E402
-from teacher.faces import FROM, TO, PackError, Pictures, crop, resize_weights, samples, tables, to_face  # noqa: E402
-from teacher.targets import Progress, TargetsError, compare, require_writable, write  # noqa: E402
+from teacher.dat import Dat, DatError, packed
+from teacher.faces import FROM, TO, PackError, Pictures, crop, resize_weights, samples, tables, to_face
+from teacher.targets import Progress, TargetsError, compare, require_writable, write
 
 
 def tensor(values):

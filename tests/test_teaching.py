@@ -239,7 +239,10 @@ def test_a_removed_task_answers_no_more_and_leaves_nothing_behind(taught, node, 
 
 def test_a_training_that_a_crash_cut_off_goes_on_after_the_next_start(node, peer, tasks):
     assert peer.call(AddTask, "add_task", **teaching.endless("posture")).success
-    trained = lambda message: state_of("posture", Task.TRAINING)(message) and named("posture", message).epoch >= 2
+
+    def trained(message):
+        return state_of("posture", Task.TRAINING)(message) and named("posture", message).epoch >= 2
+
     reached = named("posture", tasks.next(trained, "two epochs")).epoch
     node.process.kill()
     node.start()

@@ -78,7 +78,7 @@ class Teacher:
         if not all(future.done() for _, _, future in self.pending):
             return f"capturing faces of {' and '.join(self.people)}"
         samples, refused = dict(self.record["samples_per_label"]), []
-        for label, track, future in self.pending:
+        for _, track, future in self.pending:
             reply = future.result()
             if reply.success:
                 samples.update(zip(reply.labels, reply.samples))

@@ -8,6 +8,7 @@ import json
 import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,8 +16,8 @@ import torch.nn.functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from torch_net import Discriminator, Network  # noqa: E402
-from weights import faces, model, safetensors  # noqa: E402
+from torch_net import Discriminator, Network
+from weights import faces, model, safetensors
 
 BATCHES = (1, 4, 16, 64)
 TRAINING_BATCH = 16
@@ -56,7 +57,7 @@ def answers(folder, rows):
                 x = x.repeat(max(1, batch // 32), 1, 1, 1)
                 torch.cuda.reset_peak_memory_stats()
                 with torch.inference_mode():
-                    for step, work in (("encoder", lambda: encoder(x)), ("encoder + all columns", lambda: net(x))):
+                    for step, work in (("encoder", partial(encoder, x)), ("encoder + all columns", partial(net, x))):
                         row = {"step": step, "batch": batch, "precision": name, "how": how, "median_ms": median_ms(work)}
                         rows.append(row | {"peak_mb": torch.cuda.max_memory_allocated() / 1e6})
                         print(row, flush=True)

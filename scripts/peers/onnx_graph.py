@@ -4,7 +4,6 @@ adapters, and no transposition before the dense layers."""
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-
 from weights import STRIDED, flat_rows, oihw
 
 

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 import weights
 
 LEARNING_RATE = 1e-4
@@ -81,7 +80,6 @@ def onnxruntime_yunet(args):
 def torch_step(args):
     import torch
     import torch.nn.functional as F
-
     import torch_net
 
     torch.set_num_threads(args.threads)
