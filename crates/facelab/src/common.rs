@@ -106,6 +106,15 @@ pub fn command_line() -> String {
     std::iter::once("facelab".to_owned()).chain(typed).collect::<Vec<_>>().join(" ")
 }
 
+/// That a model may be made in a folder: asked before the hours that it takes to make one.
+///
+/// # Errors
+/// There is one already.
+pub fn require_no_model(out: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(!out.join("manifest.yaml").exists(), "{} holds a model already; choose another --out", out.display());
+    Ok(())
+}
+
 /// Where face detectors are looked for.
 #[cfg(feature = "perception")]
 #[derive(Debug, clap::Args)]

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 use network::{
-    Column, ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, NetworkError, ProgressiveNetwork, TaskName,
-    faces_to_tensor,
+    Column, ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, NetworkError, PeopleHead, Person, ProgressiveNetwork,
+    TaskName, faces_to_tensor,
 };
 
 type B = CpuBackend;
@@ -127,6 +127,32 @@ fn prepared_answers_agree_with_those_of_the_modules() {
     assert_eq!(prepared.len(), 7);
     for ((task, logits), module) in prepared.into_iter().zip(modules) {
         assert!(error(logits, module.logits) < 1e-4, "{task}");
+    }
+}
+
+#[test]
+fn a_column_of_people_answers_the_same_from_prepared_weights_as_through_modules() {
+    let config = EncoderConfig { channels: [16; 4], descriptor: 8, ..EncoderConfig::default() };
+    let encoder = config.init::<B>(&Default::default(), 1);
+    let mut network = ProgressiveNetwork::new(encoder);
+    let like = ColumnConfig { channels: [16, 16], features: 16, ..ColumnConfig::new(2, 0) };
+    let person = |of: f32| Person { weights: (0..8).map(|at| (at as f32 - of) / 4.0).collect(), bias: of / 10.0 - 0.3 };
+    let head = PeopleHead { people: vec![person(1.0), person(5.0), person(7.5)] };
+    let descriptor = network.descriptor_head().unwrap().clone();
+    let (column, sizes) = Column::identity(&like, &descriptor, &head, &Default::default());
+    assert_eq!((sizes.classes, column.people_head()), (3, Some(head.clone())));
+    network.insert(ColumnEntry::new(name("who"), Vec::new(), column, false)).unwrap();
+
+    let modules = network.modules_forward(network.encoder().unwrap().forward(faces(2))).unwrap();
+    let (_, prepared) = network.forward(faces(2)).remove(0);
+    assert!(error(prepared.clone(), modules[0].logits.clone()) < 1e-4);
+    // And what the head says of the descriptor.
+    let features = network::pooled_features(network.features(faces(2))).flatten(1, 3);
+    let described = network::rows(network::unit_length(descriptor.forward(features)));
+    for (descriptor, logits) in described.iter().zip(network::rows(prepared)) {
+        for (by_hand, logit) in head.logits(descriptor).iter().zip(logits) {
+            assert!((by_hand - logit).abs() < 1e-4, "{by_hand} {logit}");
+        }
     }
 }
 

@@ -80,3 +80,51 @@ fn what_an_identity_task_cannot_be_is_refused_with_what_to_do() {
     let without = Bench::new();
     assert!(message(without.start().add_task(people(&["up"], 1))).contains("no face descriptor"));
 }
+
+#[test]
+fn a_person_whose_training_was_cut_off_is_learned_after_a_restart_and_the_others_stay() {
+    let bench = bench();
+    let learner = bench.start();
+    teach(&learner, people(&["up"], 2));
+    let before = bits(&bench.newest(), "who");
+    learner.add_samples(&task("who"), faces("down", 2)).unwrap();
+    drop(learner);
+    let job = "schema: 1\njobs:\n- name: who\n  version: 2\n  kind: identity\n  labels: [up, down]\n  learned: [down]\n  sources: []\n  transferable: false\n  epochs: 0\n  attempts: 1\n";
+    fs::write(bench.state.path().join("queue.yaml"), job).unwrap();
+    let learner = bench.start();
+    let found = loop {
+        let found = status(&learner, "who");
+        if found.version == 2 && found.state == TaskState::Ready {
+            break found;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    assert_eq!((found.labels, found.samples), (vec![label("up"), label("down")], vec![2, 2]));
+    for (before, after) in before.iter().zip(&bits(&bench.newest(), "who")) {
+        assert_eq!((before[0], after.len()), (after[0], 2));
+    }
+}
+
+#[test]
+fn people_travel_to_a_model_with_the_same_encoder_whatever_its_cohort() {
+    let there = bench();
+    let learner = there.start();
+    teach(&learner, people(&["up", "down"], 2));
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("who");
+    learner.export_task(&task("who"), &folder, true).unwrap();
+
+    // Other strangers: the column brings its threshold along.
+    let here = bench();
+    let mut model = ModelStore::open(here.model.path()).unwrap();
+    let stranger = |at: usize| (0..16).map(|value| if value == at { 1.0 } else { 0.0 }).collect::<Vec<f32>>();
+    let strangers: Vec<Vec<f32>> = (0..16).map(stranger).collect();
+    model.put_cohort::<CpuBackend>(&strangers, "our lab", &TestDevice::default()).unwrap();
+    let learner = here.start();
+    learner.import_task(&folder, None).unwrap();
+    assert_eq!(bits(&here.newest(), "who"), bits(&there.newest(), "who"));
+
+    // Another encoder describes faces otherwise.
+    let other = Bench::new();
+    assert!(message(other.start().import_task(&folder, None)).contains("encoder"));
+}

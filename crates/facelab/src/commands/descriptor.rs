@@ -1,7 +1,7 @@
 //! `facelab descriptor`: a face descriptor for a model whose encoder stays as it is.
 
 use super::cohort;
-use crate::common::Common;
+use crate::common::{self, Common};
 use crate::progress;
 use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
@@ -44,6 +44,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
+    common::require_no_model(&args.out)?;
     let (device, why) = common.device()?;
     common.say(why);
     network::on_device!(device, B => make::<B>(&args, common))

@@ -1,7 +1,7 @@
 //! `facelab refine-encoder`: an encoder goes on learning from labels of several tasks.
 
 use crate::commands::cohort;
-use crate::common::Common;
+use crate::common::{self, Common};
 use crate::progress;
 use crate::training_log::Log;
 use crate::values::{
@@ -138,9 +138,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
-    if args.out.join("manifest.yaml").exists() {
-        bail!("{} holds a model already; choose another --out", args.out.display());
-    }
+    common::require_no_model(&args.out)?;
     if !args.descriptors.is_empty() && args.descriptor_weight == 0.0 {
         bail!(
             "--descriptor-weight 0 learns nothing from --descriptors; leave --descriptors out, or give a weight above 0"

@@ -1,10 +1,10 @@
 //! `facelab train-encoder`: BEGAN on unlabelled faces.
 
-use crate::common::Common;
+use crate::common::{self, Common};
 use crate::progress;
 use crate::report::digest_of_faces;
 use crate::training_log::Log;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args as ClapArgs;
 use engine::ModelStore;
 use learning::Checkpoint;
@@ -85,9 +85,7 @@ pub fn parse_phase(text: &str) -> Result<Phase, String> {
 
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
-    if args.out.join("manifest.yaml").exists() {
-        bail!("{} holds a model already; choose another --out", args.out.display());
-    }
+    common::require_no_model(&args.out)?;
     let (device, why) = network::choose_device(common.device)?;
     tracing::info!("{why}");
     network::on_device!(device, B => train::<B>(&args, common))

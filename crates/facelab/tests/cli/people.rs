@@ -66,6 +66,25 @@ fn an_encoder_learns_a_descriptor_and_its_model_recognises_people() {
 }
 
 #[test]
+fn an_encoder_that_stays_as_it_is_gets_a_descriptor() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, data, out) = (model(dir.path()), described_pack(dir.path()), dir.path().join("people"));
+    let mut args = args!["descriptor", "--model", model, "--descriptors", data, "--out", out];
+    args.extend(args!["--cohort-provenance", "made up", "--threads", "1"]);
+    let run = facelab(args.clone());
+    assert!(run.code == Some(0) && run.stderr.contains("6 strangers"), "{run:?}");
+    let (before, after) = (ModelStore::open(&model).unwrap(), ModelStore::open(&out).unwrap());
+    let digests = |store: &ModelStore| {
+        store.manifest().columns.iter().map(|column| (column.name.clone(), column.labels.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(digests(&before), digests(&after));
+    assert_eq!(after.manifest().encoder.config.descriptor, DESCRIPTOR);
+    assert_eq!(after.manifest().encoder.cohort.as_ref().unwrap().provenance, "made up");
+    let run = facelab(args);
+    assert!(run.code == Some(1) && run.stderr.contains("holds"), "{run:?}");
+}
+
+#[test]
 fn a_refinement_that_goes_on_can_be_made_a_model_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
     let (start, data) = (model(dir.path()), described_pack(dir.path()));
