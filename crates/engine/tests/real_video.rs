@@ -1,6 +1,8 @@
 //! Real people on real video. Needs the files that `scripts/setup` and `scripts/fetch-media` bring; without
 //! `FACE_ATTRIBUTES_YUNET` and `FACE_ATTRIBUTES_MEDIA` in the environment it says so and stops there.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use std::path::PathBuf;
 
 use engine::{ColumnRecord, EngineConfig, Frame, ModelStore, Pipeline, Stamp};

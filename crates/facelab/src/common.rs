@@ -111,7 +111,11 @@ pub fn command_line() -> String {
 /// # Errors
 /// There is one already.
 pub fn require_no_model(out: &Path) -> anyhow::Result<()> {
-    anyhow::ensure!(!out.join("manifest.yaml").exists(), "{} holds a model already; choose another --out", out.display());
+    anyhow::ensure!(
+        !out.join("manifest.yaml").exists(),
+        "{} holds a model already; choose another --out",
+        out.display()
+    );
     Ok(())
 }
 

@@ -67,7 +67,8 @@ pub fn use_threads(count: usize, name: &'static str) -> Result<(), ThreadPoolBui
     Ok(())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use rustix::thread::sched_getaffinity;

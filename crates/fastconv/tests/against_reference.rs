@@ -1,5 +1,7 @@
 //! Every algorithm against a plain loop in `f64`, and gradients against finite differences of it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use fastconv::{
     Activation, Algorithm, ConvShape, Epilogue, Isa, Purpose, Separable, Weights, add_upsampled, backward_bias,
     backward_input, backward_weight, forward, forward_picture, max_pool_2, threads, use_isa,

@@ -1,5 +1,7 @@
 //! BEGAN: the loss falls, k stays in its bounds, and a cut training resumes on the same curve.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use learning::Checkpoint;
 use learning::began::{BeganConfig, Objective, Phase, StepRecord, train};
 use learning::data::Face;

@@ -1,5 +1,7 @@
 //! Training a column: it learns, it can be cancelled, and it resumes on the same curve.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use learning::augment::AugmentConfig;
 use learning::data::{Face, LabelledFaces};
 use learning::{Checkpoint, ColumnTrainingConfig, EpochRecord, Parts, TrainError, TrainedColumn, train_column};

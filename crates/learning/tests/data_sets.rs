@@ -1,5 +1,7 @@
 //! Packs and folder trees, on tiny ones made here.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use image::{GrayImage, Luma};
 use learning::data::{DataError, load, load_unlabelled};
 use std::path::Path;

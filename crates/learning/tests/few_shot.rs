@@ -1,5 +1,7 @@
 //! Teaching with a few samples: the head learns, says how well, and answers as it was fitted.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use learning::data::{Face, LabelledFaces, argmax};
 use learning::{FewShotConfig, LOOKS, Reads, TrainError, TrainedColumn, evaluate_column, teach};
 use network::{ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, FACE_SIZE, ProgressiveNetwork, TaskName};

@@ -1,5 +1,7 @@
 //! Refining an encoder: what is frozen stays, and a refinement that was cut goes on to the same end.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use learning::data::{DESCRIPTOR, DescribedFaces, LabelledFaces};
 use learning::refine::{DescribedParts, RefineConfig, RefineData, RefinePhase, RefineTask, Refined, Start, refine};
 use learning::{Checkpoint, TrainError};

@@ -1,5 +1,7 @@
 //! Explanations point at what a column answers from.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use network::{
     ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, FACE_PIXELS, FACE_SIZE, NetworkError, ProgressiveNetwork,
     TaskName, explain,

@@ -1,5 +1,7 @@
 //! The promise at the network's level: columns do not touch each other.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use burn::tensor::{Tensor, TensorData};
 use network::{
     Column, ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, NetworkError, PeopleHead, Person, ProgressiveNetwork,

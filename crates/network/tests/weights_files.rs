@@ -1,5 +1,7 @@
 //! Safetensors in and out, and what is said about a file that does not fit.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use burn::tensor::Tensor;
 use network::weights::{Precision, WeightsError, load, save, sha256_file};
 use network::{Column, ColumnConfig, CpuBackend};

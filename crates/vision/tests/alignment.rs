@@ -1,5 +1,7 @@
 //! Faces come to lie on the template, wherever and however they are in the picture.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use proptest::prelude::*;
 use vision::{
     AlignError, BgrImage, Landmarks, Point, Roi,

@@ -1,5 +1,7 @@
 //! Pictures for people: annotations stay inside the picture, videos come back as they were written.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use std::path::PathBuf;
 
 use proptest::prelude::*;

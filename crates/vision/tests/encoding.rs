@@ -1,5 +1,7 @@
 //! What cameras send, and what they should not.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use proptest::prelude::*;
 use vision::{
     BgrImage, ImageError,

@@ -1,5 +1,7 @@
 //! Quality falls when a picture gets worse.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use vision::{
     BgrImage, Landmarks, Point, Roi,
     align::{self, FACE_SIZE, TEMPLATE},

@@ -1,6 +1,8 @@
 //! The detectors on a real photo. `FACE_ATTRIBUTES_YUNET` names the model, `FACE_ATTRIBUTES_MEDIA` a folder with
 //! `astronaut.png`; a test without what it needs says that it was skipped.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use std::path::PathBuf;
 
 use vision::{
