@@ -52,7 +52,7 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, watched: Watched) -> r2r:
                 failed_lately: stats.frames_failed - failed_before,
                 detector: watched.answered.detector.get().copied(),
                 stale_s,
-                tasks: &watched.engine.tasks(),
+                tasks: &watched.engine.tasks().list(),
             };
             let message = DiagnosticArray {
                 header: Header { stamp: watched.clock.now(), frame_id: String::new() },

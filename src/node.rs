@@ -145,7 +145,7 @@ fn serve(
     threads.push(spinner::start(node, stop.clone()).map_err(Failure::other)?);
 
     let detector = if config.engine.yunet.is_some() { "yunet" } else { "haar" };
-    let tasks = texts(engine.tasks().iter().map(|task| &task.name));
+    let tasks = texts(engine.tasks().list().iter().map(|task| &task.name));
     tracing::info!("ready: {} tasks ({}), detector {detector}", tasks.len(), tasks.join(", "));
 
     let signal = runtime.block_on(signals.wait());

@@ -21,7 +21,7 @@ use crate::service::offer;
 /// Called with the new configuration after a change.
 type Changed = Box<dyn Fn(&NodeConfig) -> Result<(), String> + Send + Sync>;
 
-struct Desk {
+struct ParameterServices {
     params: Mutex<Params>,
     changed: Changed,
     // A publisher may be moved, but not shared, between threads.
@@ -40,7 +40,7 @@ pub(crate) fn start(
     params: Params,
     changed: impl Fn(&NodeConfig) -> Result<(), String> + Send + Sync + 'static,
 ) -> r2r::Result<()> {
-    let desk = Arc::new(Desk {
+    let services = Arc::new(ParameterServices {
         params: Mutex::new(params),
         changed: Box::new(changed),
         events: Mutex::new(node.create_publisher(names::PARAMETER_EVENTS, QosProfile::parameter_events())?),
@@ -50,21 +50,21 @@ pub(crate) fn start(
     let node_name = node.name()?;
     macro_rules! offer {
         ($service:ident, $name:literal, $answer:expr) => {{
-            let desk = Arc::clone(&desk);
-            let answer: fn(&Desk, $service::Request) -> $service::Response = $answer;
+            let services = Arc::clone(&services);
+            let answer: fn(&ParameterServices, $service::Request) -> $service::Response = $answer;
             let name = format!("{node_name}/{}", $name);
             // These replies have no place for a message.
             let refuse = |_| $service::Response::default();
-            offer::<$service::Service>(node, runtime, &name, refuse, move |request| Ok(answer(&desk, request)))?;
+            offer::<$service::Service>(node, runtime, &name, refuse, move |request| Ok(answer(&services, request)))?;
         }};
     }
-    offer!(GetParameters, "get_parameters", |desk, request| {
-        let params = desk.params();
+    offer!(GetParameters, "get_parameters", |services, request| {
+        let params = services.params();
         let value = |name: &String| params.get(name).map(|(spec, value)| to_message(spec, value)).unwrap_or_default();
         GetParameters::Response { values: request.names.iter().map(value).collect() }
     });
-    offer!(GetParameterTypes, "get_parameter_types", |desk, request| {
-        let params = desk.params();
+    offer!(GetParameterTypes, "get_parameter_types", |services, request| {
+        let params = services.params();
         let kind = |name: &String| params.get(name).map_or(0, |(spec, _)| type_code(spec));
         GetParameterTypes::Response { types: request.names.iter().map(kind).collect() }
     });
@@ -78,17 +78,17 @@ pub(crate) fn start(
     offer!(ListParameters, "list_parameters", |_, request| {
         ListParameters::Response { result: list(&request.prefixes, request.depth) }
     });
-    offer!(SetParameters, "set_parameters", |desk, request| {
-        let result = |parameter| result(desk.set(&[parameter]));
+    offer!(SetParameters, "set_parameters", |services, request| {
+        let result = |parameter| result(services.set(&[parameter]));
         SetParameters::Response { results: request.parameters.into_iter().map(result).collect() }
     });
-    offer!(SetParametersAtomically, "set_parameters_atomically", |desk, request| {
-        SetParametersAtomically::Response { result: result(desk.set(&request.parameters)) }
+    offer!(SetParametersAtomically, "set_parameters_atomically", |services, request| {
+        SetParametersAtomically::Response { result: result(services.set(&request.parameters)) }
     });
     Ok(())
 }
 
-impl Desk {
+impl ParameterServices {
     fn params(&self) -> MutexGuard<'_, Params> {
         self.params.lock().unwrap_or_else(PoisonError::into_inner)
     }

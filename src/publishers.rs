@@ -172,13 +172,12 @@ fn annotate_loop(pictures: &FrameSlot<FrameResult>, publisher: &Publisher<Compre
 }
 
 fn tasks_loop(engine: &Engine, publisher: &Publisher<TaskArray>, clock: &NodeClock, stop: &Stop) {
-    let events = engine.events();
+    let changes = engine.tasks().changes();
     let publish = |tasks: &[_]| log_failure(names::TASKS, publisher.publish(&task_array(clock.now(), tasks)));
-    publish(&engine.tasks());
+    publish(&engine.tasks().list());
     while !stop.is_set() {
-        match events.recv_timeout(GLANCE) {
-            // What it brings may be older than what another one brought before: it only rings.
-            Ok(_) => publish(&engine.tasks()),
+        match changes.recv_timeout(GLANCE) {
+            Ok(()) => publish(&engine.tasks().list()),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }

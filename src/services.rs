@@ -12,7 +12,7 @@ use r2r::face_attributes::srv::{
 use r2r::{Node, WrappedServiceTypeSupport};
 use tokio::runtime::Handle;
 
-use crate::convert::{self, PictureLimits, counts, sample_images, texts};
+use crate::convert::{self, PictureLimits, counts, samples, texts};
 use crate::names;
 use crate::service::{Refusal, offer};
 
@@ -23,7 +23,7 @@ type Answer<S> = Result<<S as WrappedServiceTypeSupport>::Response, Refusal>;
 
 /// What the services work with.
 #[derive(Clone)]
-struct Desk {
+struct TaskServices {
     engine: Arc<Engine>,
     limits: PictureLimits,
 }
@@ -33,12 +33,12 @@ struct Desk {
 /// # Errors
 /// When ROS refuses to create one.
 pub(crate) fn start(node: &mut Node, runtime: &Handle, engine: &Arc<Engine>, limits: PictureLimits) -> r2r::Result<()> {
-    let desk = Desk { engine: Arc::clone(engine), limits };
+    let services = TaskServices { engine: Arc::clone(engine), limits };
     macro_rules! offer {
         ($service:ident, $name:expr, $answer:ident) => {{
-            let desk = desk.clone();
+            let services = services.clone();
             let refuse = |message| $service::Response { success: false, message, ..Default::default() };
-            offer::<$service::Service>(node, runtime, $name, refuse, move |request| desk.$answer(request))?;
+            offer::<$service::Service>(node, runtime, $name, refuse, move |request| services.$answer(request))?;
         }};
     }
     offer!(AddTask, names::ADD_TASK, add_task);
@@ -53,7 +53,7 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, engine: &Arc<Engine>, lim
     Ok(())
 }
 
-impl Desk {
+impl TaskServices {
     fn add_task(&self, request: AddTask::Request) -> Answer<AddTask::Service> {
         let name = TaskName::try_from(request.name)?;
         let labels = |names: Vec<String>| names.into_iter().map(Label::try_from).collect::<Result<Vec<_>, _>>();
@@ -61,16 +61,15 @@ impl Desk {
             name: name.clone(),
             kind: task_kind(request.kind)?,
             labels: labels(request.labels)?,
-            samples: vec![],
             sources: request.sources.into_iter().map(TaskName::try_from).collect::<Result<_, _>>()?,
             no_sources: request.no_sources,
             transferable: request.transferable,
             retrain: request.retrain,
             epochs: request.epochs,
+            // Last: it takes longest.
+            samples: samples(request.samples, self.limits)?,
         };
-        let images = sample_images(request.samples, self.limits)?;
-        let ticket = self.engine.add_task(addition, &images)?;
-        drop(images);
+        let ticket = self.engine.tasks().add(addition)?;
         let response = AddTask::Response {
             success: true,
             task_id: ticket.id.clone(),
@@ -90,9 +89,9 @@ impl Desk {
 
     fn add_samples(&self, request: AddSamples::Request) -> Answer<AddSamples::Service> {
         let name = TaskName::try_from(request.name)?;
-        let images = sample_images(request.samples, self.limits)?;
-        let (labels, samples) = counts(&self.engine.add_samples(&name, &images)?.counts);
-        let message = format!("{} stored for {name}", pictures(images.len() as u32));
+        let given = samples(request.samples, self.limits)?;
+        let message = format!("{} stored for {name}", pictures(given.len() as u32));
+        let (labels, samples) = counts(&self.engine.tasks().add_samples(&name, given)?.counts);
         Ok(AddSamples::Response { success: true, message, labels, samples })
     }
 
@@ -104,7 +103,7 @@ impl Desk {
         let seconds = if request.seconds == 0.0 { CAPTURE.1 } else { request.seconds };
         // Not a number, below zero, or beyond all bounds: the engine says what is allowed.
         let time = Duration::try_from_secs_f32(seconds).unwrap_or(Duration::ZERO);
-        let captured = self.engine.capture_samples(&name, &label, track, count, time)?;
+        let captured = self.engine.tasks().capture(&name, &label, track, count, time)?;
         let (labels, samples) = counts(&captured.counts);
         let message = format!("{} of '{label}' captured for {name}", pictures(captured.captured));
         Ok(CaptureSamples::Response { success: true, message, captured: captured.captured, labels, samples })
@@ -117,7 +116,7 @@ impl Desk {
             keep_as_source: request.keep_as_source,
             keep_samples: request.keep_samples,
         };
-        let removed = self.engine.remove_task(&removal)?;
+        let removed = self.engine.tasks().remove(&removal)?;
         let names = texts(&removed.names);
         let what = if removal.keep_as_source { "kept as a silent source" } else { "removed" };
         let message = format!("{}: {what}", names.join(", "));
@@ -132,20 +131,20 @@ impl Desk {
     }
 
     fn list_tasks(&self, _: ListTasks::Request) -> Answer<ListTasks::Service> {
-        let tasks: Vec<_> = self.engine.tasks().iter().map(convert::task).collect();
+        let tasks: Vec<_> = self.engine.tasks().list().iter().map(convert::task).collect();
         Ok(ListTasks::Response { success: true, message: format!("{} tasks", tasks.len()), tasks })
     }
 
     fn cancel_training(&self, request: CancelTraining::Request) -> Answer<CancelTraining::Service> {
         let name = (!request.name.is_empty()).then(|| TaskName::try_from(request.name)).transpose()?;
-        let cancelled = self.engine.cancel_training(name.as_ref())?;
+        let cancelled = self.engine.tasks().cancel(name.as_ref())?;
         let message = format!("the training of {cancelled} is cancelled");
         Ok(CancelTraining::Response { success: true, message, cancelled: cancelled.to_string() })
     }
 
     fn export_task(&self, request: ExportTask::Request) -> Answer<ExportTask::Service> {
         let name = TaskName::try_from(request.name)?;
-        let exported = self.engine.export_task(&name, Path::new(&request.directory), request.with_samples)?;
+        let exported = self.engine.tasks().export(&name, Path::new(&request.directory), request.with_samples)?;
         let message = format!("{name} is written to {}", request.directory);
         let files = texts(exported.files.iter().map(|file| file.display()));
         Ok(ExportTask::Response { success: true, message, files })
@@ -153,7 +152,7 @@ impl Desk {
 
     fn import_task(&self, request: ImportTask::Request) -> Answer<ImportTask::Service> {
         let name = (!request.name.is_empty()).then(|| TaskName::try_from(request.name)).transpose()?;
-        let imported = self.engine.import_task(Path::new(&request.directory), name)?;
+        let imported = self.engine.tasks().import(Path::new(&request.directory), name.as_ref())?;
         Ok(ImportTask::Response {
             success: true,
             message: format!("{} answers", imported.task_id),
@@ -166,7 +165,7 @@ impl Desk {
     fn forget_samples(&self, request: ForgetSamples::Request) -> Answer<ForgetSamples::Service> {
         let name = TaskName::try_from(request.name)?;
         let label = (!request.label.is_empty()).then(|| Label::try_from(request.label)).transpose()?;
-        let erased = self.engine.forget_samples(&name, label.as_ref())?;
+        let erased = self.engine.tasks().forget(&name, label.as_ref())?;
         let message = format!("{} of {name} erased", pictures(erased));
         Ok(ForgetSamples::Response { success: true, message, erased })
     }

@@ -10,7 +10,7 @@ use r2r::builtin_interfaces::msg::Time;
 
 pub(crate) use faces::face_attributes_array;
 pub(crate) use frames::{Incoming, frame};
-pub(crate) use samples::{PictureLimits, sample_images};
+pub(crate) use samples::{PictureLimits, samples};
 pub(crate) use tasks::{counts, task, task_array};
 
 #[cfg(test)]

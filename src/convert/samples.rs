@@ -1,8 +1,9 @@
 //! The pictures of a request.
 
-use engine::{ImageSource, SampleImage};
+use engine::{Sample, SamplePixels};
 use network::{Label, NameError};
-use r2r::face_attributes::msg::Sample;
+use r2r::face_attributes::msg;
+use vision::align::from_crop;
 use vision::{BgrImage, ImageError, encoding};
 
 use super::frames;
@@ -49,20 +50,24 @@ pub(crate) enum SampleError {
 ///
 /// # Errors
 /// The first sample that cannot be taken, by its number and label.
-pub(crate) fn sample_images(samples: Vec<Sample>, limits: PictureLimits) -> Result<Vec<SampleImage>, SampleError> {
+pub(crate) fn samples(samples: Vec<msg::Sample>, limits: PictureLimits) -> Result<Vec<Sample>, SampleError> {
     let mut left = limits.total;
-    let one = |(index, sample)| {
+    let one = |(index, sample): (usize, msg::Sample)| {
         let number = index + 1;
-        let decoded = sample_image(number, sample, limits.pixels)?;
-        let ImageSource::Bgr(image) = &decoded.source else { return Ok(decoded) };
+        let is_crop = sample.is_crop;
+        let (label, image) = decoded(number, sample, limits.pixels)?;
         let pixels = u64::from(image.width()) * u64::from(image.height());
         left = left.checked_sub(pixels).ok_or(SampleError::TooMany { number, total: limits.total })?;
-        Ok(decoded)
+        let pixels = match is_crop {
+            true => SamplePixels::Crop(from_crop(&image).pixels.into()),
+            false => SamplePixels::Picture(image),
+        };
+        Ok(Sample { label, pixels })
     };
     samples.into_iter().enumerate().map(one).collect()
 }
 
-fn sample_image(number: usize, sample: Sample, max_pixels: u64) -> Result<SampleImage, SampleError> {
+fn decoded(number: usize, sample: msg::Sample, max_pixels: u64) -> Result<(Label, BgrImage), SampleError> {
     let label = Label::try_from(sample.label).map_err(|source| SampleError::Label { number, source })?;
     let decoded: Result<BgrImage, ImageError> = match (sample.image.data.is_empty(), sample.compressed.data.is_empty())
     {
@@ -72,7 +77,7 @@ fn sample_image(number: usize, sample: Sample, max_pixels: u64) -> Result<Sample
         (true, false) => encoding::decode_compressed(&sample.compressed.data, max_pixels),
     };
     match decoded {
-        Ok(image) => Ok(SampleImage { label, source: ImageSource::Bgr(image), is_crop: sample.is_crop }),
+        Ok(image) => Ok((label, image)),
         Err(source @ ImageError::TooLarge { .. }) => Err(SampleError::TooLarge { number, label, source }),
         Err(source) => Err(SampleError::Undecodable { number, label, source }),
     }
@@ -87,24 +92,25 @@ mod tests {
 
     const LIMITS: PictureLimits = PictureLimits { pixels: 100, total: 250 };
 
-    fn sample(label: &str, width: u32, height: u32) -> Sample {
-        Sample { label: label.to_owned(), image: image(width, height), is_crop: true, ..Sample::default() }
+    fn sample(label: &str, width: u32, height: u32) -> msg::Sample {
+        msg::Sample { label: label.to_owned(), image: image(width, height), is_crop: true, ..msg::Sample::default() }
     }
 
-    fn compressed(data: Vec<u8>) -> Sample {
+    fn compressed(data: Vec<u8>) -> msg::Sample {
         let compressed = CompressedImage { data, ..CompressedImage::default() };
-        Sample { label: "left".to_owned(), compressed, ..Sample::default() }
+        msg::Sample { label: "left".to_owned(), compressed, ..msg::Sample::default() }
     }
 
-    fn refused(samples: Vec<Sample>) -> String {
-        sample_images(samples, LIMITS).unwrap_err().to_string()
+    fn refused(given: Vec<msg::Sample>) -> String {
+        samples(given, LIMITS).unwrap_err().to_string()
     }
 
     #[test]
     fn raw_and_compressed_samples_keep_label_and_kind() {
         let png = BgrImage::new(8, 4, vec![9; 96]).unwrap().encode_jpeg(90).unwrap();
-        let images = sample_images(vec![sample("at ease", 10, 10), compressed(png)], LIMITS).unwrap();
-        let told: Vec<_> = images.iter().map(|image| (image.label.as_str(), image.is_crop)).collect();
+        let images = samples(vec![sample("at ease", 10, 10), compressed(png)], LIMITS).unwrap();
+        let told: Vec<_> =
+            images.iter().map(|image| (image.label.as_str(), matches!(image.pixels, SamplePixels::Crop(_)))).collect();
         assert_eq!(told, [("at ease", true), ("left", false)]);
     }
 
@@ -114,10 +120,10 @@ mod tests {
         let message = refused(vec![good(), sample("", 4, 4)]);
         assert!(message.starts_with("image 2: ''"), "{message}");
 
-        let message = refused(vec![Sample { label: "left".to_owned(), ..Sample::default() }]);
+        let message = refused(vec![msg::Sample { label: "left".to_owned(), ..msg::Sample::default() }]);
         assert!(message.contains("image 1 (label 'left') is empty; fill"), "{message}");
 
-        let message = refused(vec![Sample { compressed: compressed(vec![1]).compressed, ..good() }]);
+        let message = refused(vec![msg::Sample { compressed: compressed(vec![1]).compressed, ..good() }]);
         assert!(message.contains("leave one empty"), "{message}");
 
         let message = refused(vec![good(), good(), sample("left", 11, 10)]);

@@ -8,6 +8,7 @@ use vision::TrackId;
 
 use crate::model::samples::SampleCounts;
 use crate::perception::vision_stage::{Seen, SeenFace};
+use crate::teaching::task_error::TaskError;
 
 /// Whose crops are collected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Captured {
 }
 
 /// Why a capture brought nothing.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CaptureError {
     /// The id names no face that is followed now.
@@ -60,6 +61,9 @@ pub enum CaptureError {
     /// The engine shuts down.
     #[error("the capture was ended because the engine shuts down")]
     Closed,
+    /// There are crops, but they cannot be stored.
+    #[error(transparent)]
+    Store(#[from] TaskError),
 }
 
 fn listed(live: &[TrackId]) -> String {
@@ -69,49 +73,56 @@ fn listed(live: &[TrackId]) -> String {
 
 /// Where the vision thread lays the faces of each frame, and captures pick theirs up.
 #[derive(Debug, Default)]
-pub(crate) struct CaptureDesk {
-    state: Mutex<Desk>,
+pub(crate) struct Captures {
+    state: Mutex<Newest>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Desk {
+struct Newest {
     /// Grows with every frame; 0 before the first.
     frame: u64,
-    faces: Vec<OnDesk>,
+    faces: Vec<Capturable>,
     live: Vec<TrackId>,
+    /// Faces below it are left out.
+    min_quality: f32,
     closed: bool,
 }
 
 #[derive(Debug, Clone)]
-struct OnDesk {
+struct Capturable {
     track: TrackId,
     area: f32,
     quality: f32,
     crop: Face,
 }
 
-impl CaptureDesk {
-    fn lock(&self) -> MutexGuard<'_, Desk> {
+impl Captures {
+    fn lock(&self) -> MutexGuard<'_, Newest> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lays out the faces of a new frame.
     pub(crate) fn offer(&self, seen: &Seen) {
-        let on_desk = |face: &SeenFace| {
-            Some(OnDesk {
+        let capturable = |face: &SeenFace| {
+            Some(Capturable {
                 track: face.track.clone(),
                 area: face.roi.area(),
                 quality: face.quality.overall,
                 crop: Arc::clone(face.crop.as_ref()?),
             })
         };
-        let mut desk = self.lock();
-        desk.frame += 1;
-        desk.faces = seen.faces.iter().filter_map(on_desk).collect();
-        desk.live.clone_from(&seen.live);
-        drop(desk);
+        let mut newest = self.lock();
+        newest.frame += 1;
+        newest.faces = seen.faces.iter().filter_map(capturable).collect();
+        newest.live.clone_from(&seen.live);
+        drop(newest);
         self.changed.notify_all();
+    }
+
+    /// Faces of less quality are left out from now on.
+    pub(crate) fn set_min_quality(&self, min_quality: f32) {
+        self.lock().min_quality = min_quality;
     }
 
     /// Ends every capture.
@@ -122,13 +133,12 @@ impl CaptureDesk {
 
     /// Collects crops of one track, spread over the time, one a frame at most, until there are `count` or the time is up.
     ///
-    /// Faces below `min_quality` are left out. It ends early, with what there is, when the track is lost.
+    /// Faces of too little quality are left out. It ends early, with what there is, when the track is lost.
     pub(crate) fn collect(
         &self,
         selector: TrackSelector,
         count: u32,
         time: Duration,
-        min_quality: f32,
     ) -> Result<Vec<Face>, CaptureError> {
         let limits = |name, value: String, range| Err(CaptureError::Range { name, value, range });
         if !(1..=200).contains(&count) {
@@ -145,32 +155,32 @@ impl CaptureDesk {
             TrackSelector::Largest => None,
             TrackSelector::Id(id) => Some(id),
         };
-        let mut desk = self.lock();
-        // What lies on the desk may be old: the first crop comes from the next frame.
-        let mut done = desk.frame;
-        let before = desk.frame;
+        let mut newest = self.lock();
+        // What lies there may be old: the first crop comes from the next frame.
+        let mut done = newest.frame;
+        let before = newest.frame;
         loop {
-            if desk.closed {
+            if newest.closed {
                 return Err(CaptureError::Closed);
             }
             let elapsed = start.elapsed();
-            if desk.frame != done {
-                done = desk.frame;
+            if newest.frame != done {
+                done = newest.frame;
                 if track.is_none() {
                     // Of whatever quality: a participant who looks aside for a moment is still the one who was meant.
-                    track = desk.faces.iter().max_by(|a, b| a.area.total_cmp(&b.area)).map(|face| face.track.clone());
+                    track = newest.faces.iter().max_by(|a, b| a.area.total_cmp(&b.area)).map(|face| face.track.clone());
                 }
                 if let Some(id) = &track {
-                    if !desk.live.contains(id) {
+                    if !newest.live.contains(id) {
                         return if crops.is_empty() {
-                            Err(CaptureError::UnknownTrack { id: id.clone(), live: desk.live.clone() })
+                            Err(CaptureError::UnknownTrack { id: id.clone(), live: newest.live.clone() })
                         } else {
                             Ok(crops)
                         };
                     }
                     // The n-th crop is due after n shares of the time.
                     let due = elapsed >= time.mul_f32(crops.len() as f32 / count as f32);
-                    let face = desk.faces.iter().find(|face| face.track == *id && face.quality >= min_quality);
+                    let face = newest.faces.iter().find(|face| face.track == *id && face.quality >= newest.min_quality);
                     if let Some(face) = face.filter(|_| due) {
                         crops.push(Arc::clone(&face.crop));
                     }
@@ -180,7 +190,7 @@ impl CaptureDesk {
                 return Ok(crops);
             }
             let Some(left) = time.checked_sub(elapsed).filter(|left| !left.is_zero()) else { break };
-            desk = self.changed.wait_timeout(desk, left).unwrap_or_else(PoisonError::into_inner).0;
+            newest = self.changed.wait_timeout(newest, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         match crops.is_empty() {
             false => Ok(crops),
@@ -206,12 +216,13 @@ mod tests {
         time: Duration,
         mut frame: impl FnMut(u64) -> Seen + Send,
     ) -> Result<Vec<Face>, CaptureError> {
-        let desk = CaptureDesk::default();
+        let captures = Captures::default();
+        captures.set_min_quality(0.1);
         thread::scope(|scope| {
-            let captured = scope.spawn(|| desk.collect(selector, count, time, 0.1));
+            let captured = scope.spawn(|| captures.collect(selector, count, time));
             let mut number = 0;
             while !captured.is_finished() {
-                desk.offer(&frame(number));
+                captures.offer(&frame(number));
                 number += 1;
                 thread::sleep(Duration::from_millis(1));
             }
@@ -259,7 +270,8 @@ mod tests {
             seen(number as f64, &[(track(1), 40.0, 0.9), (track(2), 20.0, 0.9)])
         })
         .unwrap_err();
-        assert_eq!(error, CaptureError::UnknownTrack { id: track(7), live: vec![track(1), track(2)] });
+        let CaptureError::UnknownTrack { id, live } = &error else { panic!("{error}") };
+        assert_eq!((id, live), (&track(7), &vec![track(1), track(2)]));
         let message = error.to_string();
         assert!([track(1), track(2), track(7)].iter().all(|id| message.contains(&id.to_string())), "{message}");
     }
@@ -268,7 +280,7 @@ mod tests {
     fn a_track_that_is_lost_ends_the_capture_with_what_there_is() {
         let crop: Face = vec![7; 4].into();
         let crops = capture(TrackSelector::Id(track(1)), 200, LONG, |number| {
-            // One is held here, one by the desk: a third is in the capture's hands.
+            // One is held here, one by the captures: a third is in the capture's hands.
             let taken = Arc::strong_count(&crop) > 2;
             let present = [(track(1), 40.0, 0.9)];
             let mut seen = seen(number as f64, if taken { &[] } else { &present });
@@ -292,26 +304,26 @@ mod tests {
 
     #[test]
     fn without_a_camera_the_message_says_so() {
-        let error = CaptureDesk::default().collect(TrackSelector::Largest, 5, Duration::from_millis(100), 0.1);
+        let error = Captures::default().collect(TrackSelector::Largest, 5, Duration::from_millis(100));
         assert!(matches!(error, Err(CaptureError::NoFrames(_))));
     }
 
     #[test]
     fn counts_and_times_out_of_range_are_refused_at_once() {
-        let desk = CaptureDesk::default();
+        let captures = Captures::default();
         for (count, time) in [(0, LONG), (201, LONG), (5, Duration::ZERO), (5, Duration::from_secs(61))] {
-            let error = desk.collect(TrackSelector::Largest, count, time, 0.1).unwrap_err();
+            let error = captures.collect(TrackSelector::Largest, count, time).unwrap_err();
             assert!(matches!(error, CaptureError::Range { .. }), "{error}");
         }
     }
 
     #[test]
-    fn closing_the_desk_ends_a_capture_that_waits() {
-        let desk = CaptureDesk::default();
+    fn closing_ends_a_capture_that_waits() {
+        let captures = Captures::default();
         thread::scope(|scope| {
-            let captured = scope.spawn(|| desk.collect(TrackSelector::Largest, 5, LONG, 0.1));
-            desk.close();
-            assert_eq!(captured.join().unwrap(), Err(CaptureError::Closed));
+            let captured = scope.spawn(|| captures.collect(TrackSelector::Largest, 5, LONG));
+            captures.close();
+            assert!(matches!(captured.join().unwrap(), Err(CaptureError::Closed)));
         });
     }
 }

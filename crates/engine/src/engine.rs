@@ -1,16 +1,15 @@
 //! The engine's handle: starts the threads, forwards what is asked, stops them.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use network::{Label, NetworkBackend, TaskName, choose_device};
+use network::{NetworkBackend, choose_device};
 use vision::{FaceDetector, open_detector};
 
-use crate::capture::{CaptureDesk, Captured, TrackSelector};
+use crate::capture::Captures;
 use crate::model::load;
 use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
@@ -19,12 +18,8 @@ use crate::perception::smoothing::Smoother;
 use crate::perception::stats::{Meter, Stats};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
-use crate::teaching::crops::{Cropper, SampleImage};
-use crate::teaching::learner::Learner;
-use crate::teaching::tasks::{
-    AddTask, Exported, Imported, LabelledFace, RemoveTask, Removed, Stored, TaskError, TaskEvent, TaskStatus,
-    TaskTicket,
-};
+use crate::teaching::handle::Tasks;
+use crate::teaching::live_model::Found;
 use crate::threads::{Arrived, Shared, join, lock, network_loop, network_pool, spawn, vision_loop};
 use crate::types::{Frame, FrameResult};
 use crate::{ConfigError, EngineConfig, EngineError, FrameSlot, LiveParams, NetworkUpdate};
@@ -36,12 +31,10 @@ const SHUTDOWN: Duration = Duration::from_millis(1900);
 
 /// Frames in, labelled faces out, tasks taught meanwhile. Dropping it stops everything.
 ///
-/// Calls that change tasks may block their thread for as long as disk and probe take (`capture_samples`: for the time it
-/// is given); frames go on meanwhile.
+/// Calls that change [tasks](Self::tasks) may block their thread; frames go on meanwhile.
 pub struct Engine {
     shared: Arc<Shared>,
-    learner: Learner,
-    cropper: Cropper,
+    tasks: Tasks,
     backend: String,
     threads: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
 }
@@ -86,12 +79,14 @@ impl Engine {
 
         let mut smoother = Smoother::new(config.smoothing);
         smoother.set_heads(&initial.heads);
+        let captures = Arc::new(Captures::default());
+        captures.set_min_quality(config.scheduler.min_quality);
         let shared = Arc::new(Shared {
             frames: FrameSlot::default(),
             waiting: WaitingRoom::new(config.scheduler),
             smoother: Mutex::new(smoother),
             meter: Mutex::new(Meter::default()),
-            desk: CaptureDesk::default(),
+            captures: Arc::clone(&captures),
             live: Mutex::new(config.live()),
             keep_images: AtomicBool::new(false),
             results: crossbeam_channel::bounded(RESULTS),
@@ -106,15 +101,10 @@ impl Engine {
                 updates.put(update);
             }
         };
-        let learner = Learner::start::<B>(&config, model, state, initial.network.clone(), device.clone(), exchange)?;
+        let found = Found { model, state, network: initial.network.clone(), device: device.clone() };
+        let tasks = Tasks::start::<B>(&config, found, requests, captures, exchange)?;
 
-        let engine = Self {
-            shared: Arc::clone(&shared),
-            learner,
-            cropper: Cropper::new(requests),
-            backend,
-            threads: Mutex::new(vec![]),
-        };
+        let engine = Self { shared: Arc::clone(&shared), tasks, backend, threads: Mutex::new(vec![]) };
         let stage = VisionStage::new(camera, config.tracker.clone());
         let vision = spawn("vision", &shared, move |shared| vision_loop(shared, stage))?;
         lock(&engine.threads).push(("vision", vision));
@@ -135,9 +125,9 @@ impl Engine {
         self.shared.results.1.clone()
     }
 
-    /// Told whenever the task list changes and as a training progresses.
-    pub fn events(&self) -> Receiver<TaskEvent> {
-        self.learner.events()
+    /// The tasks: what there are, and all that changes them.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     /// Whether answers come with their picture, for annotated output.
@@ -152,91 +142,10 @@ impl Engine {
     pub fn set_live(&self, live: LiveParams) -> Result<(), ConfigError> {
         live.validate()?;
         *lock(&self.shared.live) = live;
+        self.shared.captures.set_min_quality(live.scheduler.min_quality);
         self.shared.waiting.set_config(live.scheduler);
         lock(&self.shared.smoother).set_config(live.smoothing);
         Ok(())
-    }
-
-    /// All tasks as they are now.
-    pub fn tasks(&self) -> Vec<TaskStatus> {
-        self.learner.tasks()
-    }
-
-    /// Accepts a training; the ticket tells when it has ended. `images` are cut to faces and join the request's samples.
-    ///
-    /// # Errors
-    /// A request that is refused, with what to do about it; nothing has changed then.
-    pub fn add_task(&self, mut request: AddTask, images: &[SampleImage]) -> Result<TaskTicket, TaskError> {
-        request.samples.extend(self.faces(images)?);
-        self.learner.add_task(request)
-    }
-
-    /// Stores labelled pictures without training. The task need not exist yet.
-    ///
-    /// # Errors
-    /// A picture without a face, or samples that are refused; nothing is stored then.
-    pub fn add_samples(&self, name: &TaskName, images: &[SampleImage]) -> Result<Stored, TaskError> {
-        self.learner.add_samples(name, self.faces(images)?)
-    }
-
-    /// Collects `count` (1..=200) crops of one live track within `time` (0.1..=60 s), spread over it, and stores them
-    /// under a label. Blocks until then.
-    ///
-    /// # Errors
-    /// An unknown track, nobody to be seen, values out of range, or a store that refuses.
-    pub fn capture_samples(
-        &self,
-        name: &TaskName,
-        label: &Label,
-        track: TrackSelector,
-        count: u32,
-        time: Duration,
-    ) -> Result<Captured, TaskError> {
-        let min_quality = lock(&self.shared.live).scheduler.min_quality;
-        let crops = self.shared.desk.collect(track, count, time, min_quality)?;
-        let captured = crops.len() as u32;
-        let stored = self.learner.store_captured(name, label, crops)?;
-        Ok(Captured { captured, counts: stored.counts })
-    }
-
-    /// Removes a taught task, its column, and unless kept its samples.
-    ///
-    /// # Errors
-    /// A task that is unknown, shipped, or drawn from by others without `cascade` or `keep_as_source`.
-    pub fn remove_task(&self, request: &RemoveTask) -> Result<Removed, TaskError> {
-        self.learner.remove_task(request)
-    }
-
-    /// Ends a training, running or queued; without a name, the one that runs. Answers whose it was.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn cancel_training(&self, name: Option<&TaskName>) -> Result<TaskName, TaskError> {
-        self.learner.cancel_training(name)
-    }
-
-    /// Writes a taught task into a folder that is empty or does not exist yet.
-    ///
-    /// # Errors
-    /// A task that is unknown or shipped, or a folder that cannot be used.
-    pub fn export_task(&self, name: &TaskName, directory: &Path, with_samples: bool) -> Result<Exported, TaskError> {
-        self.learner.export_task(name, directory, with_samples)
-    }
-
-    /// Brings in a task that was exported, under another name when one is given.
-    ///
-    /// # Errors
-    /// Another encoder, missing sources, a name in use, or a folder that cannot be read.
-    pub fn import_task(&self, directory: &Path, name: Option<TaskName>) -> Result<Imported, TaskError> {
-        self.learner.import_task(directory, name)
-    }
-
-    /// Erases stored crops for good, of one label or of all; answers how many. The column stays as it is.
-    ///
-    /// # Errors
-    /// Nothing stored under the name, or a disk that refuses.
-    pub fn forget_samples(&self, name: &TaskName, label: Option<&Label>) -> Result<u32, TaskError> {
-        self.learner.forget_samples(name, label)
     }
 
     /// How it goes: rates, latencies, drops, memory.
@@ -255,7 +164,7 @@ impl Engine {
         }
         let start = Instant::now();
         self.shared.close();
-        self.learner.shutdown();
+        self.tasks.shutdown();
         let busy = join(threads, SHUTDOWN.saturating_sub(start.elapsed()));
         if !busy.is_empty() {
             tracing::warn!(threads = ?busy, "still busy at shutdown, left behind");
@@ -265,11 +174,6 @@ impl Engine {
     #[cfg(test)]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
-    }
-
-    fn faces(&self, images: &[SampleImage]) -> Result<Vec<LabelledFace>, TaskError> {
-        let faces = self.cropper.crop(images)?;
-        Ok(faces.into_iter().map(|(label, face)| LabelledFace { label, face }).collect())
     }
 }
 

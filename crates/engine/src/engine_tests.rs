@@ -8,7 +8,6 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tempfile::TempDir;
 
 use crate::TaskKind;
-use crate::capture::CaptureDesk;
 use crate::perception::judge::{Judge, Judgement};
 use crate::perception::smoothing::Smoother;
 use crate::perception::stats::Meter;
@@ -18,7 +17,7 @@ use crate::teaching::tasks::AddTask;
 use crate::testing::{PaintedFaces, head, label, picture, small_model, task};
 use crate::threads::{Arrived, Shared, join, lock, network_loop, spawn, vision_loop};
 use crate::types::{Frame, FrameResult, Stamp};
-use crate::{Engine, EngineConfig, FrameSlot, ImageSource, SampleImage, TrackSelector};
+use crate::{Engine, EngineConfig, FrameSlot, Sample, SamplePixels, TrackSelector};
 
 /// Nothing here takes so long; it only keeps a broken engine from hanging the tests.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -164,7 +163,7 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
         waiting: WaitingRoom::new(config.scheduler),
         smoother: Mutex::new(smoother),
         meter: Mutex::new(Meter::default()),
-        desk: CaptureDesk::default(),
+        captures: Arc::default(),
         live: Mutex::new(config.live()),
         keep_images: AtomicBool::new(false),
         results: bounded(64),
@@ -217,7 +216,7 @@ fn shutting_down_ends_captures_and_answers_and_may_be_repeated() {
     answer(&engine, frame(0.0, &TWO));
     std::thread::scope(|scope| {
         let capture = scope.spawn(|| {
-            engine.capture_samples(
+            engine.tasks().capture(
                 &task("posture"),
                 &label("left"),
                 TrackSelector::Largest,
@@ -257,7 +256,7 @@ fn a_task_taught_from_two_live_tracks_answers_beside_the_others_and_after_a_rest
     for (face, text) in both.faces.iter().zip(["left", "right"]) {
         let id = TrackSelector::Id(face.track_id.clone());
         let captured = meanwhile(&engine, &mut seconds, || {
-            engine.capture_samples(&name, &label(text), id, 12, Duration::from_secs(1)).unwrap()
+            engine.tasks().capture(&name, &label(text), id, 12, Duration::from_secs(1)).unwrap()
         });
         assert!((1..=12).contains(&captured.captured), "{captured:?}");
         assert!(captured.counts.iter().any(|(stored, count)| *stored == label(text) && *count == captured.captured));
@@ -273,7 +272,7 @@ fn a_task_taught_from_two_live_tracks_answers_beside_the_others_and_after_a_rest
         retrain: false,
         epochs: 1,
     };
-    let ticket = engine.add_task(request, &[]).unwrap();
+    let ticket = engine.tasks().add(request).unwrap();
     let outcome = meanwhile(&engine, &mut seconds, || ticket.wait().unwrap());
     assert!(outcome.promise.kept);
     let taught = |result: &FrameResult| result.faces[0].attributes.len() == 3;
@@ -284,19 +283,18 @@ fn a_task_taught_from_two_live_tracks_answers_beside_the_others_and_after_a_rest
     let engine = start(config);
     let result = show_until(&engine, &mut seconds, &TWO, taught);
     assert_eq!(tasks_of(&result), ["mood", "who", "place"]);
-    assert!(engine.tasks().iter().any(|status| status.name == name && !status.shipped));
+    assert!(engine.tasks().list().iter().any(|status| status.name == name && !status.shipped));
 }
 
 #[test]
 fn a_picture_without_a_face_is_refused_and_nothing_is_stored() {
     let (engine, _dir) = engine();
-    let image = |faces: &[(u8, f32, f32, f32)]| SampleImage {
+    let image = |faces: &[(u8, f32, f32, f32)]| Sample {
         label: label("left"),
-        source: ImageSource::Bgr(picture(320, 240, faces)),
-        is_crop: false,
+        pixels: SamplePixels::Picture(picture(320, 240, faces)),
     };
-    let error = engine.add_samples(&task("place"), &[image(&TWO), image(&[])]).unwrap_err().to_string();
+    let error = engine.tasks().add_samples(&task("place"), vec![image(&TWO), image(&[])]).unwrap_err().to_string();
     assert!(error.starts_with("image 2 (label 'left') has no face"), "{error}");
-    let stored = engine.add_samples(&task("place"), &[image(&TWO)]).unwrap();
+    let stored = engine.tasks().add_samples(&task("place"), vec![image(&TWO)]).unwrap();
     assert_eq!(stored.counts, [(label("left"), 1)]);
 }

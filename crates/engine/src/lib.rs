@@ -55,11 +55,11 @@ pub use crate::{
     perception::scheduler::{Candidate, Scheduler},
     perception::smoothing::Smoother,
     perception::stats::{StageLatency, Stats},
-    teaching::crops::{CropError, ImageSource, SampleImage},
-    teaching::learner::Learner,
+    teaching::crops::{CropError, Sample, SamplePixels},
+    teaching::handle::Tasks,
     teaching::tasks::{
-        AddTask, Exported, Imported, LabelledFace, Promise, RemoveTask, Removed, Stored, TaskError, TaskEvent,
-        TaskState, TaskStatus, TaskTicket, TrainingOutcome,
+        AddTask, Exported, Imported, LabelledFace, Promise, RemoveTask, Removed, Stored, TaskError, TaskState,
+        TaskStatus, TaskTicket, TrainingOutcome,
     },
     types::{Attribute, Face, Frame, FrameLatency, FrameResult, Stamp},
 };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use rayon::ThreadPool;
 
-use crate::capture::CaptureDesk;
+use crate::capture::Captures;
 use crate::perception::judge::Judge;
 use crate::perception::pipeline::{answer, judge_batch, latency};
 use crate::perception::smoothing::Smoother;
@@ -31,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) waiting: WaitingRoom,
     pub(crate) smoother: Mutex<Smoother>,
     pub(crate) meter: Mutex<Meter>,
-    pub(crate) desk: CaptureDesk,
+    pub(crate) captures: Arc<Captures>,
     /// In force; a change is taken over with the next frame.
     pub(crate) live: Mutex<LiveParams>,
     pub(crate) keep_images: AtomicBool,
@@ -57,7 +57,7 @@ impl Shared {
     pub(crate) fn close(&self) {
         self.frames.close();
         self.waiting.close();
-        self.desk.close();
+        self.captures.close();
     }
 
     /// Gives an answer out; when nobody takes them, the oldest goes.
@@ -114,7 +114,7 @@ pub(crate) fn vision_loop(shared: &Shared, mut stage: VisionStage) {
             }
         };
         shared.waiting.offer(&seen);
-        shared.desk.offer(&seen);
+        shared.captures.offer(&seen);
         let latency = latency(&seen, at);
         let detector = stage.detector();
         let faces = {

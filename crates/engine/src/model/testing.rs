@@ -10,6 +10,7 @@ use network::{ColumnConfig, CpuBackend, EncoderConfig, FACE_SIZE, TaskName};
 use crate::model::manifest::ColumnRecord;
 use crate::model::samples::LabelledFace;
 use crate::model::store::ModelStore;
+use crate::teaching::crops::Sample;
 use crate::testing::{label, task};
 
 pub(crate) type TestDevice = Device<CpuBackend>;
@@ -90,4 +91,9 @@ pub(crate) fn faces(text: &str, count: usize) -> Vec<LabelledFace> {
             LabelledFace { label: label(text), face: face.into() }
         })
         .collect()
+}
+
+/// [`faces`] as a request gives them.
+pub(crate) fn samples(text: &str, count: usize) -> Vec<Sample> {
+    faces(text, count).into_iter().map(Sample::from).collect()
 }

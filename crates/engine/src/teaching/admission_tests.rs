@@ -1,6 +1,6 @@
 use super::*;
 use crate::TaskKind;
-use crate::model::testing::{faces, record};
+use crate::model::testing::{record, samples};
 use crate::teaching::board::{Job, Note};
 use crate::teaching::tasks::{RemoveTask, TaskState};
 use crate::testing::{label, task};
@@ -25,7 +25,7 @@ fn request(name: &str, labels: &[&str]) -> AddTask {
         name: task(name),
         kind: TaskKind::General,
         labels: labels.iter().map(|text| label(text)).collect(),
-        samples: labels.iter().flat_map(|text| faces(text, 1)).collect(),
+        samples: labels.iter().flat_map(|text| samples(text, 1)).collect(),
         sources: Vec::new(),
         no_sources: false,
         transferable: true,
@@ -89,8 +89,8 @@ fn every_wrong_request_is_refused_with_what_to_do() {
     };
     let new = || request("mood", &["up", "down"]);
     let drawing = |names: &[&str]| AddTask { sources: sources(names), ..new() };
-    let without = AddTask { samples: faces("up", 2), ..new() };
-    let unlisted = AddTask { samples: faces("sideways", 1), ..new() };
+    let without = AddTask { samples: samples("up", 2), ..new() };
+    let unlisted = AddTask { samples: samples("sideways", 1), ..new() };
     let refused: Vec<(&Board, AddTask, &[&str])> = vec![
         (&full, new(), &["4 trainings", "cancel_training"]),
         (&full, request("three", &["a", "b"]), &["three", "cancel_training"]),

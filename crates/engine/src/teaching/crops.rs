@@ -1,29 +1,36 @@
 //! Pictures of a request made into the faces that a column learns from.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use learning::Face as FacePixels;
 use network::Label;
-use vision::align::{align, align_roi, from_crop};
+use vision::align::{align, align_roi};
 use vision::{AlignError, BgrImage, DetectError, Detection, FaceDetector};
 
-/// One labelled picture.
+use crate::model::samples::LabelledFace;
+
+/// What a task is taught from.
 #[derive(Debug, Clone)]
-pub struct SampleImage {
+pub struct Sample {
     /// What it shows.
     pub label: Label,
     /// The pixels.
-    pub source: ImageSource,
-    /// Already a face crop: taken as it is. Otherwise the largest face is found and aligned.
-    pub is_crop: bool,
+    pub pixels: SamplePixels,
 }
 
-/// Where the pixels of a sample are.
+/// The pixels of a sample.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ImageSource {
-    /// Decoded.
-    Bgr(BgrImage),
+pub enum SamplePixels {
+    /// A picture, whose largest face is found and aligned.
+    Picture(BgrImage),
+    /// An aligned face, taken as it is.
+    Crop(FacePixels),
+}
+
+impl From<LabelledFace> for Sample {
+    fn from(LabelledFace { label, face }: LabelledFace) -> Self {
+        Self { label, pixels: SamplePixels::Crop(face) }
+    }
 }
 
 /// A sample from which no face can be taken. `number` counts from 1.
@@ -76,19 +83,21 @@ impl Cropper {
     }
 
     /// One face per sample, or the first sample that has none.
-    pub(crate) fn crop(&self, samples: &[SampleImage]) -> Result<Vec<(Label, FacePixels)>, CropError> {
-        let one = |(index, sample): (usize, &SampleImage)| Ok((sample.label.clone(), self.face(index + 1, sample)?));
-        samples.iter().enumerate().map(one).collect()
+    pub(crate) fn crop(&self, samples: Vec<Sample>) -> Result<Vec<LabelledFace>, CropError> {
+        let one = |(index, Sample { label, pixels }): (usize, Sample)| {
+            let face = match pixels {
+                SamplePixels::Crop(face) => face,
+                SamplePixels::Picture(image) => self.face(index + 1, &label, &image)?,
+            };
+            Ok(LabelledFace { label, face })
+        };
+        samples.into_iter().enumerate().map(one).collect()
     }
 
-    fn face(&self, number: usize, sample: &SampleImage) -> Result<FacePixels, CropError> {
-        let ImageSource::Bgr(image) = &sample.source;
-        if sample.is_crop {
-            return Ok(from_crop(image).pixels.into());
-        }
-        let label = || sample.label.clone();
+    fn face(&self, number: usize, label: &Label, image: &BgrImage) -> Result<FacePixels, CropError> {
+        let label = || label.clone();
         let detections = {
-            let mut detector = self.detector.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut detector = self.detector.lock().unwrap_or_else(PoisonError::into_inner);
             detector.detect(image).map_err(|source| CropError::Detect { number, label: label(), source })?
         };
         let largest = detections.iter().max_by(|a, b| a.roi.area().total_cmp(&b.roi.area()));
@@ -109,8 +118,8 @@ mod tests {
     use super::*;
     use crate::testing::{PaintedFaces, label, picture};
 
-    fn sample(image: BgrImage, is_crop: bool) -> SampleImage {
-        SampleImage { label: label("engaged"), source: ImageSource::Bgr(image), is_crop }
+    fn sample(image: BgrImage) -> Sample {
+        Sample { label: label("engaged"), pixels: SamplePixels::Picture(image) }
     }
 
     #[test]
@@ -118,9 +127,9 @@ mod tests {
         let cropper = Cropper::new(Box::new(PaintedFaces));
         let both = picture(320, 240, &[(0, 20.0, 20.0, 60.0), (1, 150.0, 40.0, 120.0)]);
         let alone = picture(320, 240, &[(1, 150.0, 40.0, 120.0)]);
-        let faces = cropper.crop(&[sample(both, false), sample(alone, false)]).unwrap();
-        assert_eq!(faces[0].1.len(), 128 * 128);
-        assert_eq!(faces[0], faces[1]);
+        let faces = cropper.crop(vec![sample(both), sample(alone)]).unwrap();
+        assert_eq!(faces[0].face.len(), 128 * 128);
+        assert_eq!(faces[0].face, faces[1].face);
     }
 
     #[test]
@@ -128,14 +137,14 @@ mod tests {
         let cropper = Cropper::new(Box::new(PaintedFaces));
         let empty = picture(320, 240, &[]);
         let someone = picture(320, 240, &[(0, 20.0, 20.0, 100.0)]);
-        let message = cropper.crop(&[sample(someone, false), sample(empty, false)]).unwrap_err().to_string();
+        let message = cropper.crop(vec![sample(someone), sample(empty)]).unwrap_err().to_string();
         assert!(message.starts_with("image 2 (label 'engaged') has no face"), "{message}");
     }
 
     #[test]
     fn a_crop_is_taken_as_it_is() {
         let cropper = Cropper::new(Box::new(PaintedFaces));
-        let faces = cropper.crop(&[sample(picture(128, 128, &[]), true)]).unwrap();
-        assert_eq!(faces[0].1.len(), 128 * 128);
+        let crop = LabelledFace { label: label("engaged"), face: vec![7; 128 * 128].into() };
+        assert_eq!(cropper.crop(vec![crop.clone().into()]).unwrap()[0].face, crop.face);
     }
 }

@@ -3,8 +3,8 @@
 pub(crate) mod admission;
 pub(crate) mod board;
 pub(crate) mod crops;
-pub(crate) mod desk;
-pub(crate) mod learner;
+pub(crate) mod handle;
+pub(crate) mod live_model;
 pub(crate) mod promise;
 pub(crate) mod queue;
 pub(crate) mod task_error;

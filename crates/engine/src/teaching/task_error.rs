@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use network::{Label, NameError, TaskName};
 
-use crate::capture::CaptureError;
 use crate::model::samples::SampleError;
 use crate::model::store_error::StoreError;
 use crate::teaching::crops::CropError;
@@ -179,9 +178,6 @@ pub enum TaskError {
     /// Samples are stored under the name that an import wants.
     #[error("samples are stored under `{0}` already; erase them with forget_samples, or import under another name")]
     SamplesInTheWay(TaskName),
-    /// Collecting crops of a live track brought nothing.
-    #[error(transparent)]
-    Capture(#[from] CaptureError),
     /// A picture of the request has no usable face.
     #[error(transparent)]
     Crop(#[from] CropError),

@@ -1,9 +1,8 @@
 //! Tasks as their users see them: what can be asked, and what is told. Field by field as in `msg/` and `srv/`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::Receiver;
 use learning::Accuracy;
 use network::{Label, TaskName};
 
@@ -11,6 +10,7 @@ use crate::TaskKind;
 
 pub use crate::model::samples::LabelledFace;
 use crate::model::samples::SampleCounts;
+use crate::teaching::crops::Sample;
 pub use crate::teaching::task_error::TaskError;
 
 /// What a task is doing.
@@ -76,13 +76,6 @@ pub struct TaskStatus {
     pub message: String,
 }
 
-/// The task list has changed, or a training has progressed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskEvent {
-    /// All tasks as they are now.
-    pub tasks: Vec<TaskStatus>,
-}
-
 /// Teaches a new task, or retrains a taught one.
 #[derive(Debug, Clone)]
 pub struct AddTask {
@@ -93,8 +86,8 @@ pub struct AddTask {
     /// At least two (one person is enough for an identity task), distinct; the order of the column's outputs. Empty with `retrain`:
     /// as they were. For an identity task with `retrain`: the people who are learned anew or added; all others stay as they are.
     pub labels: Vec<Label>,
-    /// Crops of this request; may be empty when samples are stored under this name.
-    pub samples: Vec<LabelledFace>,
+    /// Samples of this request; may be empty when some are stored under this name.
+    pub samples: Vec<Sample>,
     /// Tasks to draw from; empty: every transferable one, with `retrain` those it drew from.
     pub sources: Vec<TaskName>,
     /// No lateral connections at all (for identities).
@@ -124,15 +117,6 @@ impl TaskTicket {
     /// When it failed, was cancelled, or the program shuts down.
     pub fn wait(self) -> Result<TrainingOutcome, TaskError> {
         self.outcome.recv().unwrap_or(Err(TaskError::ShutDown))
-    }
-
-    /// Waits so long; `None` when the training still goes on.
-    pub fn wait_timeout(&self, time: Duration) -> Option<Result<TrainingOutcome, TaskError>> {
-        match self.outcome.recv_timeout(time) {
-            Ok(outcome) => Some(outcome),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Err(TaskError::ShutDown)),
-        }
     }
 }
 

@@ -83,7 +83,7 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
                 board = workshop.wake.wait(board).unwrap_or_else(PoisonError::into_inner);
             }
         }
-        let desk = workshop.desk();
+        let live = workshop.live();
         let mut board = workshop.board();
         if board.stopping {
             return None;
@@ -99,11 +99,11 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
             progress: None,
             storing: false,
         });
-        if let Err(error) = workshop.settle(&desk, &mut board, &[]) {
+        if let Err(error) = workshop.settle(&live, &mut board, &[]) {
             tracing::warn!(task = %job.spec.name, "a restart would not find this training: {error}");
         }
-        drop((board, desk));
-        workshop.publish();
+        drop((board, live));
+        workshop.tell();
         return Some(Begun { spec: job.spec, outcome: job.outcome, cancel });
     }
 }
@@ -111,18 +111,18 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
 fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &Begun) -> Outcome {
     let Begun { spec, cancel, .. } = begun;
     let (network, device, folder, template, samples, digests, people) = {
-        let desk = workshop.desk();
+        let live = workshop.live();
         // Of an identity task only those who are learned.
         let read = if spec.learned.is_empty() { &spec.labels } else { &spec.learned };
-        let samples = desk.samples.load(&spec.name, read)?;
-        let (folder, digests) = (progress_folder(desk.state.dir()), desk.digests(&spec.sources));
+        let samples = live.samples.load(&spec.name, read)?;
+        let (folder, digests) = (progress_folder(live.state.dir()), live.digests(&spec.sources));
         let people = match spec.kind {
             TaskKind::General => None,
             // The column of before, where somebody stays as they are.
-            TaskKind::Identity if spec.learned.is_empty() => Some((desk.cohort.clone(), BTreeMap::new())),
-            TaskKind::Identity => Some((desk.cohort.clone(), desk.people(&spec.name)?)),
+            TaskKind::Identity if spec.learned.is_empty() => Some((live.cohort.clone(), BTreeMap::new())),
+            TaskKind::Identity => Some((live.cohort.clone(), live.people(&spec.name)?)),
         };
-        (desk.network.clone(), desk.device.clone(), folder, desk.column_config(), samples, digests, people)
+        (live.network.clone(), live.device.clone(), folder, live.column_config(), samples, digests, people)
     };
     let known: Vec<Option<Person>> = match &people {
         Some((_, people)) => {
@@ -155,7 +155,7 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
         drop(board);
         if told.0 != progress.epoch || told.1.elapsed() >= TELL_EVERY {
             told = (progress.epoch, Instant::now());
-            workshop.publish();
+            workshop.tell();
         }
         ControlFlow::Continue(())
     };
@@ -262,7 +262,7 @@ fn store<B: NetworkBackend>(
     samples: Vec<u32>,
     trained: TrainedColumn<B>,
 ) -> Outcome {
-    let mut desk = workshop.desk();
+    let mut live = workshop.live();
     {
         let mut board = workshop.board();
         if let Some(running) = &mut board.running {
@@ -285,20 +285,20 @@ fn store<B: NetworkBackend>(
     record.metrics = (trained.accuracy.held_back > 0).then_some(trained.accuracy);
     record.training_seconds = trained.seconds;
     record.provenance = vec!["taught here".to_owned()];
-    desk.fill_sources(&mut record)?;
-    desk.state.stage(&mut record, &trained.column)?;
+    live.fill_sources(&mut record)?;
+    live.state.stage(&mut record, &trained.column)?;
     // It is read back from the disk: twice at once would be the most memory that the node ever takes.
     drop(trained.column);
     let task_id = record.id();
-    let promise = match desk.put(record) {
+    let promise = match live.put(record) {
         Ok(promise) => promise,
         Err(error) => {
             // The file that was staged belongs to nothing.
-            desk.state.sweep()?;
+            live.state.sweep()?;
             return Err(error);
         }
     };
-    workshop.board().taught.clone_from(&desk.state.manifest().columns);
+    workshop.board().taught.clone_from(&live.state.manifest().columns);
     Ok(TrainingOutcome {
         task_id,
         accuracy: trained.accuracy,
@@ -314,7 +314,7 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
     let Begun { mut spec, outcome, .. } = begun;
     let name = spec.name.clone();
     {
-        let desk = workshop.desk();
+        let live = workshop.live();
         let mut board = workshop.board();
         let stopped = matches!(result, Err(TaskError::ShutDown));
         if stopped {
@@ -334,20 +334,20 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
             board.notes.insert(name.clone(), note);
         }
         if !stopped {
-            discard(&progress_folder(desk.state.dir()));
+            discard(&progress_folder(live.state.dir()));
         }
         let erased = match stopped || workshop.training.retain_samples {
             true => Ok(0),
-            false => desk.samples.forget(&name, None),
+            false => live.samples.forget(&name, None),
         };
         if erased.is_err() {
             tracing::error!(task = %name, "its samples could not be erased; call forget_samples");
         }
-        if let Err(error) = workshop.settle(&desk, &mut board, std::slice::from_ref(&name)) {
+        if let Err(error) = workshop.settle(&live, &mut board, std::slice::from_ref(&name)) {
             tracing::warn!(task = %name, "a restart may train this again: {error}");
         }
     }
-    workshop.publish();
+    workshop.tell();
     // Nobody may be waiting.
     outcome.try_send(result).ok();
 }

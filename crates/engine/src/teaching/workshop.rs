@@ -1,27 +1,25 @@
 //! What the learner's handle and its thread share, and what each request does.
 //!
-//! Two locks: the desk (disk and network, may be held for a second) and the board (memory, held for moments). Who needs
-//! both takes the desk first.
+//! Two locks: the live model (disk and network, may be held for a second) and the board (memory, held for moments). Who needs
+//! both takes the live model first.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use network::{Label, NetworkBackend, ProgressiveNetwork, TaskName};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use network::{Label, NetworkBackend, TaskName};
 
 use crate::EngineConfig;
 use crate::model::samples::SampleStore;
-use crate::model::state::StateStore;
-use crate::model::store::ModelStore;
 use crate::model::store_error::list;
 use crate::teaching::admission::Limits;
 use crate::teaching::board::{Board, Job, Note, counts_of};
-use crate::teaching::desk::{Desk, OnNetwork, drop_unused};
+use crate::teaching::live_model::{Found, LiveModel, OnNetwork, drop_unused};
 use crate::teaching::queue::{JobSpec, MAX_ATTEMPTS, QueueFile};
 use crate::teaching::tasks::{
-    AddTask, Exported, Imported, LabelledFace, Promise, RemoveTask, Removed, Stored, TaskError, TaskEvent, TaskState,
-    TaskStatus, TaskTicket,
+    AddTask, Exported, Imported, LabelledFace, Promise, RemoveTask, Removed, Stored, TaskError, TaskState, TaskStatus,
+    TaskTicket,
 };
 use crate::threads::lock;
 
@@ -36,11 +34,12 @@ pub(crate) struct TrainingLimits {
 
 /// The learner's state.
 pub(crate) struct Workshop<B: NetworkBackend> {
-    desk: Mutex<Desk<B>>,
+    live: Mutex<LiveModel<B>>,
     board: Mutex<Board>,
     /// Work has come, or the end.
     pub(crate) wake: Condvar,
-    events: (Sender<TaskEvent>, Receiver<TaskEvent>),
+    /// Rings when the list of tasks has changed, or a training has got on.
+    bell: (Sender<()>, Receiver<()>),
     limits: Limits,
     pub(crate) training: TrainingLimits,
 }
@@ -48,8 +47,9 @@ pub(crate) struct Workshop<B: NetworkBackend> {
 /// Requests, whatever the backend.
 pub(crate) trait Requests: Send + Sync {
     fn tasks(&self) -> Vec<TaskStatus>;
-    fn events(&self) -> Receiver<TaskEvent>;
-    fn add_task(&self, request: &AddTask) -> Result<TaskTicket, TaskError>;
+    fn changes(&self) -> Receiver<()>;
+    /// `faces`: those of the request's samples.
+    fn add_task(&self, request: &AddTask, faces: &[LabelledFace]) -> Result<TaskTicket, TaskError>;
     fn add_samples(&self, name: &TaskName, samples: &[LabelledFace]) -> Result<Stored, TaskError>;
     fn remove_task(&self, request: &RemoveTask) -> Result<Removed, TaskError>;
     fn cancel_training(&self, name: Option<&TaskName>) -> Result<TaskName, TaskError>;
@@ -61,14 +61,8 @@ pub(crate) trait Requests: Send + Sync {
 
 impl<B: NetworkBackend> Workshop<B> {
     /// Takes over what the last run left.
-    pub(crate) fn open(
-        config: &EngineConfig,
-        base: ModelStore,
-        state: StateStore,
-        network: ProgressiveNetwork<B>,
-        device: B::Device,
-        on_network: OnNetwork<B>,
-    ) -> Result<Self, TaskError> {
+    pub(crate) fn open(config: &EngineConfig, found: Found<B>, on_network: OnNetwork<B>) -> Result<Self, TaskError> {
+        let Found { model: base, state, network, device } = found;
         let samples = SampleStore::new(state.dir(), config.max_samples_per_label);
         let queue = QueueFile::new(state.dir());
         let mut board = Board {
@@ -93,12 +87,12 @@ impl<B: NetworkBackend> Workshop<B> {
             queue.write(board.jobs().cloned().collect())?;
         }
         let cohort = base.load_cohort(&device)?;
-        let desk = Desk { base, state, samples, queue, network, cohort, device, on_network, answers: None };
+        let live = LiveModel { base, state, samples, queue, network, cohort, device, on_network, answers: None };
         let workshop = Self {
-            desk: Mutex::new(desk),
+            live: Mutex::new(live),
             board: Mutex::new(board),
             wake: Condvar::new(),
-            events: bounded(1),
+            bell: bounded(1),
             limits: Limits { queue: config.training.queue, epochs: config.training.epochs },
             training: TrainingLimits {
                 threads: config.training_threads,
@@ -107,44 +101,40 @@ impl<B: NetworkBackend> Workshop<B> {
                 strangers_named: config.training.strangers_named,
             },
         };
-        workshop.publish();
+        workshop.tell();
         Ok(workshop)
     }
 
-    pub(crate) fn desk(&self) -> MutexGuard<'_, Desk<B>> {
-        lock(&self.desk)
+    pub(crate) fn live(&self) -> MutexGuard<'_, LiveModel<B>> {
+        lock(&self.live)
     }
 
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
         lock(&self.board)
     }
 
-    /// Tells the newest state; an older one that nobody has taken goes.
-    pub(crate) fn publish(&self) {
-        let mut event = TaskEvent { tasks: self.board().statuses() };
-        while let Err(TrySendError::Full(refused)) = self.events.0.try_send(event) {
-            self.events.1.try_recv().ok();
-            event = refused;
-        }
+    /// Tells who listens that there is something new; one ring stands for many.
+    pub(crate) fn tell(&self) {
+        self.bell.0.try_send(()).ok();
     }
 
     /// Brings the board's columns and sample counts up to what is on disk, and remembers the queue.
-    pub(crate) fn settle(&self, desk: &Desk<B>, board: &mut Board, names: &[TaskName]) -> Result<(), TaskError> {
-        board.taught.clone_from(&desk.state.manifest().columns);
+    pub(crate) fn settle(&self, live: &LiveModel<B>, board: &mut Board, names: &[TaskName]) -> Result<(), TaskError> {
+        board.taught.clone_from(&live.state.manifest().columns);
         for name in names {
-            let counts = desk.samples.counts(name)?;
+            let counts = live.samples.counts(name)?;
             if counts.is_empty() {
                 board.kept.remove(name);
             } else {
                 board.kept.insert(name.clone(), counts);
             }
         }
-        Ok(desk.queue.write(board.jobs().cloned().collect())?)
+        Ok(live.queue.write(board.jobs().cloned().collect())?)
     }
 
     /// Ends a training that waits.
     fn cancel_waiting(&self, name: Option<&TaskName>) -> Result<TaskName, TaskError> {
-        let desk = self.desk();
+        let live = self.live();
         let mut board = self.board();
         let Some(position) = board.waiting.iter().position(|job| name.is_none_or(|name| job.spec.name == *name)) else {
             // It may have begun to run in between.
@@ -158,7 +148,7 @@ impl<B: NetworkBackend> Workshop<B> {
         let Some(job) = board.waiting.remove(position) else { return Err(TaskError::NothingToCancel) };
         let name = job.spec.name.clone();
         if !self.training.retain_samples {
-            desk.samples.forget(&name, None)?;
+            live.samples.forget(&name, None)?;
         }
         let note = Note {
             state: TaskState::Cancelled,
@@ -167,7 +157,7 @@ impl<B: NetworkBackend> Workshop<B> {
             spec: Some(job.spec),
         };
         board.notes.insert(name.clone(), note);
-        self.settle(&desk, &mut board, std::slice::from_ref(&name))?;
+        self.settle(&live, &mut board, std::slice::from_ref(&name))?;
         // Nobody may be waiting.
         job.outcome.try_send(Err(TaskError::Cancelled(name.clone()))).ok();
         Ok(name)
@@ -200,15 +190,15 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         self.board().statuses()
     }
 
-    fn events(&self) -> Receiver<TaskEvent> {
-        self.events.1.clone()
+    fn changes(&self) -> Receiver<()> {
+        self.bell.1.clone()
     }
 
-    fn add_task(&self, request: &AddTask) -> Result<TaskTicket, TaskError> {
-        let desk = self.desk();
-        desk.state.require_writable()?;
+    fn add_task(&self, request: &AddTask, faces: &[LabelledFace]) -> Result<TaskTicket, TaskError> {
+        let live = self.live();
+        live.state.require_writable()?;
         let name = &request.name;
-        let stored = desk.samples.counts(name)?;
+        let stored = live.samples.counts(name)?;
         let spec = {
             let board = self.board();
             if board.stopping {
@@ -217,27 +207,27 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             board.admit(request, &stored, self.limits)?
         };
         // On the disk before anything trains: a crash loses no sample.
-        let counts = desk.samples.add(name, &request.samples)?;
+        let counts = live.samples.add(name, faces)?;
         let (sender, outcome) = bounded(1);
         let ticket = TaskTicket { id: spec.id(), samples: counts_of(&spec.labels, &counts), outcome };
         {
             let mut board = self.board();
             board.notes.remove(name);
             board.waiting.push_back(Job { spec, message: "waits for its training".to_owned(), outcome: sender });
-            if let Err(error) = self.settle(&desk, &mut board, std::slice::from_ref(name)) {
+            if let Err(error) = self.settle(&live, &mut board, std::slice::from_ref(name)) {
                 board.waiting.pop_back();
                 return Err(error);
             }
         }
-        drop(desk);
+        drop(live);
         self.wake.notify_all();
-        self.publish();
+        self.tell();
         Ok(ticket)
     }
 
     fn add_samples(&self, name: &TaskName, samples: &[LabelledFace]) -> Result<Stored, TaskError> {
-        let desk = self.desk();
-        desk.state.require_writable()?;
+        let live = self.live();
+        live.state.require_writable()?;
         {
             let board = self.board();
             if board.is_shipped(name) {
@@ -248,10 +238,10 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
                 return Err(TaskError::InTraining(name.clone()));
             }
         }
-        let counts = desk.samples.add(name, samples)?;
+        let counts = live.samples.add(name, samples)?;
         self.board().kept.insert(name.clone(), counts.clone());
-        drop(desk);
-        self.publish();
+        drop(live);
+        self.tell();
         Ok(Stored { counts })
     }
 
@@ -260,10 +250,10 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             return Err(TaskError::Contradiction("cascade", "keep_as_source"));
         }
         let name = &request.name;
-        let mut desk = self.desk();
-        desk.state.require_writable()?;
+        let mut live = self.live();
+        live.state.require_writable()?;
         let mut gone = self.board().removable(request)?;
-        let mut plan = desk.plan();
+        let mut plan = live.plan();
         if request.keep_as_source {
             for planned in plan.iter_mut().filter(|planned| planned.record.name == *name) {
                 planned.record.silent = true;
@@ -273,19 +263,19 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             gone.extend(drop_unused(&mut plan));
         }
         let changed: BTreeSet<TaskName> = gone.iter().cloned().collect();
-        let promise: Promise = desk.change(plan, &changed)?;
+        let promise: Promise = live.change(plan, &changed)?;
         // The columns are gone whatever becomes of the samples: the list says so before an error does.
         let to_forget = if request.keep_samples { &[][..] } else { &gone[..] };
-        let forgotten = to_forget.iter().try_for_each(|name| desk.samples.forget(name, None).map(drop));
+        let forgotten = to_forget.iter().try_for_each(|name| live.samples.forget(name, None).map(drop));
         {
             let mut board = self.board();
             for name in &gone {
                 board.notes.remove(name);
             }
-            self.settle(&desk, &mut board, &gone)?;
+            self.settle(&live, &mut board, &gone)?;
         }
-        drop(desk);
-        self.publish();
+        drop(live);
+        self.tell();
         forgotten?;
         Ok(Removed { names: gone, promise })
     }
@@ -297,12 +287,12 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             runs.then(|| board.cancel_running())
         };
         let cancelled = running.unwrap_or_else(|| self.cancel_waiting(name))?;
-        self.publish();
+        self.tell();
         Ok(cancelled)
     }
 
     fn export_task(&self, name: &TaskName, directory: &Path, with_samples: bool) -> Result<Exported, TaskError> {
-        let desk = self.desk();
+        let live = self.live();
         let record = {
             let board = self.board();
             match board.taught(name) {
@@ -311,13 +301,13 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
                 None => return Err(board.unknown_task(name)),
             }
         };
-        desk.export(&record, directory, with_samples)
+        live.export(&record, directory, with_samples)
     }
 
     fn import_task(&self, directory: &Path, name: Option<&TaskName>) -> Result<Imported, TaskError> {
-        let mut desk = self.desk();
-        desk.state.require_writable()?;
-        let travelling = desk.read_exported(directory, name, self.training.retain_samples)?;
+        let mut live = self.live();
+        live.state.require_writable()?;
+        let travelling = live.read_exported(directory, name, self.training.retain_samples)?;
         let name = travelling.record.name.clone();
         {
             let board = self.board();
@@ -328,22 +318,22 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
                 return Err(TaskError::NameInUse(name));
             }
         }
-        let imported = desk.import(directory, travelling)?;
+        let imported = live.import(directory, travelling)?;
         {
             let mut board = self.board();
             let message = format!("imported from {}", directory.display());
             board.notes.insert(name.clone(), Note { state: TaskState::Ready, message, epochs: 0, spec: None });
-            self.settle(&desk, &mut board, &[name])?;
+            self.settle(&live, &mut board, &[name])?;
         }
-        drop(desk);
-        self.publish();
+        drop(live);
+        self.tell();
         Ok(imported)
     }
 
     fn forget_samples(&self, name: &TaskName, label: Option<&Label>) -> Result<u32, TaskError> {
-        let desk = self.desk();
-        desk.state.require_writable()?;
-        let stored = desk.samples.counts(name)?;
+        let live = self.live();
+        live.state.require_writable()?;
+        let stored = live.samples.counts(name)?;
         {
             let board = self.board();
             if board.in_training(name) {
@@ -357,10 +347,10 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             let labels = list(stored.iter().map(|(label, _)| label));
             return Err(TaskError::NoSamples { label: label.clone(), labels });
         }
-        let erased = desk.samples.forget(name, label)?;
-        self.settle(&desk, &mut self.board(), std::slice::from_ref(name))?;
-        drop(desk);
-        self.publish();
+        let erased = live.samples.forget(name, label)?;
+        self.settle(&live, &mut self.board(), std::slice::from_ref(name))?;
+        drop(live);
+        self.tell();
         Ok(erased)
     }
 

@@ -18,8 +18,17 @@ use crate::teaching::tasks::{Promise, TaskError};
 /// Called with every network that shall be put into service, between two batches.
 pub(crate) type OnNetwork<B> = Box<dyn Fn(NetworkUpdate<B>) + Send>;
 
+/// What the last run left, and where it is computed.
+pub(crate) struct Found<B: NetworkBackend> {
+    pub(crate) model: ModelStore,
+    pub(crate) state: StateStore,
+    /// The model with the taught columns.
+    pub(crate) network: ProgressiveNetwork<B>,
+    pub(crate) device: B::Device,
+}
+
 /// Behind one lock: whoever holds it may change the model.
-pub(crate) struct Desk<B: NetworkBackend> {
+pub(crate) struct LiveModel<B: NetworkBackend> {
     pub(crate) base: ModelStore,
     pub(crate) state: StateStore,
     pub(crate) samples: SampleStore,
@@ -47,7 +56,7 @@ pub(crate) enum Weights<B: NetworkBackend> {
     New(Box<Column<B>>),
 }
 
-impl<B: NetworkBackend> Desk<B> {
+impl<B: NetworkBackend> LiveModel<B> {
     /// The taught columns as they are.
     pub(crate) fn plan(&self) -> Vec<Planned<B>> {
         let columns = self.state.manifest().columns.iter();
@@ -139,12 +148,12 @@ impl<B: NetworkBackend> Desk<B> {
         self.state.commit(self.base.manifest(), records)?;
         self.network = next;
         self.answers = Some(after);
-        self.publish();
+        self.tell();
         Ok(promise)
     }
 
     /// Puts the network into service.
-    pub(crate) fn publish(&self) {
+    pub(crate) fn tell(&self) {
         let heads = heads(self.base.manifest().columns.iter().chain(&self.state.manifest().columns));
         (self.on_network)(NetworkUpdate { network: self.network.clone(), heads });
     }

@@ -8,9 +8,11 @@ use super::*;
 use crate::TaskKind;
 use crate::model::load;
 use crate::model::samples::SampleStore;
-use crate::model::testing::{TestDevice, faces, small_model};
+use crate::model::state::StateStore;
+use crate::model::store::ModelStore;
+use crate::model::testing::{TestDevice, faces, samples, small_model};
 use crate::teaching::tasks::TaskState;
-use crate::testing::{label, task};
+use crate::testing::{PaintedFaces, label, task};
 
 type Network = ProgressiveNetwork<CpuBackend>;
 
@@ -34,7 +36,7 @@ impl Bench {
         Self { model, state, config, served: Arc::default() }
     }
 
-    fn start(&self) -> Learner {
+    fn start(&self) -> Tasks {
         let model = ModelStore::open(self.model.path()).unwrap();
         let state = StateStore::open(self.state.path(), model.manifest()).unwrap();
         let device = TestDevice::default();
@@ -44,7 +46,8 @@ impl Bench {
             let names = update.heads.iter().map(|head| head.name.to_string()).collect();
             served.lock().unwrap().push((update.network, names));
         };
-        Learner::start(&self.config, model, state, network, device, on_network).unwrap()
+        let found = Found { model, state, network, device };
+        Tasks::start(&self.config, found, Box::new(PaintedFaces), Arc::default(), on_network).unwrap()
     }
 
     /// The network in service.
@@ -97,7 +100,7 @@ fn request(name: &str, per_label: usize) -> AddTask {
         kind: TaskKind::General,
         name: task(name),
         labels: vec![label("up"), label("down")],
-        samples: faces("up", per_label).into_iter().chain(faces("down", per_label)).collect(),
+        samples: [samples("up", per_label), samples("down", per_label)].concat(),
         sources: Vec::new(),
         no_sources: false,
         transferable: true,
@@ -111,17 +114,17 @@ fn long(name: &str) -> AddTask {
     AddTask { epochs: 1000, ..request(name, 100) }
 }
 
-fn teach(learner: &Learner, request: AddTask) -> crate::teaching::tasks::TrainingOutcome {
-    learner.add_task(request).unwrap().wait().unwrap()
+fn teach(tasks: &Tasks, request: AddTask) -> crate::teaching::tasks::TrainingOutcome {
+    tasks.add(request).unwrap().wait().unwrap()
 }
 
-fn status(learner: &Learner, name: &str) -> TaskStatus {
-    learner.tasks().into_iter().find(|status| status.name.as_str() == name).unwrap()
+fn status(tasks: &Tasks, name: &str) -> TaskStatus {
+    tasks.list().into_iter().find(|status| status.name.as_str() == name).unwrap()
 }
 
-fn wait_for(learner: &Learner, name: &str, state: TaskState) -> TaskStatus {
+fn wait_for(tasks: &Tasks, name: &str, state: TaskState) -> TaskStatus {
     loop {
-        let status = status(learner, name);
+        let status = status(tasks, name);
         if status.state == state {
             return status;
         }
@@ -141,8 +144,8 @@ fn message<T>(result: Result<T, TaskError>) -> String {
 fn earlier_columns_answer_bit_for_bit_the_same_after_a_task_is_added_and_it_survives_a_restart() {
     let bench = Bench::new();
     let before = bench.reloaded();
-    let learner = bench.start();
-    let ticket = learner.add_task(request("mood", 12)).unwrap();
+    let tasks = bench.start();
+    let ticket = tasks.add(request("mood", 12)).unwrap();
     assert_eq!((ticket.id.as_str(), &ticket.samples[..]), ("mood@1", &[12, 12][..]));
     // On the disk already, whatever the training does.
     assert_eq!(bench.stored("mood"), [(label("up"), 12), (label("down"), 12)]);
@@ -156,13 +159,13 @@ fn earlier_columns_answer_bit_for_bit_the_same_after_a_task_is_added_and_it_surv
     for name in ["emotion", "person"] {
         assert_eq!(bits(&bench.newest(), name), bits(&before, name), "{name}");
     }
-    let ready = wait_for(&learner, "mood", TaskState::Ready);
+    let ready = wait_for(&tasks, "mood", TaskState::Ready);
     assert_eq!((ready.version, ready.progress, &ready.samples[..]), (1, 1.0, &[12, 12][..]));
     assert_eq!(ready.sources, [task("emotion")]);
     assert_eq!(ready.digest.len(), 64);
     assert!(ready.accuracy_low <= ready.accuracy && ready.accuracy <= ready.accuracy_high, "{ready:?}");
 
-    drop(learner);
+    drop(tasks);
     assert_eq!(bits(&bench.reloaded(), "mood"), bits(&bench.newest(), "mood"));
     let again = bench.start();
     let back = status(&again, "mood");
@@ -173,69 +176,69 @@ fn earlier_columns_answer_bit_for_bit_the_same_after_a_task_is_added_and_it_surv
 #[test]
 fn trainings_run_one_at_a_time_in_the_order_of_their_requests() {
     let bench = Bench::new();
-    let learner = bench.start();
-    let running = learner.add_task(long("one")).unwrap();
-    wait_for(&learner, "one", TaskState::Training);
+    let tasks = bench.start();
+    let running = tasks.add(long("one")).unwrap();
+    wait_for(&tasks, "one", TaskState::Training);
     let mut tickets: Vec<_> =
-        ["two", "three", "four", "five"].iter().map(|name| learner.add_task(request(name, 3)).unwrap()).collect();
-    assert!(message(learner.add_task(request("six", 3))).contains("4 trainings wait"));
-    assert_eq!(status(&learner, "four").state, TaskState::Queued);
-    assert!(status(&learner, "four").message.contains("2 before it"));
-    assert!(message(learner.add_task(request("three", 3))).contains("cancel_training"));
+        ["two", "three", "four", "five"].iter().map(|name| tasks.add(request(name, 3)).unwrap()).collect();
+    assert!(message(tasks.add(request("six", 3))).contains("4 trainings wait"));
+    assert_eq!(status(&tasks, "four").state, TaskState::Queued);
+    assert!(status(&tasks, "four").message.contains("2 before it"));
+    assert!(message(tasks.add(request("three", 3))).contains("cancel_training"));
 
-    assert_eq!(learner.cancel_training(Some(&task("three"))).unwrap(), task("three"));
+    assert_eq!(tasks.cancel(Some(&task("three"))).unwrap(), task("three"));
     assert!(matches!(tickets.remove(1).wait(), Err(TaskError::Cancelled(name)) if name == task("three")));
-    assert_eq!(status(&learner, "three").state, TaskState::Cancelled);
-    assert_eq!(learner.cancel_training(None).unwrap(), task("one"));
+    assert_eq!(status(&tasks, "three").state, TaskState::Cancelled);
+    assert_eq!(tasks.cancel(None).unwrap(), task("one"));
     assert!(matches!(running.wait(), Err(TaskError::Cancelled(name)) if name == task("one")));
     assert_eq!(bench.stored("one").len(), 2, "a cancelled task keeps its samples");
     for ticket in tickets {
         ticket.wait().unwrap();
     }
     assert_eq!(bench.answering(), ["emotion", "person", "two", "four", "five"]);
-    assert!(message(learner.cancel_training(None)).contains("no training runs"));
-    assert!(message(learner.cancel_training(Some(&task("nobody")))).contains("nobody"));
+    assert!(message(tasks.cancel(None)).contains("no training runs"));
+    assert!(message(tasks.cancel(Some(&task("nobody")))).contains("nobody"));
     // A cancelled task may be taught again under its name.
-    teach(&learner, AddTask { samples: Vec::new(), ..request("three", 0) });
+    teach(&tasks, AddTask { samples: Vec::new(), ..request("three", 0) });
 }
 
 #[test]
 fn a_training_that_the_shutdown_ended_is_taken_up_at_the_next_start() {
     let bench = Bench::new();
-    let learner = bench.start();
-    let running = learner.add_task(long("one")).unwrap();
-    wait_for(&learner, "one", TaskState::Training);
-    let waiting = learner.add_task(request("two", 3)).unwrap();
-    learner.shutdown();
+    let tasks = bench.start();
+    let running = tasks.add(long("one")).unwrap();
+    wait_for(&tasks, "one", TaskState::Training);
+    let waiting = tasks.add(request("two", 3)).unwrap();
+    tasks.shutdown();
     assert!(matches!(running.wait(), Err(TaskError::ShutDown)));
     assert!(matches!(waiting.wait(), Err(TaskError::ShutDown)));
-    assert!(matches!(learner.add_task(request("three", 3)), Err(TaskError::ShutDown)));
-    drop(learner);
+    assert!(matches!(tasks.add(request("three", 3)), Err(TaskError::ShutDown)));
+    drop(tasks);
 
-    let learner = bench.start();
-    assert!(learner.tasks().iter().any(|status| status.name == task("two") && status.message.contains("queued again")));
-    wait_for(&learner, "one", TaskState::Training);
-    learner.cancel_training(Some(&task("one"))).unwrap();
-    wait_for(&learner, "two", TaskState::Ready);
+    let tasks = bench.start();
+    assert!(tasks.list().iter().any(|status| status.name == task("two") && status.message.contains("queued again")));
+    wait_for(&tasks, "one", TaskState::Training);
+    tasks.cancel(Some(&task("one"))).unwrap();
+    wait_for(&tasks, "two", TaskState::Ready);
     assert_eq!(bench.answering(), ["emotion", "person", "two"]);
 }
 
 #[test]
 fn a_training_that_keeps_taking_the_program_down_is_not_tried_for_ever() {
     let bench = Bench::new();
-    let learner = bench.start();
-    learner.add_samples(&task("mood"), request("mood", 3).samples).unwrap();
-    drop(learner);
+    let tasks = bench.start();
+    tasks.add_samples(&task("mood"), request("mood", 3).samples).unwrap();
+    drop(tasks);
     bench.queue("mood", 1, 3);
-    let learner = bench.start();
-    let failed = status(&learner, "mood");
+    let tasks = bench.start();
+    let failed = status(&tasks, "mood");
     assert_eq!(failed.state, TaskState::Failed);
     assert!(failed.message.contains("add_task"), "{}", failed.message);
-    drop(learner);
+    drop(tasks);
     bench.queue("mood", 1, 2);
-    let learner = bench.start();
-    wait_for(&learner, "mood", TaskState::Ready);
-    drop(learner);
+    let tasks = bench.start();
+    wait_for(&tasks, "mood", TaskState::Ready);
+    drop(tasks);
     // The program ended after the column was stored: nothing is left to do.
     bench.queue("mood", 1, 1);
     assert_eq!(status(&bench.start(), "mood").state, TaskState::Ready);
@@ -244,19 +247,19 @@ fn a_training_that_keeps_taking_the_program_down_is_not_tried_for_ever() {
 #[test]
 fn a_task_that_others_draw_from_is_kept_silently_or_goes_with_them() {
     let bench = Bench::new();
-    let learner = bench.start();
-    teach(&learner, request("mood", 4));
-    teach(&learner, AddTask { sources: vec![task("mood")], ..request("trust", 4) });
+    let tasks = bench.start();
+    teach(&tasks, request("mood", 4));
+    teach(&tasks, AddTask { sources: vec![task("mood")], ..request("trust", 4) });
     let before = bits(&bench.newest(), "trust");
 
-    let refusal = message(learner.remove_task(&remove("mood")));
+    let refusal = message(tasks.remove(&remove("mood")));
     assert!(
         refusal.contains("trust") && refusal.contains("cascade") && refusal.contains("keep_as_source"),
         "{refusal}"
     );
-    assert!(message(learner.remove_task(&remove("emotion"))).contains("shipped"));
+    assert!(message(tasks.remove(&remove("emotion"))).contains("shipped"));
 
-    let kept = learner.remove_task(&RemoveTask { keep_as_source: true, ..remove("mood") }).unwrap();
+    let kept = tasks.remove(&RemoveTask { keep_as_source: true, ..remove("mood") }).unwrap();
     assert_eq!(
         (kept.names, kept.promise.columns),
         (vec![task("mood")], vec![task("emotion"), task("person"), task("trust")])
@@ -264,40 +267,40 @@ fn a_task_that_others_draw_from_is_kept_silently_or_goes_with_them() {
     assert_eq!(bench.answering(), ["emotion", "person", "trust"]);
     assert_eq!(bits(&bench.newest(), "trust"), before);
     assert!(bench.stored("mood").is_empty() && !bench.stored("trust").is_empty());
-    assert!(status(&learner, "mood").message.contains("silent"));
-    drop(learner);
+    assert!(status(&tasks, "mood").message.contains("silent"));
+    drop(tasks);
     assert_eq!(bits(&bench.reloaded(), "trust"), before);
 
-    let learner = bench.start();
-    let gone = learner.remove_task(&RemoveTask { cascade: true, ..remove("mood") }).unwrap();
+    let tasks = bench.start();
+    let gone = tasks.remove(&RemoveTask { cascade: true, ..remove("mood") }).unwrap();
     assert_eq!(gone.names, [task("mood"), task("trust")]);
     assert!(gone.promise.kept);
     assert_eq!(bench.answering(), ["emotion", "person"]);
     assert_eq!(bench.weights(), 0);
-    assert!(message(learner.remove_task(&remove("mood"))).contains("no task `mood`"));
+    assert!(message(tasks.remove(&remove("mood"))).contains("no task `mood`"));
 }
 
 #[test]
 fn retraining_a_task_leaves_those_that_draw_from_it_bit_for_bit_the_same() {
     let bench = Bench::new();
-    let learner = bench.start();
-    teach(&learner, request("mood", 4));
-    teach(&learner, AddTask { sources: vec![task("mood")], ..request("trust", 4) });
+    let tasks = bench.start();
+    teach(&tasks, request("mood", 4));
+    teach(&tasks, AddTask { sources: vec![task("mood")], ..request("trust", 4) });
     let (mood, trust) = (bits(&bench.newest(), "mood"), bits(&bench.newest(), "trust"));
     let more = AddTask { retrain: true, labels: Vec::new(), epochs: 5, ..request("mood", 6) };
-    let outcome = teach(&learner, more);
+    let outcome = teach(&tasks, more);
     assert_eq!(outcome.task_id, "mood@2");
     assert_eq!(outcome.samples, [10, 10]);
     assert!(outcome.promise.columns.contains(&task("trust")));
     assert_eq!(bits(&bench.newest(), "trust"), trust);
     assert_ne!(bits(&bench.newest(), "mood"), mood);
-    assert_eq!(status(&learner, "trust").sources, [task("mood_v1")]);
-    drop(learner);
+    assert_eq!(status(&tasks, "trust").sources, [task("mood_v1")]);
+    drop(tasks);
     assert_eq!(bits(&bench.reloaded(), "trust"), trust);
 
     // Nobody needs the older version once the other is gone.
-    let learner = bench.start();
-    let gone = learner.remove_task(&remove("trust")).unwrap();
+    let tasks = bench.start();
+    let gone = tasks.remove(&remove("trust")).unwrap();
     assert_eq!(gone.names, [task("trust"), task("mood_v1")]);
     assert_eq!(bench.weights(), 1);
 }
@@ -305,49 +308,49 @@ fn retraining_a_task_leaves_those_that_draw_from_it_bit_for_bit_the_same() {
 #[test]
 fn an_exported_task_comes_back_bit_for_bit_under_another_name() {
     let bench = Bench::new();
-    let learner = bench.start();
-    teach(&learner, request("mood", 4));
+    let tasks = bench.start();
+    teach(&tasks, request("mood", 4));
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().join("mood");
-    let files = learner.export_task(&task("mood"), &folder, true).unwrap().files;
+    let files = tasks.export(&task("mood"), &folder, true).unwrap().files;
     assert_eq!(files.len(), 1 + 1 + 8 + 1);
     assert!(files.iter().all(|file| file.is_file()));
-    assert!(message(learner.export_task(&task("mood"), &folder, true)).contains("not empty"));
-    assert!(message(learner.export_task(&task("mood"), Path::new("here"), true)).contains("absolute"));
-    assert!(message(learner.export_task(&task("emotion"), &folder, true)).contains("shipped"));
+    assert!(message(tasks.export(&task("mood"), &folder, true)).contains("not empty"));
+    assert!(message(tasks.export(&task("mood"), Path::new("here"), true)).contains("absolute"));
+    assert!(message(tasks.export(&task("emotion"), &folder, true)).contains("shipped"));
 
-    assert!(message(learner.import_task(&folder, None)).contains("mood"));
-    let imported = learner.import_task(&folder, Some(task("mood_again"))).unwrap();
+    assert!(message(tasks.import(&folder, None)).contains("mood"));
+    let imported = tasks.import(&folder, Some(&task("mood_again"))).unwrap();
     assert_eq!(imported.task_id, "mood_again@1");
     assert_eq!(imported.promise.columns, [task("emotion"), task("mood"), task("person")]);
     assert_eq!(bits(&bench.newest(), "mood_again"), bits(&bench.newest(), "mood"));
     assert_eq!(bench.stored("mood_again"), bench.stored("mood"));
 
-    learner.remove_task(&RemoveTask { keep_samples: true, ..remove("mood") }).unwrap();
-    assert!(message(learner.import_task(&folder, None)).contains("forget_samples"));
-    assert_eq!(learner.forget_samples(&task("mood"), None).unwrap(), 8);
-    learner.import_task(&folder, None).unwrap();
-    drop(learner);
+    tasks.remove(&RemoveTask { keep_samples: true, ..remove("mood") }).unwrap();
+    assert!(message(tasks.import(&folder, None)).contains("forget_samples"));
+    assert_eq!(tasks.forget(&task("mood"), None).unwrap(), 8);
+    tasks.import(&folder, None).unwrap();
+    drop(tasks);
     assert_eq!(bits(&bench.reloaded(), "mood"), bits(&bench.reloaded(), "mood_again"));
 }
 
 #[test]
 fn an_import_that_does_not_belong_here_or_is_broken_is_refused_and_leaves_nothing() {
     let bench = Bench::new();
-    let learner = bench.start();
-    teach(&learner, request("mood", 3));
-    teach(&learner, AddTask { sources: vec![task("mood")], ..request("trust", 3) });
+    let tasks = bench.start();
+    teach(&tasks, request("mood", 3));
+    teach(&tasks, AddTask { sources: vec![task("mood")], ..request("trust", 3) });
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().join("trust");
-    learner.export_task(&task("trust"), &folder, false).unwrap();
-    learner.remove_task(&RemoveTask { cascade: true, ..remove("mood") }).unwrap();
-    assert!(message(learner.import_task(&folder, None)).contains("draws from `mood`"));
-    assert!(message(learner.import_task(out.path(), None)).contains("export_task"));
+    tasks.export(&task("trust"), &folder, false).unwrap();
+    tasks.remove(&RemoveTask { cascade: true, ..remove("mood") }).unwrap();
+    assert!(message(tasks.import(&folder, None)).contains("draws from `mood`"));
+    assert!(message(tasks.import(out.path(), None)).contains("export_task"));
 
     let alone = out.path().join("alone");
-    teach(&learner, AddTask { no_sources: true, ..request("alone", 3) });
-    learner.export_task(&task("alone"), &alone, false).unwrap();
-    learner.remove_task(&remove("alone")).unwrap();
+    teach(&tasks, AddTask { no_sources: true, ..request("alone", 3) });
+    tasks.export(&task("alone"), &alone, false).unwrap();
+    tasks.remove(&remove("alone")).unwrap();
     let manifest = fs::read_to_string(alone.join("manifest.yaml")).unwrap();
     let part = fs::read_dir(&alone)
         .unwrap()
@@ -356,30 +359,30 @@ fn an_import_that_does_not_belong_here_or_is_broken_is_refused_and_leaves_nothin
         .unwrap();
     let bytes = fs::read(&part).unwrap();
     fs::write(&part, &bytes[..bytes.len() - 1]).unwrap();
-    assert!(message(learner.import_task(&alone, None)).contains("SHA-256 expected"));
+    assert!(message(tasks.import(&alone, None)).contains("SHA-256 expected"));
     fs::write(&part, &bytes).unwrap();
     let digest = manifest.lines().find_map(|line| line.strip_prefix("encoder_sha256: ")).unwrap();
     fs::write(alone.join("manifest.yaml"), manifest.replace(digest, &"0".repeat(64))).unwrap();
-    assert!(message(learner.import_task(&alone, None)).contains("encoder"));
+    assert!(message(tasks.import(&alone, None)).contains("encoder"));
     fs::write(alone.join("manifest.yaml"), manifest.replace("file: alone", "file: ../alone")).unwrap();
-    assert!(message(learner.import_task(&alone, None)).contains("without folders"));
+    assert!(message(tasks.import(&alone, None)).contains("without folders"));
     assert_eq!(bench.weights(), 0);
     fs::write(alone.join("manifest.yaml"), manifest).unwrap();
-    learner.import_task(&alone, None).unwrap();
+    tasks.import(&alone, None).unwrap();
 }
 
 #[test]
 fn a_failed_training_says_why_and_leaves_the_older_column_in_service() {
     let bench = Bench::new();
-    let learner = bench.start();
-    teach(&learner, request("mood", 3));
+    let tasks = bench.start();
+    teach(&tasks, request("mood", 3));
     let before = bits(&bench.newest(), "mood");
     let broken = bench.state.path().join("samples/mood/00-up/0001.png");
     fs::write(&broken, b"no picture").unwrap();
     let retrain = AddTask { retrain: true, ..request("mood", 1) };
-    let error = learner.add_task(retrain).unwrap().wait().unwrap_err().to_string();
+    let error = tasks.add(retrain).unwrap().wait().unwrap_err().to_string();
     assert!(error.contains("0001.png"), "{error}");
-    let failed = status(&learner, "mood");
+    let failed = status(&tasks, "mood");
     assert_eq!((failed.state, failed.version, failed.message), (TaskState::Failed, 1, error));
     assert_eq!(bits(&bench.newest(), "mood"), before);
 }
@@ -387,20 +390,20 @@ fn a_failed_training_says_why_and_leaves_the_older_column_in_service() {
 #[test]
 fn progress_is_told_while_a_training_runs() {
     let bench = Bench::new();
-    let learner = bench.start();
-    let events = learner.events();
-    learner.add_task(long("mood")).unwrap();
+    let tasks = bench.start();
+    let changes = tasks.changes();
+    tasks.add(long("mood")).unwrap();
     let seen = loop {
-        let event = events.recv().unwrap();
-        let Some(status) = event.tasks.into_iter().find(|status| status.name == task("mood")) else { continue };
+        changes.recv().unwrap();
+        let Some(status) = tasks.list().into_iter().find(|status| status.name == task("mood")) else { continue };
         if status.state == TaskState::Training && status.epoch >= 1 {
             break status;
         }
     };
     assert!(seen.progress > 0.0 && seen.progress < 1.0 && seen.loss > 0.0 && seen.epochs == 1000, "{seen:?}");
-    assert!(message(learner.forget_samples(&task("mood"), None)).contains("cancel_training"));
-    assert!(message(learner.remove_task(&remove("mood"))).contains("cancel_training"));
-    learner.cancel_training(None).unwrap();
+    assert!(message(tasks.forget(&task("mood"), None)).contains("cancel_training"));
+    assert!(message(tasks.remove(&remove("mood"))).contains("cancel_training"));
+    tasks.cancel(None).unwrap();
 }
 
 #[test]
@@ -408,11 +411,11 @@ fn a_second_process_with_the_same_folder_teaches_nothing() {
     let bench = Bench::new();
     let first = bench.start();
     let second = bench.start();
-    assert!(message(second.add_task(request("mood", 3))).contains("another process"));
+    assert!(message(second.add(request("mood", 3))).contains("another process"));
     teach(&first, request("mood", 3));
 }
 
-#[path = "learner_identity_tests.rs"]
+#[path = "handle_identity_tests.rs"]
 mod identity;
-#[path = "learner_sample_tests.rs"]
+#[path = "handle_sample_tests.rs"]
 mod samples;

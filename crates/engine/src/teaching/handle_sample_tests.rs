@@ -6,21 +6,21 @@ use super::*;
 fn samples_are_erased_after_the_training_when_they_are_not_to_be_kept() {
     let mut bench = Bench::new();
     bench.config.retain_samples = false;
-    let learner = bench.start();
-    teach(&learner, request("mood", 5));
+    let tasks = bench.start();
+    teach(&tasks, request("mood", 5));
     assert!(bench.stored("mood").is_empty());
     assert!(!bench.state.path().join("samples/mood").exists());
     // What it was taught with is still told.
-    assert_eq!(wait_for(&learner, "mood", TaskState::Ready).samples, [5, 5]);
+    assert_eq!(wait_for(&tasks, "mood", TaskState::Ready).samples, [5, 5]);
 }
 
 #[test]
 fn samples_are_erased_too_when_the_end_of_their_training_was_not_written_down() {
     for (version, attempts) in [(1, 1), (2, 3)] {
         let mut bench = Bench::new();
-        let learner = bench.start();
-        teach(&learner, request("mood", 3));
-        drop(learner);
+        let tasks = bench.start();
+        teach(&tasks, request("mood", 3));
+        drop(tasks);
         assert!(!bench.stored("mood").is_empty());
         bench.config.retain_samples = false;
         bench.queue("mood", version, attempts);
@@ -33,19 +33,18 @@ fn samples_are_erased_too_when_the_end_of_their_training_was_not_written_down() 
 fn samples_can_be_collected_before_the_task_and_erased_after_it() {
     let mut bench = Bench::new();
     bench.config.max_samples_per_label = 4;
-    let learner = bench.start();
-    learner.add_samples(&task("mood"), faces("up", 3)).unwrap();
-    let crops = faces("down", 3).into_iter().map(|sample| sample.face).collect();
-    let stored = learner.store_captured(&task("mood"), &label("down"), crops).unwrap();
+    let tasks = bench.start();
+    tasks.add_samples(&task("mood"), samples("up", 3)).unwrap();
+    let stored = tasks.add_samples(&task("mood"), samples("down", 3)).unwrap();
     assert_eq!(stored.counts, [(label("up"), 3), (label("down"), 3)]);
-    assert!(message(learner.add_samples(&task("mood"), faces("up", 2))).contains("at most 4"));
-    assert!(message(learner.add_samples(&task("emotion"), faces("up", 2))).contains("shipped"));
-    teach(&learner, AddTask { samples: Vec::new(), ..request("mood", 0) });
+    assert!(message(tasks.add_samples(&task("mood"), samples("up", 2))).contains("at most 4"));
+    assert!(message(tasks.add_samples(&task("emotion"), samples("up", 2))).contains("shipped"));
+    teach(&tasks, AddTask { samples: Vec::new(), ..request("mood", 0) });
     let before = bits(&bench.newest(), "mood");
 
-    assert!(message(learner.forget_samples(&task("mood"), Some(&label("left")))).contains("up, down"));
-    assert_eq!(learner.forget_samples(&task("mood"), Some(&label("up"))).unwrap(), 3);
-    assert_eq!(learner.forget_samples(&task("mood"), None).unwrap(), 3);
-    assert!(message(learner.forget_samples(&task("nobody"), None)).contains("nobody"));
+    assert!(message(tasks.forget(&task("mood"), Some(&label("left")))).contains("up, down"));
+    assert_eq!(tasks.forget(&task("mood"), Some(&label("up"))).unwrap(), 3);
+    assert_eq!(tasks.forget(&task("mood"), None).unwrap(), 3);
+    assert!(message(tasks.forget(&task("nobody"), None)).contains("nobody"));
     assert_eq!(bits(&bench.newest(), "mood"), before);
 }

@@ -1,0 +1,171 @@
+//! The teaching half's handle: requests come in here, one thread trains in the background.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use network::{Label, NetworkBackend, TaskName};
+use vision::FaceDetector;
+
+use crate::EngineConfig;
+use crate::capture::{CaptureError, Captured, Captures, TrackSelector};
+use crate::model::heads::NetworkUpdate;
+use crate::teaching::crops::{Cropper, Sample};
+use crate::teaching::live_model::Found;
+use crate::teaching::tasks::{
+    AddTask, Exported, Imported, LabelledFace, RemoveTask, Removed, Stored, TaskError, TaskStatus, TaskTicket,
+};
+use crate::teaching::trainer;
+use crate::teaching::workshop::{Requests, Workshop};
+use crate::threads::{join, lock};
+
+/// A training step is much shorter; a change that is being written takes about a second.
+const PATIENCE: Duration = Duration::from_millis(1700);
+
+/// Keeps the tasks: accepts trainings, trains one at a time, stores, and puts new networks into service.
+///
+/// Calls that change tasks may block their thread for as long as disk and probe take. Dropping it ends the training, which
+/// starts again at the next start.
+pub struct Tasks {
+    requests: Arc<dyn Requests>,
+    cropper: Cropper,
+    captures: Arc<Captures>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Tasks {
+    /// Starts the background thread and takes up trainings that had not ended.
+    ///
+    /// `on_network` is given every changed network, to be put into service between two batches; it must not call back.
+    ///
+    /// # Errors
+    /// When what the last run left cannot be read, or the system gives no thread.
+    pub(crate) fn start<B: NetworkBackend>(
+        config: &EngineConfig,
+        found: Found<B>,
+        detector: Box<dyn FaceDetector>,
+        captures: Arc<Captures>,
+        on_network: impl Fn(NetworkUpdate<B>) + Send + 'static,
+    ) -> Result<Self, TaskError> {
+        let workshop = Arc::new(Workshop::open(config, found, Box::new(on_network))?);
+        let trainer = Arc::clone(&workshop);
+        let thread = Builder::new()
+            .name("learner".to_owned())
+            .spawn(move || trainer::run(&trainer))
+            .map_err(TaskError::Thread)?;
+        Ok(Self { requests: workshop, cropper: Cropper::new(detector), captures, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// All tasks as they are now.
+    pub fn list(&self) -> Vec<TaskStatus> {
+        self.requests.tasks()
+    }
+
+    /// Rings whenever the list changes, and some times a second while training; one ring may stand for many. Its receivers
+    /// share it, so there should be one reader.
+    pub fn changes(&self) -> Receiver<()> {
+        self.requests.changes()
+    }
+
+    /// Accepts a training: its samples are on the disk when this returns, the column follows in the background; the ticket tells
+    /// when it has ended.
+    ///
+    /// # Errors
+    /// A request that is refused, with what to do about it; nothing has changed then.
+    pub fn add(&self, mut request: AddTask) -> Result<TaskTicket, TaskError> {
+        let faces = self.cropper.crop(std::mem::take(&mut request.samples))?;
+        request.samples = faces.iter().cloned().map(Sample::from).collect();
+        self.requests.add_task(&request, &faces)
+    }
+
+    /// Stores samples without training. The task need not exist yet.
+    ///
+    /// # Errors
+    /// A picture without a face, too many samples, a shipped task, or a disk that refuses; nothing is stored then.
+    pub fn add_samples(&self, name: &TaskName, samples: Vec<Sample>) -> Result<Stored, TaskError> {
+        self.requests.add_samples(name, &self.cropper.crop(samples)?)
+    }
+
+    /// Collects `count` (1..=200) crops of one live track within `time` (0.1..=60 s), spread over it, and stores them
+    /// under a label. Blocks until then.
+    ///
+    /// # Errors
+    /// An unknown track, nobody to be seen, values out of range, or a store that refuses.
+    pub fn capture(
+        &self,
+        name: &TaskName,
+        label: &Label,
+        track: TrackSelector,
+        count: u32,
+        time: Duration,
+    ) -> Result<Captured, CaptureError> {
+        let crops = self.captures.collect(track, count, time)?;
+        let captured = crops.len() as u32;
+        let samples: Vec<_> = crops.into_iter().map(|face| LabelledFace { label: label.clone(), face }).collect();
+        let stored = self.requests.add_samples(name, &samples)?;
+        Ok(Captured { captured, counts: stored.counts })
+    }
+
+    /// Removes a taught task, its column, and unless kept its samples.
+    ///
+    /// # Errors
+    /// A task that is unknown, shipped, in training, or drawn from by others without `cascade` or `keep_as_source`.
+    pub fn remove(&self, request: &RemoveTask) -> Result<Removed, TaskError> {
+        self.requests.remove_task(request)
+    }
+
+    /// Ends a training within one step, running or queued; without a name, the one that runs. Answers whose it was.
+    ///
+    /// # Errors
+    /// When there is none, or it has ended and is being stored.
+    pub fn cancel(&self, name: Option<&TaskName>) -> Result<TaskName, TaskError> {
+        self.requests.cancel_training(name)
+    }
+
+    /// Writes a taught task into a folder that is empty or does not exist yet.
+    ///
+    /// # Errors
+    /// A task that is unknown or shipped, or a folder that cannot be used.
+    pub fn export(&self, name: &TaskName, directory: &Path, with_samples: bool) -> Result<Exported, TaskError> {
+        self.requests.export_task(name, directory, with_samples)
+    }
+
+    /// Brings in a task that was exported, under another name when one is given.
+    ///
+    /// # Errors
+    /// Another encoder, missing sources, a name in use, a broken file, or a folder that cannot be read.
+    pub fn import(&self, directory: &Path, name: Option<&TaskName>) -> Result<Imported, TaskError> {
+        self.requests.import_task(directory, name)
+    }
+
+    /// Erases stored crops for good, of one label or of all; answers how many. The column stays as it is.
+    ///
+    /// # Errors
+    /// Nothing known under the name, a training that needs them, or a disk that refuses.
+    pub fn forget(&self, name: &TaskName, label: Option<&Label>) -> Result<u32, TaskError> {
+        self.requests.forget_samples(name, label)
+    }
+
+    /// Ends the thread, a training included, within two seconds. Later calls do nothing.
+    pub(crate) fn shutdown(&self) {
+        self.requests.stop();
+        if let Some(thread) = lock(&self.thread).take() {
+            let busy = join(vec![("learner", thread)], PATIENCE);
+            if !busy.is_empty() {
+                tracing::warn!("the learner is still writing; what it changes is changed as a whole or not at all");
+            }
+        }
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+#[cfg(test)]
+#[path = "handle_tests.rs"]
+mod tests;
