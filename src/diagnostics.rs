@@ -3,16 +3,17 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use engine::{Engine, Stats, TaskState, TaskStatus};
+use engine::{Engine, EngineThread, Stats, TaskState, TaskStatus};
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 use r2r::std_msgs::msg::Header;
 use r2r::{Node, QosProfile};
 use tokio::runtime::Handle;
+use vision::DetectorKind;
 
 use crate::clock::NodeClock;
 use crate::convert::text;
 use crate::names;
-use crate::publishers::{Answered, Live};
+use crate::publishers::Live;
 use crate::subscriptions::{Input, InputCounts};
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -23,7 +24,6 @@ const RECENT: Duration = Duration::from_secs(5);
 pub(crate) struct Watched {
     pub(crate) engine: Arc<Engine>,
     pub(crate) input: Arc<Input>,
-    pub(crate) answered: Arc<Answered>,
     pub(crate) live: Live,
     pub(crate) clock: NodeClock,
     /// Fully qualified name of the node.
@@ -50,7 +50,7 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, watched: Watched) -> r2r:
                 stats: &stats,
                 input: &input,
                 failed_lately: stats.frames_failed - failed_before,
-                detector: watched.answered.detector.get().copied(),
+                detector: watched.engine.detector(),
                 stale_s,
                 tasks: &watched.engine.tasks().list(),
             };
@@ -74,7 +74,7 @@ struct View<'a> {
     input: &'a InputCounts,
     /// Frames that the detector refused since the last report.
     failed_lately: u64,
-    detector: Option<&'static str>,
+    detector: DetectorKind,
     stale_s: f32,
     tasks: &'a [TaskStatus],
 }
@@ -101,8 +101,8 @@ impl View<'_> {
     }
 
     /// A thread of the engine that is no more.
-    fn failure_of(&self, thread: &str) -> Option<(Level, String)> {
-        let failure = self.stats.failure.as_ref().filter(|failure| failure.contains(thread))?;
+    fn failure_of(&self, thread: EngineThread) -> Option<(Level, String)> {
+        let failure = self.stats.failure.as_ref().filter(|failure| failure.thread == thread)?;
         Some((ERROR, format!("{failure}; restart the node and report this with the log")))
     }
 
@@ -136,13 +136,14 @@ impl View<'_> {
     }
 
     fn detector(&self) -> DiagnosticStatus {
-        let state = self.failure_of("vision").unwrap_or_else(|| match self.detector {
+        let state = self.failure_of(EngineThread::Vision).unwrap_or_else(|| match self.detector {
             _ if self.failed_lately > 0 => {
                 (ERROR, format!("{} frame(s) failed in the last second; see the log", self.failed_lately))
             }
-            Some("haar") => (WARN, "Haar cascade, without landmarks: run scripts/setup to fetch YuNet".to_owned()),
-            Some(name) => (OK, name.to_owned()),
-            None => (OK, "has not seen a frame yet".to_owned()),
+            DetectorKind::Haar => {
+                (WARN, "Haar cascade, without landmarks: run scripts/setup to fetch YuNet".to_owned())
+            }
+            DetectorKind::YuNet => (OK, self.detector.name().to_owned()),
         });
         let values = self.latencies(&["detect", "track", "align", "total"]);
         self.status("detector", state, &borrowed(&values))
@@ -150,7 +151,7 @@ impl View<'_> {
 
     fn network(&self) -> DiagnosticStatus {
         let running = || (OK, format!("{:.1} faces/s, {}", self.stats.evaluation_rate_hz, self.stats.backend));
-        let state = self.failure_of("network").unwrap_or_else(running);
+        let state = self.failure_of(EngineThread::Network).unwrap_or_else(running);
         let mut values = vec![
             ("backend".to_owned(), self.stats.backend.clone()),
             ("rate_hz".to_owned(), format!("{:.2}", self.stats.evaluation_rate_hz)),
@@ -214,7 +215,7 @@ fn borrowed(values: &[(String, String)]) -> Vec<(&str, String)> {
 
 #[cfg(test)]
 mod tests {
-    use engine::{Memory, StageLatency};
+    use engine::{Memory, StageLatency, ThreadFailure};
 
     use super::*;
     use crate::convert::tests_tasks::status;
@@ -242,7 +243,7 @@ mod tests {
 
     fn view<'a>(stats: &'a Stats, input: &'a InputCounts, tasks: &'a [TaskStatus]) -> View<'a> {
         let node_name = "/face/face_attributes";
-        View { node_name, stats, input, failed_lately: 0, detector: Some("yunet"), stale_s: 2.0, tasks }
+        View { node_name, stats, input, failed_lately: 0, detector: DetectorKind::YuNet, stale_s: 2.0, tasks }
     }
 
     fn levels(view: &View<'_>) -> Vec<Level> {
@@ -291,8 +292,11 @@ mod tests {
     #[test]
     fn a_failed_thread_is_an_error_of_its_part() {
         let input = InputCounts::default();
-        for (thread, part) in [("vision", 1), ("network", 2)] {
-            let failed = Stats { failure: Some(format!("the {thread} thread ended: x")), ..stats() };
+        for (thread, part) in [(EngineThread::Vision, 1), (EngineThread::Network, 2)] {
+            let failed = Stats {
+                failure: Some(ThreadFailure { thread, reason: "out of vision and network".to_owned() }),
+                ..stats()
+            };
             let mut expected = [OK; 5];
             expected[part] = ERROR;
             assert_eq!(levels(&view(&failed, &input, &[])), expected);
@@ -305,7 +309,7 @@ mod tests {
     #[test]
     fn the_fallback_detector_is_flagged() {
         let (stats, input) = (stats(), InputCounts::default());
-        let view = View { detector: Some("haar"), ..view(&stats, &input, &[]) };
+        let view = View { detector: DetectorKind::Haar, ..view(&stats, &input, &[]) };
         let status = &view.statuses()[1];
         assert!(status.level == WARN && status.message.contains("scripts/setup"));
     }

@@ -2,12 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use engine::{EngineConfig, Explained, Explainer, Face, FrameResult, FrameSlot};
+use engine::{EngineConfig, Explained, Explainer, FrameResult, FrameSlot};
 use r2r::Publisher;
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::std_msgs::msg::Header;
-use vision::align::{align, align_roi};
-use vision::{BgrImage, ImageError, draw};
+use vision::{BgrImage, ImageError, align, draw};
 
 use crate::convert::{text, time};
 
@@ -52,14 +51,9 @@ fn explanation(
     jpeg_quality: u8,
 ) -> Result<Option<CompressedImage>, Box<dyn std::error::Error>> {
     let Some(image) = result.image.as_ref() else { return Ok(None) };
-    let largest = |a: &&Face, b: &&Face| a.roi.area().total_cmp(&b.roi.area());
-    let Some(face) = result.faces.iter().max_by(largest) else { return Ok(None) };
+    let Some(face) = vision::largest(&result.faces, |face| &face.roi) else { return Ok(None) };
     // A face at the edge of the picture may not be there in the next one.
-    let aligned = match &face.landmarks {
-        Some(landmarks) => align(image, landmarks),
-        None => align_roi(image, &face.roi),
-    };
-    let Ok(aligned) = aligned else { return Ok(None) };
+    let Ok(aligned) = align::face(image, face.landmarks.as_ref(), &face.roi) else { return Ok(None) };
     let explainer = match explainer {
         Some(explainer) => explainer,
         None => explainer.insert(Explainer::open(config)?),

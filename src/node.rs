@@ -125,8 +125,7 @@ fn serve(
     let live = Arc::new(Mutex::new(config.node.clone()));
 
     let publishers = Publishers::new(&mut node).map_err(Failure::other)?;
-    let (answered, mut threads) =
-        publishers.start(&engine, &config.engine, &live, clock.clone(), &stop).map_err(Failure::other)?;
+    let mut threads = publishers.start(&engine, &config.engine, &live, clock.clone(), &stop).map_err(Failure::other)?;
     let (input, decoder) = subscriptions::start(&mut node, handle, &config.node, &engine)?;
     threads.push(decoder);
     services::start(&mut node, handle, &engine, PictureLimits::new(config.node.max_image_pixels))
@@ -140,13 +139,12 @@ fn serve(
         }
     })
     .map_err(Failure::other)?;
-    let watched = Watched { engine: Arc::clone(&engine), input: Arc::clone(&input), answered, live, clock, node_name };
+    let watched = Watched { engine: Arc::clone(&engine), input: Arc::clone(&input), live, clock, node_name };
     diagnostics::start(&mut node, handle, watched).map_err(Failure::other)?;
     threads.push(spinner::start(node, stop.clone()).map_err(Failure::other)?);
 
-    let detector = if config.engine.yunet.is_some() { "yunet" } else { "haar" };
     let tasks = texts(engine.tasks().list().iter().map(|task| &task.name));
-    tracing::info!("ready: {} tasks ({}), detector {detector}", tasks.len(), tasks.join(", "));
+    tracing::info!("ready: {} tasks ({}), detector {}", tasks.len(), tasks.join(", "), engine.detector().name());
 
     let signal = runtime.block_on(signals.wait());
     tracing::info!("stopping on {signal}");

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -25,13 +25,6 @@ const GLANCE: Duration = Duration::from_millis(100);
 
 /// Options that change while the node runs.
 pub(crate) type Live = Arc<Mutex<NodeOptions>>;
-
-/// What other parts of the node want to know of the answers.
-#[derive(Debug, Default)]
-pub(crate) struct Answered {
-    /// `yunet` or `haar`, once there was a frame.
-    pub(crate) detector: OnceLock<&'static str>,
-}
 
 /// The topics about faces and tasks.
 pub(crate) struct Publishers {
@@ -67,8 +60,7 @@ impl Publishers {
         live: &Live,
         clock: NodeClock,
         stop: &Stop,
-    ) -> io::Result<(Arc<Answered>, Vec<JoinHandle<()>>)> {
-        let answered = Arc::new(Answered::default());
+    ) -> io::Result<Vec<JoinHandle<()>>> {
         let (pictures, faces) = (Arc::new(FrameSlot::default()), Arc::new(FrameSlot::default()));
         let curious = Arc::new(AtomicBool::new(false));
         let answers = Answers {
@@ -80,7 +72,6 @@ impl Publishers {
             explanations_wanted: Arc::clone(&curious),
             faces: Arc::clone(&faces),
             live: Arc::clone(live),
-            answered: Arc::clone(&answered),
         };
         let (annotated, tasks) = (self.annotated, self.tasks);
         let (quality, live) = (Arc::clone(live), Arc::clone(live));
@@ -97,7 +88,7 @@ impl Publishers {
             })?,
             thread("tasks").spawn(move || tasks_loop(&engine, &tasks, &clock, &stop_tasks))?,
         ];
-        Ok((answered, threads))
+        Ok(threads)
     }
 }
 
@@ -110,7 +101,6 @@ struct Answers {
     explanations_wanted: Arc<AtomicBool>,
     faces: Arc<FrameSlot<FrameResult>>,
     live: Live,
-    answered: Arc<Answered>,
 }
 
 impl Answers {
@@ -122,7 +112,6 @@ impl Answers {
         while !stop.is_set() {
             match results.recv_timeout(GLANCE) {
                 Ok(result) => {
-                    let _ = self.answered.detector.set(result.detector);
                     log_failure(names::ATTRIBUTES, self.attributes.publish(&face_attributes_array(&result)));
                     let live = options(&self.live);
                     let wanted = self.explanations_wanted.load(Ordering::Relaxed);

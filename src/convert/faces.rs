@@ -11,7 +11,7 @@ pub(crate) fn face_attributes_array(result: &FrameResult) -> FaceAttributesArray
     FaceAttributesArray {
         header: header(result),
         faces: result.faces.iter().map(face).collect(),
-        detector: result.detector.to_owned(),
+        detector: result.detector.name().to_owned(),
     }
 }
 
@@ -63,7 +63,7 @@ pub(crate) mod tests {
             stamp: Stamp { sec: -3, nanosec: 999_999_999 },
             frame_id: "camera_optical_frame".to_owned(),
             faces,
-            detector: "yunet",
+            detector: vision::DetectorKind::YuNet,
             image: None,
             latency: FrameLatency::default(),
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use network::{NetworkBackend, choose_device};
-use vision::{FaceDetector, open_detector};
+use vision::{DetectorKind, FaceDetector, open_detector};
 
 use crate::capture::Captures;
 use crate::model::load;
@@ -15,7 +15,7 @@ use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
 use crate::perception::judge::NetworkJudge;
 use crate::perception::smoothing::Smoother;
-use crate::perception::stats::{Meter, Stats};
+use crate::perception::stats::{EngineThread, Meter, Stats};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
 use crate::teaching::handle::Tasks;
@@ -36,6 +36,7 @@ pub struct Engine {
     shared: Arc<Shared>,
     tasks: Tasks,
     backend: String,
+    detector: DetectorKind,
     threads: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
 }
 
@@ -104,13 +105,14 @@ impl Engine {
         let found = Found { model, state, network: initial.network.clone(), device: device.clone() };
         let tasks = Tasks::start::<B>(&config, found, requests, captures, exchange)?;
 
-        let engine = Self { shared: Arc::clone(&shared), tasks, backend, threads: Mutex::new(vec![]) };
+        let detector = camera.kind();
+        let engine = Self { shared: Arc::clone(&shared), tasks, backend, detector, threads: Mutex::new(vec![]) };
         let stage = VisionStage::new(camera, config.tracker.clone());
-        let vision = spawn("vision", &shared, move |shared| vision_loop(shared, stage))?;
-        lock(&engine.threads).push(("vision", vision));
+        let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, stage))?;
+        lock(&engine.threads).push((EngineThread::Vision.name(), vision));
         let judge = Box::new(NetworkJudge::new(initial, device, updates, network_pool(config.threads)?));
-        let network = spawn("network", &shared, move |shared| network_loop(shared, judge))?;
-        lock(&engine.threads).push(("network", network));
+        let network = spawn(EngineThread::Network, &shared, move |shared| network_loop(shared, judge))?;
+        lock(&engine.threads).push((EngineThread::Network.name(), network));
         Ok(engine)
     }
 
@@ -146,6 +148,11 @@ impl Engine {
         self.shared.waiting.set_config(live.scheduler);
         lock(&self.shared.smoother).set_config(live.smoothing);
         Ok(())
+    }
+
+    /// What finds faces in the camera's pictures.
+    pub fn detector(&self) -> DetectorKind {
+        self.detector
     }
 
     /// How it goes: rates, latencies, drops, memory.

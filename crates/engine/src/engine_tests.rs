@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::TaskKind;
 use crate::perception::judge::{Judge, Judgement};
 use crate::perception::smoothing::Smoother;
-use crate::perception::stats::Meter;
+use crate::perception::stats::{EngineThread, Meter};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
 use crate::teaching::tasks::AddTask;
@@ -172,9 +172,9 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
     let (begun, has_begun) = bounded(64);
     let (let_go, go_on) = bounded::<()>(0);
     let stage = VisionStage::new(Box::new(PaintedFaces), config.tracker.clone());
-    let vision = spawn("vision", &shared, move |shared| vision_loop(shared, stage)).unwrap();
+    let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, stage)).unwrap();
     let judge = Box::new(Pondering { begun, go_on });
-    let network = spawn("network", &shared, move |shared| network_loop(shared, judge)).unwrap();
+    let network = spawn(EngineThread::Network, &shared, move |shared| network_loop(shared, judge)).unwrap();
 
     let answers = shared.results.1.clone();
     let show = |step: i32| {
@@ -205,9 +205,9 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
 fn a_thread_that_panics_is_reported() {
     let (engine, _dir) = engine();
     let shared = engine.shared();
-    let thread = spawn("test", shared, |_| panic!("out of memory on the card")).unwrap();
+    let thread = spawn(EngineThread::Network, shared, |_| panic!("out of memory on the card")).unwrap();
     join(vec![("test", thread)], PATIENCE);
-    assert_eq!(engine.stats().failure.unwrap(), "the test thread ended: out of memory on the card");
+    assert_eq!(engine.stats().failure.unwrap().to_string(), "the network thread ended: out of memory on the card");
 }
 
 #[test]

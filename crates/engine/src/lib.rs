@@ -54,7 +54,7 @@ pub use crate::{
     perception::pipeline::Pipeline,
     perception::scheduler::{Candidate, Scheduler},
     perception::smoothing::Smoother,
-    perception::stats::{StageLatency, Stats},
+    perception::stats::{EngineThread, StageLatency, Stats, ThreadFailure},
     teaching::crops::{CropError, Sample, SamplePixels},
     teaching::handle::Tasks,
     teaching::tasks::{

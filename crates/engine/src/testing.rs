@@ -7,7 +7,7 @@ use std::time::Duration;
 use network::weights::Precision;
 use network::{ColumnConfig, CpuBackend, DeviceChoice, EncoderConfig, Label, TaskName};
 use vision::align::TEMPLATE;
-use vision::{BgrImage, DetectError, Detection, FaceDetector, Point, Quality, Roi, TrackId};
+use vision::{BgrImage, DetectError, Detection, DetectorKind, FaceDetector, Point, Quality, Roi, TrackId};
 
 use crate::model::manifest::ColumnRecord;
 use crate::model::store::ModelStore;
@@ -126,8 +126,8 @@ pub(crate) fn picture(width: u32, height: u32, faces: &[(u8, f32, f32, f32)]) ->
 pub(crate) struct PaintedFaces;
 
 impl FaceDetector for PaintedFaces {
-    fn name(&self) -> &'static str {
-        "painted"
+    fn kind(&self) -> DetectorKind {
+        DetectorKind::YuNet
     }
 
     fn detect(&mut self, image: &BgrImage) -> Result<Vec<Detection>, DetectError> {

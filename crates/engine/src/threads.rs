@@ -13,7 +13,7 @@ use crate::capture::Captures;
 use crate::perception::judge::Judge;
 use crate::perception::pipeline::{answer, judge_batch, latency};
 use crate::perception::smoothing::Smoother;
-use crate::perception::stats::{Meter, Stage};
+use crate::perception::stats::{EngineThread, Meter, Stage, ThreadFailure};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
 use crate::types::{Frame, FrameResult};
@@ -36,8 +36,8 @@ pub(crate) struct Shared {
     pub(crate) live: Mutex<LiveParams>,
     pub(crate) keep_images: AtomicBool,
     pub(crate) results: (Sender<FrameResult>, Receiver<FrameResult>),
-    /// Why a thread ended that should not have.
-    pub(crate) failure: Mutex<Option<String>>,
+    /// A thread that ended and should not have.
+    pub(crate) failure: Mutex<Option<ThreadFailure>>,
 }
 
 /// Threads of their own for the network on the CPU; 0: one per core. Work that is installed in them stays in them.
@@ -75,7 +75,7 @@ impl Shared {
 
 /// Starts a thread that reports a panic instead of vanishing silently.
 pub(crate) fn spawn(
-    name: &'static str,
+    thread: EngineThread,
     shared: &Arc<Shared>,
     body: impl FnOnce(&Shared) + Send + 'static,
 ) -> Result<JoinHandle<()>, EngineError> {
@@ -83,11 +83,12 @@ pub(crate) fn spawn(
     let run = move || {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&shared))) {
             let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            let failure = format!("the {name} thread ended: {}", said.unwrap_or("unknown reason"));
+            let failure = ThreadFailure { thread, reason: said.unwrap_or("unknown reason").to_owned() };
             tracing::error!("{failure}");
             *lock(&shared.failure) = Some(failure);
         }
     };
+    let name = thread.name();
     thread::Builder::new().name(name.into()).spawn(run).map_err(|source| EngineError::Thread { name, source })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use network::{Label, TaskName};
-use vision::{BgrImage, Landmarks, Quality, Roi, TrackId};
+use vision::{BgrImage, DetectorKind, Landmarks, Quality, Roi, TrackId};
 
 /// A point in time as ROS writes it: seconds and nanoseconds since some epoch that the camera chose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,8 +103,8 @@ pub struct FrameResult {
     pub frame_id: String,
     /// Faces seen in this frame, oldest track first; empty when nobody is there.
     pub faces: Vec<Face>,
-    /// `yunet` or `haar`.
-    pub detector: &'static str,
+    /// What found them.
+    pub detector: DetectorKind,
     /// The picture, only while images are kept (see [`crate::Engine::keep_images`]).
     pub image: Option<Arc<BgrImage>>,
     /// Where the time went.

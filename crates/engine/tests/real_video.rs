@@ -53,7 +53,7 @@ fn run(pipeline: &mut Pipeline, video: &std::path::Path) -> Vec<(Vec<String>, us
     while let Some(image) = reader.next_frame().unwrap() {
         let stamp = Stamp::from_seconds(frames.len() as f64 / fps);
         let result = pipeline.process(&Frame { image, stamp, frame_id: "video".to_owned() }).unwrap();
-        assert_eq!((result.stamp, result.detector), (stamp, "yunet"));
+        assert_eq!((result.stamp, result.detector), (stamp, vision::DetectorKind::YuNet));
         let judged = result.faces.iter().filter(|face| !face.attributes.is_empty()).count();
         frames.push((result.faces.iter().map(|face| face.track_id.to_string()).collect(), judged));
         if frames.len() as f64 >= 2.0 * fps {

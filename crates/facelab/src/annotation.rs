@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use engine::{Attribute, Face, Frame, TaskHead};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use vision::align::{FACE_SIZE, align, align_roi};
+use vision::align::{self, FACE_SIZE};
 use vision::draw::draw_face;
 use vision::video::VideoWriter;
 use vision::{BgrImage, TrackId};
@@ -133,12 +133,8 @@ impl Outputs {
     fn crop(&self, faces: &[Face], image: &BgrImage, name: impl Fn(usize, &Face) -> PathBuf) -> anyhow::Result<()> {
         let Some(crops) = &self.crops else { return Ok(()) };
         for (at, face) in faces.iter().enumerate().filter(|(_, face)| face.quality.overall >= self.min_quality) {
-            let aligned = match &face.landmarks {
-                Some(landmarks) => align(image, landmarks),
-                None => align_roi(image, &face.roi),
-            };
             // A face that cannot be aligned is not judged either.
-            let Ok(aligned) = aligned else { continue };
+            let Ok(aligned) = align::face(image, face.landmarks.as_ref(), &face.roi) else { continue };
             let path = crops.join(name(at, face));
             make_parent(&path)?;
             let side = FACE_SIZE as u32;

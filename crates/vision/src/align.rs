@@ -115,6 +115,17 @@ impl Similarity {
     }
 }
 
+/// Aligns a face by its landmarks where the detector gave them ([`align`]), else by its box ([`align_roi`]).
+///
+/// # Errors
+/// As those two.
+pub fn face(image: &BgrImage, landmarks: Option<&Landmarks>, roi: &Roi) -> Result<AlignedFace, AlignError> {
+    match landmarks {
+        Some(landmarks) => align(image, landmarks),
+        None => align_roi(image, roi),
+    }
+}
+
 /// Aligns a face by its five landmarks.
 ///
 /// Grey by OpenCV's weights; each pixel is the average of the picture's area that it covers, also when the face is

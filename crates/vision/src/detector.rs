@@ -18,10 +18,30 @@ pub struct Detection {
     pub landmarks: Option<Landmarks>,
 }
 
+/// Which detector it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DetectorKind {
+    /// A network, which gives landmarks.
+    YuNet,
+    /// A cascade, the fallback: no landmarks.
+    Haar,
+}
+
+impl DetectorKind {
+    /// `yunet` or `haar`, as messages say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::YuNet => "yunet",
+            Self::Haar => "haar",
+        }
+    }
+}
+
 /// Finds faces in pictures.
 pub trait FaceDetector: Send {
-    /// `"yunet"` or `"haar"`.
-    fn name(&self) -> &'static str;
+    /// Which one it is.
+    fn kind(&self) -> DetectorKind;
 
     /// The faces of `image`, the surest first, none twice.
     ///

@@ -50,6 +50,11 @@ pub struct Roi {
     pub height: f32,
 }
 
+/// The item with the largest box.
+pub fn largest<T>(items: &[T], roi: impl Fn(&T) -> &Roi) -> Option<&T> {
+    items.iter().max_by(|a, b| roi(a).area().total_cmp(&roi(b).area()))
+}
+
 impl Roi {
     /// The box with its top left corner at (`x`, `y`).
     pub const fn new(x: f32, y: f32, width: f32, height: f32) -> Self {

@@ -12,7 +12,7 @@ use opencv::{
 };
 
 use crate::{
-    BgrImage, DetectError, Detection, DetectorConfig, FaceDetector, Roi,
+    BgrImage, DetectError, Detection, DetectorConfig, DetectorKind, FaceDetector, Roi,
     detector::{shrink, suppress, to_frame},
 };
 
@@ -67,8 +67,8 @@ impl Haar {
 }
 
 impl FaceDetector for Haar {
-    fn name(&self) -> &'static str {
-        "haar"
+    fn kind(&self) -> DetectorKind {
+        DetectorKind::Haar
     }
 
     fn detect(&mut self, image: &BgrImage) -> Result<Vec<Detection>, DetectError> {

@@ -27,9 +27,9 @@ mod yunet;
 mod yunet_network;
 mod yunet_opencv;
 
-pub use detector::{Detection, DetectorBackend, DetectorConfig, FaceDetector, open_detector};
+pub use detector::{Detection, DetectorBackend, DetectorConfig, DetectorKind, FaceDetector, open_detector};
 pub use error::{AlignError, ConfigError, DetectError, ImageError, VideoError};
-pub use geometry::{Landmarks, Point, Roi};
+pub use geometry::{Landmarks, Point, Roi, largest};
 pub use haar::Haar;
 pub use image::{BgrImage, MAX_SIDE};
 pub use quality::{Quality, measure};

@@ -9,7 +9,10 @@ use std::{fmt, path::Path};
 use crate::detector::{shrink, suppress, to_frame};
 use crate::yunet_network::FastYuNet;
 use crate::yunet_opencv::OpenCvYuNet;
-use crate::{BgrImage, DetectError, Detection, DetectorBackend, DetectorConfig, FaceDetector, Landmarks, Point, Roi};
+use crate::{
+    BgrImage, DetectError, Detection, DetectorBackend, DetectorConfig, DetectorKind, FaceDetector, Landmarks, Point,
+    Roi,
+};
 
 const STRIDES: [u32; 3] = [8, 16, 32];
 /// The network's outputs: each kind at each stride.
@@ -78,8 +81,8 @@ impl YuNet {
 }
 
 impl FaceDetector for YuNet {
-    fn name(&self) -> &'static str {
-        "yunet"
+    fn kind(&self) -> DetectorKind {
+        DetectorKind::YuNet
     }
 
     fn detect(&mut self, image: &BgrImage) -> Result<Vec<Detection>, DetectError> {

@@ -187,7 +187,7 @@ fn the_haar_cascade_finds_the_face_without_landmarks_and_aligns_it_roughly() {
     let missing = PathBuf::from("no/yunet.onnx");
     let config = DetectorConfig::default();
     let mut haar = open_detector(Some(&missing), Some(&cascade), &config).unwrap();
-    assert_eq!(haar.name(), "haar");
+    assert_eq!(haar.kind(), vision::DetectorKind::Haar);
     let face = only(haar.detect(&photo).unwrap());
     assert_eq!(face.landmarks, None);
     let Some(mut yunet) = yunet() else {

@@ -19,7 +19,7 @@ fn frame(seconds: f64, faces: &[(u8, f32, f32, f32)]) -> Frame {
 
 /// Everything but the time it took.
 fn said(result: &FrameResult) -> String {
-    format!("{:?} {} {} {:?}", result.stamp, result.frame_id, result.detector, result.faces)
+    format!("{:?} {} {:?} {:?}", result.stamp, result.frame_id, result.detector, result.faces)
 }
 
 #[test]

@@ -41,8 +41,38 @@ pub struct Stats {
     pub memory: Memory,
     /// Where the network runs and why, in one line.
     pub backend: String,
-    /// Why a thread ended that should not have; `None` while all is well.
-    pub failure: Option<String>,
+    /// A thread that ended and should not have; `None` while all is well.
+    pub failure: Option<ThreadFailure>,
+}
+
+/// A thread of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineThread {
+    /// Detects, tracks, aligns and answers.
+    Vision,
+    /// Judges faces.
+    Network,
+}
+
+impl EngineThread {
+    /// Its name, as the system shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vision => "vision",
+            Self::Network => "network",
+        }
+    }
+}
+
+/// Why a thread ended that should not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("the {} thread ended: {reason}", .thread.name())]
+pub struct ThreadFailure {
+    /// Which one.
+    pub thread: EngineThread,
+    /// What its panic said.
+    pub reason: String,
 }
 
 /// Percentiles of one stage over a window of recent frames (batches, for `network` and `smooth`).

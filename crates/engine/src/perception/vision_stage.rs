@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use learning::Face as FacePixels;
-use vision::align::{align, align_roi};
-use vision::{BgrImage, DetectError, FaceDetector, Landmarks, Quality, Roi, Track, TrackId, Tracker, TrackerConfig};
+use vision::{
+    BgrImage, DetectError, DetectorKind, FaceDetector, Landmarks, Quality, Roi, Track, TrackId, Tracker, TrackerConfig,
+    align,
+};
 
 use crate::types::{Moment, Stamp};
 
@@ -91,8 +93,8 @@ impl VisionStage {
         Self { detector, tracker: Tracker::new(tracker), live: BTreeSet::new(), clock: FrameClock::default() }
     }
 
-    pub(crate) fn detector(&self) -> &'static str {
-        self.detector.name()
+    pub(crate) fn detector(&self) -> DetectorKind {
+        self.detector.kind()
     }
 
     pub(crate) fn set_score_threshold(&mut self, threshold: f32) {
@@ -109,7 +111,7 @@ impl VisionStage {
         self.live.extend(tracks.iter().map(|track| track.id.clone()));
         self.live.retain(|id| self.tracker.is_alive(id));
         let tracked = Instant::now();
-        let faces: Vec<SeenFace> = tracks.into_iter().map(|track| look(image, track)).collect();
+        let faces: Vec<SeenFace> = tracks.into_iter().map(|track| seen_face(image, track)).collect();
         Ok(Seen {
             moment,
             faces,
@@ -124,12 +126,8 @@ impl VisionStage {
 /// Quality of a face that is not to be seen.
 const UNSEEN: Quality = Quality { size: 0.0, sharpness: 0.0, frontality: 0.0, brightness: 0.0, overall: 0.0 };
 
-fn look(image: &BgrImage, track: Track) -> SeenFace {
-    let aligned = match (track.coasting, &track.landmarks) {
-        (true, _) => None,
-        (false, Some(landmarks)) => align(image, landmarks).ok(),
-        (false, None) => align_roi(image, &track.roi).ok(),
-    };
+fn seen_face(image: &BgrImage, track: Track) -> SeenFace {
+    let aligned = if track.coasting { None } else { align::face(image, track.landmarks.as_ref(), &track.roi).ok() };
     let quality = aligned.as_ref().map_or(UNSEEN, |face| vision::measure(face, &track.roi, track.landmarks.as_ref()));
     SeenFace {
         track: track.id,

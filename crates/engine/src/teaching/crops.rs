@@ -4,8 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use learning::Face as FacePixels;
 use network::Label;
-use vision::align::{align, align_roi};
-use vision::{AlignError, BgrImage, DetectError, Detection, FaceDetector};
+use vision::{AlignError, BgrImage, DetectError, FaceDetector, align};
 
 use crate::model::samples::LabelledFace;
 
@@ -100,14 +99,10 @@ impl Cropper {
             let mut detector = self.detector.lock().unwrap_or_else(PoisonError::into_inner);
             detector.detect(image).map_err(|source| CropError::Detect { number, label: label(), source })?
         };
-        let largest = detections.iter().max_by(|a, b| a.roi.area().total_cmp(&b.roi.area()));
-        let Some(Detection { roi, landmarks, .. }) = largest else {
+        let Some(largest) = vision::largest(&detections, |found| &found.roi) else {
             return Err(CropError::NoFace { number, label: label() });
         };
-        let aligned = match landmarks {
-            Some(landmarks) => align(image, landmarks),
-            None => align_roi(image, roi),
-        };
+        let aligned = align::face(image, largest.landmarks.as_ref(), &largest.roi);
         let aligned = aligned.map_err(|source| CropError::Align { number, label: label(), source })?;
         Ok(aligned.pixels.into())
     }

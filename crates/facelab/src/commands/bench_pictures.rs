@@ -52,7 +52,7 @@ pub fn detect(
         Err(error) => return Err(error.into()),
     };
     timings.push(measure("detect", 1, runs, || Ok(detector.detect(picture).map(drop)?))?);
-    Ok(Some(detector.name()))
+    Ok(Some(detector.kind().name()))
 }
 
 /// Times the alignment of a face of a third of the picture's height, a little turned.

@@ -10,7 +10,7 @@ use engine::ModelStore;
 use learning::data::{self, Face};
 use network::{Label, NetworkBackend, TaskName, explain};
 use std::path::{Path, PathBuf};
-use vision::align::{align, align_roi, from_crop};
+use vision::align::{self, from_crop};
 use vision::{BgrImage, DetectorConfig, open_detector};
 
 /// A picture is at most so large, pixels.
@@ -86,13 +86,10 @@ fn faces(args: &Args) -> anyhow::Result<Vec<(String, Face)>> {
             None => from_crop(&image),
             Some(detector) => {
                 let seen = detector.detect(&image)?;
-                let largest = seen.iter().max_by(|a, b| a.roi.area().total_cmp(&b.roi.area()));
+                let largest = vision::largest(&seen, |found| &found.roi);
                 let largest =
                     largest.with_context(|| format!("{} has no face; is it a crop (--crops)?", name(file)))?;
-                match &largest.landmarks {
-                    Some(landmarks) => align(&image, landmarks)?,
-                    None => align_roi(&image, &largest.roi)?,
-                }
+                align::face(&image, largest.landmarks.as_ref(), &largest.roi)?
             }
         };
         found.push((name(file), face.pixels.into()));

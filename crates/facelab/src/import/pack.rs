@@ -6,7 +6,7 @@ use anyhow::Context;
 use image::codecs::jpeg::JpegEncoder;
 use network::FACE_SIZE;
 use std::path::Path;
-use vision::align::{align, align_roi};
+use vision::align;
 use vision::{BgrImage, FaceDetector};
 
 /// A picture is at most so large, pixels.
@@ -86,13 +86,8 @@ fn face(path: &Path, detector: &mut dyn FaceDetector) -> anyhow::Result<Option<V
     let found = detector.detect(&image)?;
     let distance = |roi: &vision::Roi| (roi.center().x - middle.0).hypot(roi.center().y - middle.1);
     let nearest = found.iter().min_by(|a, b| distance(&a.roi).total_cmp(&distance(&b.roi)));
-    Ok(nearest.and_then(|face| {
-        let aligned = match &face.landmarks {
-            Some(landmarks) => align(&image, landmarks),
-            None => align_roi(&image, &face.roi),
-        };
-        aligned.ok().map(|face| face.pixels.to_vec())
-    }))
+    let aligned = nearest.and_then(|face| align::face(&image, face.landmarks.as_ref(), &face.roi).ok());
+    Ok(aligned.map(|face| face.pixels))
 }
 
 #[cfg(test)]
@@ -118,8 +113,8 @@ mod tests {
 
         fn set_score_threshold(&mut self, _: f32) {}
 
-        fn name(&self) -> &'static str {
-            "bright"
+        fn kind(&self) -> vision::DetectorKind {
+            vision::DetectorKind::YuNet
         }
     }
 
