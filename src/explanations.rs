@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use engine::{EngineConfig, Explained, Explainer, FrameResult, FrameSlot};
+use engine::{EngineConfig, Explained, Explainer, FrameResult, NewestSlot};
 use r2r::Publisher;
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::std_msgs::msg::Header;
@@ -20,7 +20,7 @@ const INK: [u8; 3] = [255, 255, 255];
 /// Explains newest frames until the slot is closed; loads weights when there is somebody to see it, and gives them up
 /// after.
 pub(crate) fn explain_loop(
-    frames: &FrameSlot<FrameResult>,
+    frames: &NewestSlot<FrameResult>,
     publisher: &Publisher<CompressedImage>,
     wanted: &AtomicBool,
     config: &EngineConfig,

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
-use engine::{Engine, EngineConfig, FrameResult, FrameSlot};
+use engine::{Engine, EngineConfig, FrameResult, NewestSlot};
 use r2r::face_attributes::msg::{FaceAttributesArray, TaskArray};
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::{Node, Publisher, QosProfile};
@@ -61,7 +61,7 @@ impl Publishers {
         clock: NodeClock,
         stop: &Stop,
     ) -> io::Result<Vec<JoinHandle<()>>> {
-        let (pictures, faces) = (Arc::new(FrameSlot::default()), Arc::new(FrameSlot::default()));
+        let (pictures, faces) = (Arc::new(NewestSlot::default()), Arc::new(NewestSlot::default()));
         let curious = Arc::new(AtomicBool::new(false));
         let answers = Answers {
             engine: Arc::clone(engine),
@@ -96,10 +96,10 @@ struct Answers {
     engine: Arc<Engine>,
     attributes: Publisher<FaceAttributesArray>,
     viewers: Publisher<CompressedImage>,
-    pictures: Arc<FrameSlot<FrameResult>>,
+    pictures: Arc<NewestSlot<FrameResult>>,
     curious: Publisher<CompressedImage>,
     explanations_wanted: Arc<AtomicBool>,
-    faces: Arc<FrameSlot<FrameResult>>,
+    faces: Arc<NewestSlot<FrameResult>>,
     live: Live,
 }
 
@@ -150,7 +150,7 @@ fn options(live: &Live) -> NodeOptions {
     live.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-fn annotate_loop(pictures: &FrameSlot<FrameResult>, publisher: &Publisher<CompressedImage>, live: &Live) {
+fn annotate_loop(pictures: &NewestSlot<FrameResult>, publisher: &Publisher<CompressedImage>, live: &Live) {
     while let Some(result) = pictures.take() {
         match annotated(result, options(live).annotated.jpeg_quality) {
             Ok(Some(picture)) => log_failure(names::ANNOTATED, publisher.publish(&picture)),

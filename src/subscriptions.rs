@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use engine::{Engine, FrameSlot};
+use engine::{Engine, NewestSlot};
 use futures::StreamExt;
 use r2r::{Node, QosProfile};
 use tokio::runtime::Handle;
@@ -21,7 +21,7 @@ const COMPLAINT: Duration = Duration::from_secs(5);
 /// Where pictures wait for their decoding, and what became of them.
 #[derive(Default)]
 pub(crate) struct Input {
-    waiting: FrameSlot<Incoming>,
+    waiting: NewestSlot<Incoming>,
     state: Mutex<State>,
 }
 

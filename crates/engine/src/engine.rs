@@ -22,7 +22,7 @@ use crate::teaching::handle::Tasks;
 use crate::teaching::live_model::Found;
 use crate::threads::{Arrived, Shared, join, lock, network_loop, network_pool, spawn, vision_loop};
 use crate::types::{Frame, FrameResult};
-use crate::{ConfigError, EngineConfig, EngineError, FrameSlot, LiveParams, NetworkUpdate};
+use crate::{ConfigError, EngineConfig, EngineError, LiveParams, NetworkUpdate, NewestSlot};
 
 /// Answers that wait for their reader at most; then the oldest goes.
 const RESULTS: usize = 32;
@@ -83,7 +83,7 @@ impl Engine {
         let captures = Arc::new(Captures::default());
         captures.set_min_quality(config.scheduler.min_quality);
         let shared = Arc::new(Shared {
-            frames: FrameSlot::default(),
+            frames: NewestSlot::default(),
             waiting: WaitingRoom::new(config.scheduler),
             smoother: Mutex::new(smoother),
             meter: Mutex::new(Meter::default()),
@@ -94,7 +94,7 @@ impl Engine {
             failure: Mutex::new(None),
         });
 
-        let updates = Arc::new(FrameSlot::default());
+        let updates = Arc::new(NewestSlot::default());
         let exchange = {
             let (shared, updates) = (Arc::clone(&shared), Arc::clone(&updates));
             move |update: NetworkUpdate<B>| {

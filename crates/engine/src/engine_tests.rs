@@ -17,7 +17,7 @@ use crate::teaching::tasks::AddTask;
 use crate::testing::{PaintedFaces, head, label, picture, small_model, task};
 use crate::threads::{Arrived, Shared, join, lock, network_loop, spawn, vision_loop};
 use crate::types::{Frame, FrameResult, Stamp};
-use crate::{Engine, EngineConfig, FrameSlot, Sample, SamplePixels, TrackSelector};
+use crate::{Engine, EngineConfig, NewestSlot, Sample, SamplePixels, TrackSelector};
 
 /// Nothing here takes so long; it only keeps a broken engine from hanging the tests.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -159,7 +159,7 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
     let mut smoother = Smoother::new(config.smoothing);
     smoother.set_heads(&[head("mood", 1, &["calm", "tense"])]);
     let shared = Arc::new(Shared {
-        frames: FrameSlot::default(),
+        frames: NewestSlot::default(),
         waiting: WaitingRoom::new(config.scheduler),
         smoother: Mutex::new(smoother),
         meter: Mutex::new(Meter::default()),

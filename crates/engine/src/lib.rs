@@ -20,7 +20,7 @@ mod engine_tests;
 #[cfg(feature = "perception")]
 mod error;
 #[cfg(feature = "perception")]
-mod frame_slot;
+mod newest_slot;
 #[cfg(feature = "perception")]
 mod perception;
 #[cfg(feature = "perception")]
@@ -46,10 +46,10 @@ pub use crate::{
     config::{ConfigError, EngineConfig, LiveParams, SchedulerConfig, SmoothingConfig, TeachingConfig},
     engine::Engine,
     error::EngineError,
-    frame_slot::FrameSlot,
     model::heads::{NetworkUpdate, TaskHead},
     model::samples::{SampleCounts, SampleError, SampleStore},
     model::state::StateStore,
+    newest_slot::NewestSlot,
     perception::explainer::{Explained, Explainer},
     perception::pipeline::Pipeline,
     perception::scheduler::{Candidate, Scheduler},

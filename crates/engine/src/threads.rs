@@ -17,7 +17,7 @@ use crate::perception::stats::{EngineThread, Meter, Stage, ThreadFailure};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
 use crate::types::{Frame, FrameResult};
-use crate::{EngineError, FrameSlot, LiveParams};
+use crate::{EngineError, LiveParams, NewestSlot};
 
 /// A frame and when it came in.
 pub(crate) struct Arrived {
@@ -27,7 +27,7 @@ pub(crate) struct Arrived {
 
 /// What vision, network and callers share. No two of its locks are held at once.
 pub(crate) struct Shared {
-    pub(crate) frames: FrameSlot<Arrived>,
+    pub(crate) frames: NewestSlot<Arrived>,
     pub(crate) waiting: WaitingRoom,
     pub(crate) smoother: Mutex<Smoother>,
     pub(crate) meter: Mutex<Meter>,

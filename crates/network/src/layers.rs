@@ -15,11 +15,11 @@ const ELU_GAIN: f32 = 1.55;
 /// Variance of the noise of a layer that begins near a pointwise one, times its fan-in.
 const POINTWISE_NOISE: f32 = 0.1;
 /// Share of the channels' mean variance that is added to each: a channel that is constant on the batch is not blown up.
-const VARIANCE_FLOOR: f32 = 0.05;
+const CHANNEL_FLOOR: f32 = 0.05;
 
 /// What brings channels of this variance (any shape) to a standard deviation of about `deviation`.
 fn scale_of<B: Backend, const D: usize>(variance: Tensor<B, D>, deviation: f32) -> Tensor<B, D> {
-    let floor = variance.clone().mean() * VARIANCE_FLOOR + f32::MIN_POSITIVE;
+    let floor = variance.clone().mean() * CHANNEL_FLOOR + f32::MIN_POSITIVE;
     (variance + floor.reshape([1; D])).sqrt().recip() * deviation
 }
 

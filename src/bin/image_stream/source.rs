@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use engine::FrameSlot;
+use engine::NewestSlot;
 use vision::BgrImage;
 use vision::video::VideoReader;
 
@@ -28,7 +28,7 @@ pub struct Source {
 enum Kind {
     Video(VideoReader),
     Folder { files: Vec<PathBuf>, next: usize },
-    Camera(Arc<FrameSlot<BgrImage>>),
+    Camera(Arc<NewestSlot<BgrImage>>),
 }
 
 /// Whether there is a next picture.
@@ -140,9 +140,9 @@ fn device(path: &Path) -> Option<u32> {
 }
 
 /// Reads a camera at its own pace, so that what is published is never old.
-fn camera(device: u32) -> anyhow::Result<Arc<FrameSlot<BgrImage>>> {
+fn camera(device: u32) -> anyhow::Result<Arc<NewestSlot<BgrImage>>> {
     let mut reader = VideoReader::open_device(device)?;
-    let slot = Arc::new(FrameSlot::default());
+    let slot = Arc::new(NewestSlot::default());
     let fill = Arc::clone(&slot);
     std::thread::Builder::new().name("camera".into()).spawn(move || {
         while let Ok(Some(picture)) = reader.next_frame() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use network::{NetworkBackend, ProgressiveNetwork, TaskName, faces_to_tensor, rows};
 use rayon::ThreadPool;
 
-use crate::{FrameSlot, NetworkUpdate, TaskHead};
+use crate::{NetworkUpdate, NewestSlot, TaskHead};
 
 /// What one column says of one face in one frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +31,7 @@ pub(crate) struct NetworkJudge<B: NetworkBackend> {
     network: ProgressiveNetwork<B>,
     heads: Vec<TaskHead>,
     device: B::Device,
-    updates: Arc<FrameSlot<NetworkUpdate<B>>>,
+    updates: Arc<NewestSlot<NetworkUpdate<B>>>,
     pool: ThreadPool,
 }
 
@@ -39,7 +39,7 @@ impl<B: NetworkBackend> NetworkJudge<B> {
     pub(crate) fn new(
         initial: NetworkUpdate<B>,
         device: B::Device,
-        updates: Arc<FrameSlot<NetworkUpdate<B>>>,
+        updates: Arc<NewestSlot<NetworkUpdate<B>>>,
         pool: ThreadPool,
     ) -> Self {
         Self { network: initial.network, heads: initial.heads, device, updates, pool }

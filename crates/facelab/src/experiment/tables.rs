@@ -1,7 +1,7 @@
 //! The paper's tables and Fig. 5 from cells.
 
-use super::bench::Laboratory;
 use super::cell::{Cell, CellResult};
+use super::laboratory::Laboratory;
 use super::paper::{SOURCES, TABLE4, TABLE6, TASKS};
 use crate::chart::{Chart, write_charts};
 use crate::common::write_file;

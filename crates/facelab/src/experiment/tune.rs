@@ -1,7 +1,7 @@
 //! Search over named fields of the training's config with a tree-structured Parzen estimator (Bergstra et al. 2011).
 
-use super::bench::Laboratory;
 use super::field::{Field, typed, with};
+use super::laboratory::Laboratory;
 use crate::chart::{Chart, Form, write_charts};
 use crate::common::write_json;
 use crate::training_log::Log;

@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Hands items from one thread to another, never holding more than one, so that nothing old is ever worked on.
 #[derive(Debug)]
-pub struct FrameSlot<T> {
+pub struct NewestSlot<T> {
     state: Mutex<State<T>>,
     filled: Condvar,
 }
@@ -17,13 +17,13 @@ struct State<T> {
     closed: bool,
 }
 
-impl<T> Default for FrameSlot<T> {
+impl<T> Default for NewestSlot<T> {
     fn default() -> Self {
         Self { state: Mutex::new(State { item: None, put: 0, dropped: 0, closed: false }), filled: Condvar::new() }
     }
 }
 
-impl<T> FrameSlot<T> {
+impl<T> NewestSlot<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // No code that can panic runs under this lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_newest_item_wins_and_the_others_are_counted() {
-        let slot = FrameSlot::default();
+        let slot = NewestSlot::default();
         for item in 1..=5 {
             slot.put(item);
         }
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn closing_frees_a_waiting_thread() {
-        let slot = Arc::new(FrameSlot::<u8>::default());
+        let slot = Arc::new(NewestSlot::<u8>::default());
         let waiter = thread::spawn({
             let slot = Arc::clone(&slot);
             move || slot.take()
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn items_come_out_in_order_and_none_is_lost_uncounted() {
-        let slot = Arc::new(FrameSlot::default());
+        let slot = Arc::new(NewestSlot::default());
         let reader = thread::spawn({
             let slot = Arc::clone(&slot);
             move || {
@@ -141,7 +141,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_item_is_either_taken_dropped_or_waiting(puts_and_takes in prop::collection::vec(any::<bool>(), 0..100)) {
-            let slot = FrameSlot::default();
+            let slot = NewestSlot::default();
             let (mut put, mut taken, mut newest) = (0_u64, 0_u64, None);
             for is_put in puts_and_takes {
                 if is_put {
