@@ -13,6 +13,7 @@ mod column;
 mod decoder;
 mod device;
 mod encoder;
+mod evaluator;
 mod explain;
 mod layers;
 mod names;
@@ -20,6 +21,7 @@ mod prepared;
 mod progressive;
 mod tensors;
 pub mod weights;
+mod weights_kept;
 
 #[cfg(feature = "cuda")]
 pub use backend::CudaBackend;

@@ -1,28 +1,25 @@
 //! The progressive network: one encoder, and columns that draw from earlier ones.
 
 use crate::backend::NetworkBackend;
-use crate::column::{Column, ColumnEntry, ColumnOutput, NetworkError};
+use crate::column::{ColumnEntry, ColumnOutput, NetworkError};
 use crate::encoder::Encoder;
+use crate::evaluator::{Evaluator, Modules, Prepared, through_modules};
 use crate::layers::Dense;
 use crate::names::TaskName;
-use crate::prepared::column::block_side;
-use crate::prepared::columns::{self, PreparedOutput, Wanted};
-use crate::prepared::{Activations, PreparedEncoder};
+use crate::prepared::PreparedEncoder;
+use crate::prepared::columns::Wanted;
 use crate::tensors::{FACE_SIZE, FEATURE_STRIDE};
+use crate::weights_kept::WeightsKept;
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
-use std::sync::{Arc, OnceLock};
 
 /// The network that answers. Cloning is cheap: weights are shared.
 #[derive(Debug, Clone)]
 pub struct ProgressiveNetwork<B: Backend> {
-    /// The weights as they are stored; none once only the prepared ones are kept.
-    encoder: Option<Encoder<B>>,
+    encoder: WeightsKept<Encoder<B>, PreparedEncoder>,
     /// The encoder's; small enough to stay where only prepared weights are kept.
     descriptor_head: Option<Dense<B>>,
     columns: Vec<ColumnEntry<B>>,
-    prepared: Arc<OnceLock<PreparedEncoder>>,
-    answering_only: bool,
     face_side: usize,
 }
 
@@ -31,10 +28,8 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     pub fn new(encoder: Encoder<B>) -> Self {
         Self {
             descriptor_head: encoder.descriptor_head().cloned(),
-            encoder: Some(encoder),
+            encoder: WeightsKept::trainable(encoder),
             columns: Vec::new(),
-            prepared: Arc::default(),
-            answering_only: false,
             face_side: FACE_SIZE,
         }
     }
@@ -59,7 +54,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
             entry.column()?;
         }
         let columns = self.columns.into_iter().map(|entry| entry.reading(side / FEATURE_STRIDE)).collect();
-        Ok(Self { columns, prepared: Arc::default(), face_side: side, ..self })
+        Ok(Self { columns, encoder: self.encoder.unprepared(), face_side: side, ..self })
     }
 
     /// Side of the faces that it reads, pixels.
@@ -69,19 +64,25 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
 
     /// From here on only what the network answers with is kept of its weights: on CPUs that is a third less memory. No
     /// training can begin from one of its columns any more.
-    pub fn answering_only(mut self) -> Self {
-        self.answering_only = true;
-        if B::answers_prepared() {
-            self.prepared_encoder();
-            self.encoder = None;
+    pub fn answering_only(self) -> Self {
+        if !B::answers_prepared() {
+            return self;
         }
-        self.columns = self.columns.into_iter().map(ColumnEntry::answering_only).collect();
-        self
+        let side = self.face_side;
+        Self {
+            encoder: self.encoder.answering(|encoder| PreparedEncoder::new(encoder, side)),
+            columns: self.columns.into_iter().map(ColumnEntry::answering_only).collect(),
+            ..self
+        }
     }
 
+    /// A column as this network keeps its weights.
     fn kept(&self, entry: ColumnEntry<B>) -> ColumnEntry<B> {
         let entry = entry.reading(self.face_side / FEATURE_STRIDE);
-        if self.answering_only { entry.answering_only() } else { entry }
+        match self.encoder {
+            WeightsKept::Answering(_) => entry.answering_only(),
+            WeightsKept::Trainable(..) => entry,
+        }
     }
 
     /// The shared encoder.
@@ -89,7 +90,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     /// # Errors
     /// Its weights were given up; see [`Self::answering_only`].
     pub fn encoder(&self) -> Result<&Encoder<B>, NetworkError> {
-        self.encoder.as_ref().ok_or(NetworkError::EncoderAnswersOnly)
+        self.encoder.module().ok_or_else(|| NetworkError::AnswersOnly("the encoder".to_owned()))
     }
 
     /// What reads the face descriptor from pooled features; see [`Encoder::descriptor_head`].
@@ -180,70 +181,35 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
 
     /// Faces `[N, 1, 128, 128]` in [−1, 1] → logits `[N, K]` of every column that is not silent.
     pub fn forward(&self, faces: Tensor<B, 4>) -> Vec<(TaskName, Tensor<B, 2>)> {
-        let device = faces.device();
-        let outputs: Vec<Tensor<B, 2>> = if B::answers_prepared() {
-            let n = faces.dims()[0];
-            let features = self.prepared_features(faces);
-            let outputs = self.prepared_columns(n, &features, Wanted::Logits);
-            outputs.into_iter().map(|output| tensor(&output.logits, [n, output.logits.len() / n], &device)).collect()
-        } else {
-            let outputs = self.through_modules(&self.card_columns(), self.encoder_module().forward(faces));
-            outputs.into_iter().map(|output| output.logits).collect()
-        };
-        self.columns
-            .iter()
-            .zip(outputs)
-            .filter(|(entry, _)| !entry.silent)
-            .map(|(entry, logits)| (entry.name.clone(), logits))
-            .collect()
+        let logits = self.evaluator().logits(faces);
+        let answering = self.columns.iter().zip(logits).filter(|(entry, _)| !entry.silent);
+        answering.map(|(entry, logits)| (entry.name.clone(), logits)).collect()
     }
 
     /// Faces `[N, 1, 128, 128]` in [−1, 1] → features `[N, 16, 16, 256]`, as columns read them.
     pub fn features(&self, faces: Tensor<B, 4>) -> Tensor<B, 4> {
-        if !B::answers_prepared() {
-            return self.encoder_module().forward(faces);
-        }
-        let (device, [n, _, h, w]) = (faces.device(), faces.dims());
-        let features = self.prepared_features(faces);
-        let (h, w) = (h / FEATURE_STRIDE, w / FEATURE_STRIDE);
-        tensor(&features, [n, h, w, features.len() / (n * h * w).max(1)], &device)
+        self.evaluator().features(faces)
     }
 
     /// Features `[N,16,16,256]` → the output of every column, silent ones too, depth by depth.
     pub fn columns_forward(&self, features: Tensor<B, 4>) -> Vec<ColumnOutput<B>> {
-        if !B::answers_prepared() {
-            return self.through_modules(&self.card_columns(), features);
-        }
-        let (device, [n, side, _, _]) = (features.device(), features.dims());
-        let outputs = self.prepared_columns(n, &Activations::of(features), Wanted::AllBlocks);
-        let sides: Vec<usize> = (1..=Column::<B>::BLOCKS).map(|depth| block_side(side, depth)).collect();
-        outputs
-            .into_iter()
-            .map(|output| ColumnOutput {
-                logits: tensor(&output.logits, [n, output.logits.len() / n.max(1)], &device),
-                blocks: sides
-                    .iter()
-                    .zip(&output.blocks)
-                    .map(|(&side, block)| {
-                        tensor(block, [n, side, side, block.len() / (n * side * side).max(1)], &device)
-                    })
-                    .collect(),
-            })
-            .collect()
+        self.evaluator().outputs(features, Wanted::AllBlocks)
     }
 
     /// Features `[N,16,16,256]` → what every column gives to heads that draw from it, `[N,4,4,C]`: the last of
     /// [`ColumnOutput::blocks`].
     pub fn last_blocks(&self, features: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
-        if !B::answers_prepared() {
-            let outputs = self.through_modules(&self.card_columns(), features);
-            return outputs.into_iter().filter_map(|mut output| output.blocks.pop()).collect();
-        }
-        let (device, [n, side, _, _]) = (features.device(), features.dims());
-        let outputs = self.prepared_columns(n, &Activations::of(features), Wanted::LastBlocks);
-        let side = block_side(side, Column::<B>::BLOCKS);
-        let last = outputs.iter().filter_map(|output| output.blocks.last());
-        last.map(|block| tensor(block, [n, side, side, block.len() / (n * side * side).max(1)], &device)).collect()
+        let outputs = self.evaluator().outputs(features, Wanted::LastBlocks);
+        outputs.into_iter().filter_map(|mut output| output.blocks.pop()).collect()
+    }
+
+    /// [`Self::columns_forward`] through burn's modules, as the reference.
+    ///
+    /// # Errors
+    /// The network is [answering only](Self::answering_only) on a CPU.
+    pub fn modules_forward(&self, features: Tensor<B, 4>) -> Result<Vec<ColumnOutput<B>>, NetworkError> {
+        let columns = self.columns.iter().map(ColumnEntry::column).collect::<Result<Vec<_>, _>>()?;
+        Ok(through_modules(&columns, &self.source_positions(), features))
     }
 
     /// Memory of the weights that CPUs answer with, bytes: encoder, then each column. Prepares what is not yet.
@@ -251,29 +217,23 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         (self.prepared_encoder().bytes(), self.columns.iter().map(|entry| entry.prepared().bytes()).collect())
     }
 
-    fn encoder_module(&self) -> &Encoder<B> {
-        match &self.encoder {
-            Some(encoder) => encoder,
-            None => unreachable!("weights are given up only when the prepared ones are there"),
-        }
-    }
-
     fn prepared_encoder(&self) -> &PreparedEncoder {
-        self.prepared.get_or_init(|| PreparedEncoder::new(self.encoder_module(), self.face_side))
+        self.encoder.prepared(|encoder| PreparedEncoder::new(encoder, self.face_side))
     }
 
-    fn prepared_features(&self, faces: Tensor<B, 4>) -> Activations {
-        let [n, _, h, _] = faces.dims();
-        let encoder = self.prepared_encoder();
-        assert_eq!(h, encoder.side(), "the side of a face");
-        encoder.forward(n, &Activations::of(faces))
-    }
-
-    fn prepared_columns(&self, n: usize, features: &Activations, wanted: Wanted) -> Vec<PreparedOutput> {
+    /// Modules where the backend answers with them and they are there; prepared weights everywhere else.
+    fn evaluator(&self) -> Box<dyn Evaluator<B> + '_> {
+        let sources = self.source_positions();
+        if !B::answers_prepared() {
+            let columns: Option<Vec<_>> = self.columns.iter().map(|entry| entry.weights.module()).collect();
+            if let (Some(encoder), Some(columns)) = (self.encoder.module(), columns) {
+                return Box::new(Modules { encoder, columns, sources });
+            }
+        }
         // One after the other: preparing works in parallel itself, and a thread that waits there would take up the next
         // column's preparation in the middle of this one's.
-        let columns: Vec<_> = self.columns.iter().map(ColumnEntry::prepared).collect();
-        columns::forward(&columns, &self.source_positions(), n, features, wanted)
+        let columns = self.columns.iter().map(ColumnEntry::prepared).collect();
+        Box::new(Prepared { encoder: self.prepared_encoder(), columns, sources })
     }
 
     /// For each column the positions of its sources.
@@ -282,43 +242,6 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
             .iter()
             .map(|entry| entry.sources.iter().filter_map(|source| self.position(source)).collect())
             .collect()
-    }
-
-    /// [`Self::columns_forward`] through burn's modules: on cards, and as the reference on CPUs.
-    ///
-    /// # Errors
-    /// The network is [answering only](Self::answering_only) on a CPU.
-    pub fn modules_forward(&self, features: Tensor<B, 4>) -> Result<Vec<ColumnOutput<B>>, NetworkError> {
-        let columns = self.columns.iter().map(ColumnEntry::column).collect::<Result<Vec<_>, _>>()?;
-        Ok(self.through_modules(&columns, features))
-    }
-
-    /// The weights of all columns on a card, where they are never given up.
-    fn card_columns(&self) -> Vec<&Column<B>> {
-        self.columns.iter().filter_map(|entry| entry.column.as_ref()).collect()
-    }
-
-    fn through_modules(&self, columns: &[&Column<B>], features: Tensor<B, 4>) -> Vec<ColumnOutput<B>> {
-        let sources = self.source_positions();
-        let mut blocks: Vec<Vec<Tensor<B, 4>>> = vec![Vec::new(); self.columns.len()];
-        let lateral = |blocks: &[Vec<Tensor<B, 4>>], column: usize, depth: usize| -> Vec<Tensor<B, 4>> {
-            sources[column].iter().map(|&source| blocks[source][depth].clone()).collect()
-        };
-        for depth in 0..Column::<B>::BLOCKS {
-            for (at, column) in columns.iter().enumerate() {
-                let x = blocks[at].last().cloned().unwrap_or_else(|| features.clone());
-                let from = if depth > 0 { lateral(&blocks, at, depth - 1) } else { Vec::new() };
-                let y = column.block(depth, x, &from);
-                blocks[at].push(y);
-            }
-        }
-        let mut outputs: Vec<ColumnOutput<B>> = Vec::with_capacity(columns.len());
-        for (at, (column, blocks)) in columns.iter().zip(blocks).enumerate() {
-            let drawn: Vec<_> =
-                sources[at].iter().filter_map(|&source| outputs[source].blocks.last().cloned()).collect();
-            outputs.push(column.answer(blocks, &drawn));
-        }
-        outputs
     }
 
     /// Only the named columns and what they draw from, in this network's order; for training on top of them.
@@ -336,8 +259,4 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         let columns = self.columns.iter().filter(|entry| wanted.contains(&entry.name)).cloned().collect();
         Ok(Self { columns, ..self.without_columns() })
     }
-}
-
-fn tensor<B: Backend, const D: usize>(values: &[f32], shape: [usize; D], device: &B::Device) -> Tensor<B, D> {
-    Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
 }

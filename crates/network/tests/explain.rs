@@ -97,5 +97,5 @@ fn what_is_not_there_is_refused() {
     assert_eq!(error, NetworkError::Unknown(name("nobody")));
     let answering = network.answering_only();
     let error = explain(&answering, &name("first"), None, &face(), &Default::default()).unwrap_err();
-    assert_eq!(error, NetworkError::EncoderAnswersOnly);
+    assert_eq!(error, NetworkError::AnswersOnly("the encoder".into()));
 }

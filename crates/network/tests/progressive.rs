@@ -217,8 +217,8 @@ fn a_network_that_only_answers_gives_the_same_bits_and_refuses_what_needs_its_we
     answering.insert(entry("smile", &["gender", "age"], 4)).unwrap();
     assert_eq!(answering.forward(faces(1)).len(), 3);
     let error = answering.get(&name("smile")).unwrap().column().unwrap_err();
-    assert_eq!(error, NetworkError::AnswersOnly(name("smile")));
-    assert_eq!(answering.encoder().unwrap_err(), NetworkError::EncoderAnswersOnly);
+    assert_eq!(error, NetworkError::AnswersOnly("column 'smile'".into()));
+    assert_eq!(answering.encoder().unwrap_err(), NetworkError::AnswersOnly("the encoder".into()));
     assert!(answering.modules_forward(whole.encoder().unwrap().forward(faces(1))).is_err());
 }
 

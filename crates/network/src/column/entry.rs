@@ -5,8 +5,8 @@ use crate::column::Column;
 use crate::names::TaskName;
 use crate::prepared::column::PreparedColumn;
 use crate::tensors::{FACE_SIZE, FEATURE_STRIDE};
+use crate::weights_kept::WeightsKept;
 use burn::tensor::backend::Backend;
-use std::sync::{Arc, OnceLock};
 
 /// Why a change of the columns was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,12 +46,9 @@ pub enum NetworkError {
         /// Who draws from it.
         dependants: Vec<TaskName>,
     },
-    /// Its weights were given up; see [`crate::ProgressiveNetwork::answering_only`].
-    #[error("the weights of column '{0}' are kept for answering only; load the model again to begin from them")]
-    AnswersOnly(TaskName),
-    /// The same for the encoder.
-    #[error("the encoder's weights are kept for answering only; load the model again to have them")]
-    EncoderAnswersOnly,
+    /// Weights were given up, of the encoder or a column; see [`crate::ProgressiveNetwork::answering_only`].
+    #[error("the weights of {0} are kept for answering only; load the model again to have them")]
+    AnswersOnly(String),
 }
 
 /// Side of the features of faces of 128×128, pixels.
@@ -66,13 +63,10 @@ pub struct ColumnEntry<B: Backend> {
     pub sources: Vec<TaskName>,
     /// Evaluated only because others draw from it; gives no answer.
     pub silent: bool,
-    /// The weights as they are trained and stored; none once only the prepared ones are kept.
-    pub(crate) column: Option<Column<B>>,
+    pub(crate) weights: WeightsKept<Column<B>, PreparedColumn>,
     pub(crate) has_laterals: bool,
     /// Side of the features that it reads, pixels; the network that it is in decides.
     feature_side: usize,
-    /// The weights as CPUs read them, made when the column first answers; clones share them.
-    prepared: Arc<OnceLock<PreparedColumn>>,
 }
 
 impl<B: Backend> ColumnEntry<B> {
@@ -83,10 +77,9 @@ impl<B: Backend> ColumnEntry<B> {
             name,
             sources,
             silent,
-            column: Some(column),
+            weights: WeightsKept::trainable(column),
             has_laterals,
             feature_side: FEATURE_SIDE,
-            prepared: Arc::default(),
         }
     }
 
@@ -100,29 +93,27 @@ impl<B: Backend> ColumnEntry<B> {
     /// # Errors
     /// They were given up; see [`crate::ProgressiveNetwork::answering_only`].
     pub fn column(&self) -> Result<&Column<B>, NetworkError> {
-        self.column.as_ref().ok_or_else(|| NetworkError::AnswersOnly(self.name.clone()))
+        self.weights.module().ok_or_else(|| NetworkError::AnswersOnly(format!("column '{}'", self.name)))
     }
 }
 
 impl<B: NetworkBackend> ColumnEntry<B> {
-    /// For features of another side.
+    /// For features of another side; a column that only answers stays at the side that it was prepared for.
     pub(crate) fn reading(self, feature_side: usize) -> Self {
-        if feature_side == self.feature_side { self } else { Self { feature_side, prepared: Arc::default(), ..self } }
+        let other = feature_side != self.feature_side && self.weights.module().is_some();
+        if other { Self { feature_side, weights: self.weights.unprepared(), ..self } } else { self }
     }
 
     pub(crate) fn prepared(&self) -> &PreparedColumn {
-        self.prepared.get_or_init(|| match &self.column {
-            Some(column) => PreparedColumn::new(column, self.feature_side),
-            None => unreachable!("weights are given up only when the prepared ones are there"),
-        })
+        self.weights.prepared(|column| PreparedColumn::new(column, self.feature_side))
     }
 
     /// See [`crate::ProgressiveNetwork::answering_only`].
-    pub(crate) fn answering_only(mut self) -> Self {
-        if B::answers_prepared() {
-            self.prepared();
-            self.column = None;
+    pub(crate) fn answering_only(self) -> Self {
+        if !B::answers_prepared() {
+            return self;
         }
-        self
+        let side = self.feature_side;
+        Self { weights: self.weights.answering(|column| PreparedColumn::new(column, side)), ..self }
     }
 }
