@@ -32,4 +32,4 @@ pub use looks::{LOOKS, Look};
 pub use metrics::{Accuracy, Confusion, ReliabilityBin, area_under_roc, expected_calibration_error, reliability};
 pub use occlusion::Corruption;
 pub use refine::{Described, DescriptorHead, fit_descriptor_head};
-pub use training::{EpochRecord, Progress, TrainError, TrainedColumn};
+pub use training::{EpochRecord, Progress, TrainError, TrainedColumn, Training};

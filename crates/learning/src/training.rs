@@ -4,8 +4,24 @@ use crate::calibration::Calibration;
 use crate::checkpoint::CheckpointError;
 use crate::data::LabelledFaces;
 use crate::metrics::{Accuracy, Confusion};
-use network::{Column, ColumnConfig, NetworkBackend, NetworkError};
+use network::{Column, ColumnConfig, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName};
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+
+/// What a column is trained on top of, and who watches: the same for every way to train one.
+pub struct Training<'a, B: NetworkBackend> {
+    /// Encoder and earlier columns; they stay as they are.
+    pub network: &'a ProgressiveNetwork<B>,
+    /// Columns of the network to draw from.
+    pub sources: &'a [TaskName],
+    /// The column's sizes. Classes and sources follow from the data, other fields where the way to train says so.
+    pub sizes: ColumnConfig,
+    /// Where it is computed.
+    pub device: &'a B::Device,
+    /// Called after every step and every batch of faces that is read; [`ControlFlow::Break`] ends the training with
+    /// [`TrainError::Cancelled`].
+    pub observer: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
+}
 
 /// Where a training is; given to the observer after every step and every epoch.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +40,13 @@ pub struct Progress {
     pub validation_accuracy: Option<f32>,
     /// Estimated seconds to the end if no epoch is saved by stopping early.
     pub eta_s: f32,
+}
+
+impl Progress {
+    /// Before the first step of an epoch of so many steps.
+    pub(crate) fn begin(epochs: u32, steps: u32) -> Self {
+        Self { epoch: 0, epochs, step: 0, steps, loss: 0.0, validation_accuracy: None, eta_s: 0.0 }
+    }
 }
 
 /// One line of a learning curve.

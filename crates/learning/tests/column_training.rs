@@ -4,7 +4,9 @@
 
 use learning::augment::AugmentConfig;
 use learning::data::{Face, LabelledFaces};
-use learning::{Checkpoint, ColumnTrainingConfig, EpochRecord, Parts, TrainError, TrainedColumn, train_column};
+use learning::{
+    Checkpoint, ColumnTrainingConfig, EpochRecord, Parts, Progress, TrainError, TrainedColumn, Training, train_column,
+};
 use network::{ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, FACE_SIZE, ProgressiveNetwork, TaskName};
 use std::ops::ControlFlow;
 
@@ -56,9 +58,9 @@ fn train(
 ) -> TrainedColumn<B> {
     let (train, validation) = (faces(24, 1), faces(10, 2));
     let parts = Parts { train: &train, validation: &validation };
-    let device = Default::default();
-    train_column(network, sources, parts, small(2), config, checkpoint, &device, &mut |_| ControlFlow::Continue(()))
-        .unwrap()
+    let observer = &mut |_: &_| ControlFlow::Continue(());
+    let training = Training { network, sources, sizes: small(2), device: &Default::default(), observer };
+    train_column(training, parts, config, checkpoint).unwrap()
 }
 
 #[test]
@@ -109,10 +111,10 @@ fn a_training_that_was_cut_off_continues_the_same_curve() {
     let checkpoint = Checkpoint::open(folder.path(), &config).unwrap();
     let (data, validation) = (faces(24, 1), faces(10, 2));
     let parts = Parts { train: &data, validation: &validation };
-    let (network, device) = (network(), Default::default());
-    let cut = train_column(&network, &[], parts, small(2), &config, Some(&checkpoint), &device, &mut |progress| {
-        if progress.epoch == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
+    let network = network();
+    let observer = &mut |at: &Progress| if at.epoch == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let training = Training { network: &network, sources: &[], sizes: small(2), device: &Default::default(), observer };
+    let cut = train_column(training, parts, &config, Some(&checkpoint));
     assert!(matches!(cut, Err(TrainError::Cancelled)));
     let resumed = train(&config, &network, &[], Some(&checkpoint));
     assert_eq!(losses(&resumed.curve), losses(&whole.curve));
@@ -128,10 +130,10 @@ fn a_label_without_faces_is_named() {
         target.push(0.0);
     }
     let parts = Parts { train: &data, validation: &faces(4, 1) };
-    let device = Default::default();
-    let error =
-        train_column(&network(), &[], parts, small(3), &config(1), None, &device, &mut |_| ControlFlow::Continue(()))
-            .unwrap_err();
+    let observer = &mut |_: &_| ControlFlow::Continue(());
+    let training =
+        Training { network: &network(), sources: &[], sizes: small(3), device: &Default::default(), observer };
+    let error = train_column(training, parts, &config(1), None).unwrap_err();
     assert_eq!(error.to_string(), "no training faces for 'nobody'");
 }
 
@@ -139,10 +141,13 @@ fn a_label_without_faces_is_named() {
 fn a_cancelled_training_ends_at_once() {
     let (data, mut calls) = (faces(24, 1), 0);
     let parts = Parts { train: &data, validation: &LabelledFaces::default() };
-    let result = train_column(&network(), &[], parts, small(2), &config(50), None, &Default::default(), &mut |_| {
+    let observer = &mut |_: &_| {
         calls += 1;
         ControlFlow::Break(())
-    });
+    };
+    let training =
+        Training { network: &network(), sources: &[], sizes: small(2), device: &Default::default(), observer };
+    let result = train_column(training, parts, &config(50), None);
     assert!(matches!(result, Err(TrainError::Cancelled)));
     assert_eq!(calls, 1);
 }

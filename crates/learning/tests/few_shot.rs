@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 use learning::data::{Face, LabelledFaces, argmax};
-use learning::{FewShotConfig, LOOKS, Reads, TrainError, TrainedColumn, evaluate_column, teach};
+use learning::{FewShotConfig, LOOKS, Reads, TrainError, TrainedColumn, Training, evaluate_column, teach};
 use network::{ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, FACE_SIZE, ProgressiveNetwork, TaskName};
 use std::ops::ControlFlow;
 
@@ -46,8 +46,17 @@ fn config(reads: Reads) -> FewShotConfig {
 
 fn taught(faces: &LabelledFaces, reads: Reads) -> Result<TrainedColumn<B>, TrainError> {
     let (network, source) = network();
-    let go_on = &mut |_: &_| ControlFlow::Continue(());
-    teach(&network, &[source], faces, &sizes(), &config(reads), &Default::default(), go_on)
+    with(&network, &[source], faces, &config(reads), &mut |_| ControlFlow::Continue(()))
+}
+
+fn with(
+    network: &ProgressiveNetwork<B>,
+    sources: &[TaskName],
+    faces: &LabelledFaces,
+    config: &FewShotConfig,
+    observer: &mut dyn FnMut(&learning::Progress) -> ControlFlow<()>,
+) -> Result<TrainedColumn<B>, TrainError> {
+    teach(Training { network, sources, sizes: sizes(), device: &Default::default(), observer }, faces, config)
 }
 
 #[test]
@@ -89,7 +98,7 @@ fn a_fit_can_be_ended_between_what_it_tries_and_takes_what_it_has_when_time_is_u
             if calls > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let sources = std::slice::from_ref(&source);
-        let taught = teach::<B>(&network, sources, &faces, &sizes(), config, &Default::default(), &mut observer);
+        let taught = with(&network, sources, &faces, config, &mut observer);
         (taught.map(|taught| taught.accuracy.held_back), calls)
     };
     // Twelve batches of 90 pictures and two of 15 illegible ones, then: the features, the source, both.
@@ -112,7 +121,7 @@ fn a_label_without_faces_is_refused_and_the_observer_can_end_it() {
         assert_eq!(progress.step, calls);
         if calls == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let result = teach(&network, &[], &faces, &sizes(), &config(Reads::Best), &Default::default(), &mut observer);
+    let result = with(&network, &[], &faces, &config(Reads::Best), &mut observer);
     assert!(matches!(result, Err(TrainError::Cancelled)));
     assert_eq!(calls, 2);
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use learning::{
     Checkpoint, CheckpointError, ColumnTrainingConfig, FewShotConfig, IdentityConfig, LabelledFaces, Parts, Progress,
-    TrainError, TrainedColumn, teach, teach_people, train_column,
+    TrainError, TrainedColumn, Training, teach, teach_people, train_column,
 };
 use network::{Label, NetworkBackend, Person, TaskName};
 use rayon::ThreadPool;
@@ -160,22 +160,28 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
         ControlFlow::Continue(())
     };
     let mut attempt = || {
+        let training = Training {
+            network: &network,
+            sources: &spec.sources,
+            sizes: template.clone(),
+            device: &device,
+            observer: &mut observer,
+        };
         if let Some((cohort, _)) = &people {
             let Some(cohort) = cohort else {
                 return Err(TrainError::Data("the model has no cohort of strangers".into()));
             };
             let config =
                 IdentityConfig { strangers_named: workshop.training.strangers_named, ..IdentityConfig::default() };
-            return teach_people(&network, cohort, &faces, &known, &template, &config, &device, &mut observer);
+            return teach_people(training, cohort, &faces, &known, &config);
         }
         if spec.epochs == 0 {
             let config = FewShotConfig { time_budget_s: workshop.training.time_budget_s, ..FewShotConfig::default() };
-            return teach(&network, &spec.sources, &faces, &template, &config, &device, &mut observer);
+            return teach(training, &faces, &config);
         }
         let checkpoint = checkpoint(&folder, spec, &digests, &faces)?;
         let data = Parts { train: &faces, validation: &LabelledFaces::new(spec.labels.clone()) };
-        let (column, checkpoint) = (template.clone(), Some(&checkpoint));
-        train_column(&network, &spec.sources, data, column, &by_gradient, checkpoint, &device, &mut observer)
+        train_column(training, data, &by_gradient, Some(&checkpoint))
     };
     let mut trained = pool.install(&mut attempt);
     if let Err(TrainError::Checkpoint(error)) = &trained {

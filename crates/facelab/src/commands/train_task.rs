@@ -10,7 +10,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use engine::{ColumnRecord, ModelStore};
 use learning::augment::AugmentConfig;
 use learning::data;
-use learning::{Annealing, Checkpoint, ColumnTrainingConfig, Parts, Trainable, train_column};
+use learning::{Annealing, Checkpoint, ColumnTrainingConfig, Parts, Progress, Trainable, Training, train_column};
 use network::weights::Precision;
 use network::{ColumnConfig, NetworkBackend, TaskName};
 use std::ops::ControlFlow;
@@ -227,22 +227,17 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
         );
     }
     let parts = Parts { train: &training, validation: &validation };
-    let trained =
-        train_column(&network, &sources, parts, sizes, &config, Some(&checkpoint), &device, &mut |progress| {
-            bar.set_length(u64::from(progress.epochs * progress.steps));
-            bar.set_position(u64::from(progress.epoch * progress.steps + progress.step));
-            let accuracy =
-                progress.validation_accuracy.map_or_else(String::new, |a| format!("  validation {:.1}%", a * 100.0));
-            bar.set_message(format!("epoch {}  loss {:.4}{accuracy}", progress.epoch + 1, progress.loss));
-            match log.write(progress) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failure = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        })
-        .map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
+    let mut show = progress::shown_on(&bar);
+    let mut observer = |progress: &Progress| match log.write(progress) {
+        Ok(()) => show(progress),
+        Err(error) => {
+            failure = Some(error);
+            ControlFlow::Break(())
+        }
+    };
+    let lesson = Training { network: &network, sources: &sources, sizes, device: &device, observer: &mut observer };
+    let trained = train_column(lesson, parts, &config, Some(&checkpoint));
+    let trained = trained.map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
     bar.finish();
     let curve = args.work.join("curve.json");
     std::fs::write(&curve, serde_json::to_string_pretty(&trained.curve)?)

@@ -6,7 +6,9 @@ use crate::progress;
 use anyhow::{Context, bail};
 use engine::{ColumnRecord, ModelStore};
 use learning::refine::{RefineConfig, RefineData, RefinePhase, RefineTask, Start, refine};
-use learning::{Checkpoint, ColumnTrainingConfig, Confusion, Parts, TrainError, evaluate_column, train_column};
+use learning::{
+    Checkpoint, ColumnTrainingConfig, Confusion, Parts, TrainError, Training, evaluate_column, train_column,
+};
 use network::weights::Precision;
 use network::{ColumnConfig, ColumnEntry, NetworkBackend, ProgressiveNetwork, TaskName};
 use serde::Serialize;
@@ -139,12 +141,10 @@ impl Laboratory<'_> {
         let checkpoint = Checkpoint::open(&work, &(cell, &config, data.train.counts()))?;
         let bar = progress::bar(self.common, &cell.id(), 1);
         let parts = Parts { train: &data.train, validation: &data.validation };
-        let trained =
-            train_column(&network, &cell.sources, parts, sizes, &config, Some(&checkpoint), &device, &mut |at| {
-                bar.set_length(u64::from(at.epochs * at.steps));
-                bar.set_position(u64::from(at.epoch * at.steps + at.step));
-                ControlFlow::Continue(())
-            })?;
+        let mut observer = progress::shown_on(&bar);
+        let training =
+            Training { network: &network, sources: &cell.sources, sizes, device: &device, observer: &mut observer };
+        let trained = train_column(training, parts, &config, Some(&checkpoint))?;
         bar.finish_and_clear();
         let mut answering = network.clone();
         if answering.get(&cell.task).is_some() {
@@ -246,11 +246,9 @@ impl Laboratory<'_> {
         let sizes = sizes(&store, data.train.labels.len(), 0);
         let bar = progress::bar(self.common, task.as_str(), 1);
         let parts = Parts { train: &data.train, validation: &data.validation };
-        let trained = train_column(&network, &[], parts, sizes, config, None, &device, &mut |at| {
-            bar.set_length(u64::from(at.epochs * at.steps));
-            bar.set_position(u64::from(at.epoch * at.steps + at.step));
-            ControlFlow::Continue(())
-        });
+        let mut observer = progress::shown_on(&bar);
+        let training = Training { network: &network, sources: &[], sizes, device: &device, observer: &mut observer };
+        let trained = train_column(training, parts, config, None);
         bar.finish_and_clear();
         let best = match trained {
             Ok(trained) => trained.curve.iter().map(|epoch| epoch.validation_accuracy).fold(0.0, f32::max),

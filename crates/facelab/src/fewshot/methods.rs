@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use learning::data::argmax;
 use learning::hog;
 use learning::{
-    ColumnTrainingConfig, Corruption, Face, FewShotConfig, IdentityConfig, Parts, Readings, Reads, Trainable,
+    ColumnTrainingConfig, Corruption, Face, FewShotConfig, IdentityConfig, Parts, Readings, Reads, Trainable, Training,
     evaluate_column, fit, fit_people, train_column,
 };
 use network::{Cohort, ColumnConfig, ColumnEntry, NetworkBackend, ProgressiveNetwork, TaskName};
@@ -263,10 +263,15 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         let faces = self.pool.select(&draw.teach, &draw.labels);
         let none = learning::LabelledFaces::new(faces.labels.clone());
         let parts = Parts { train: &faces, validation: &none };
-        let sizes = ColumnConfig { own_blocks, ..self.like.clone() };
-        let trained = train_column(self.network, &self.sources, parts, sizes, &config, None, self.device, &mut |_| {
-            ControlFlow::Continue(())
-        })?;
+        let mut go_on = |_: &_| ControlFlow::Continue(());
+        let training = Training {
+            network: self.network,
+            sources: &self.sources,
+            sizes: ColumnConfig { own_blocks, ..self.like.clone() },
+            device: self.device,
+            observer: &mut go_on,
+        };
+        let trained = train_column(training, parts, &config, None)?;
         let name: TaskName = "few_shot".parse().context("a name for the column")?;
         let mut network = self.network.clone();
         network.insert(ColumnEntry::new(name.clone(), self.sources.clone(), trained.column, false))?;

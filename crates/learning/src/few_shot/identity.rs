@@ -11,10 +11,9 @@ use crate::augment::AugmentConfig;
 use crate::calibration::{Calibration, log_sum_exp};
 use crate::data::{LabelledFaces, argmax};
 use crate::metrics::{Accuracy, Confusion};
-use crate::training::{Progress, TrainError, TrainedColumn};
-use network::{Cohort, Column, ColumnConfig, NetworkBackend, PeopleHead, Person, ProgressiveNetwork};
+use crate::training::{TrainError, TrainedColumn, Training};
+use network::{Cohort, Column, NetworkBackend, PeopleHead, Person};
 use serde::{Deserialize, Serialize};
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// Settings of [`teach_people`].
@@ -57,21 +56,19 @@ pub struct PeopleFit {
 }
 
 /// Teaches a column that recognises the people of `faces.labels`, one or more. `known` has a place for each of them: who is there
-/// already stays as they are, bit for bit, the others are learned from `faces`. `observer` as in [`crate::teach`].
+/// already stays as they are, bit for bit, the others are learned from `faces`. The training's sizes and observer as in [`crate::teach`];
+/// it has no sources.
 ///
 /// # Errors
 /// The model has no face descriptor or no cohort, a new person has no sample, or the observer asked to stop.
-#[expect(clippy::too_many_arguments, reason = "each is one thing that the task decides")]
 pub fn teach_people<B: NetworkBackend>(
-    network: &ProgressiveNetwork<B>,
+    training: Training<'_, B>,
     cohort: &Cohort<B>,
     faces: &LabelledFaces,
     known: &[Option<Person>],
-    like: &ColumnConfig,
     config: &IdentityConfig,
-    device: &B::Device,
-    observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<TrainedColumn<B>, TrainError> {
+    let Training { network, sizes: like, device, observer, .. } = training;
     let started = Instant::now();
     let Some(descriptor) = network.descriptor_head() else {
         return Err(TrainError::Data("the model has no face descriptor: it cannot recognise people".into()));
@@ -79,9 +76,9 @@ pub fn teach_people<B: NetworkBackend>(
     let looks = config.samples.looks_at(faces.len());
     let samples = FewShotConfig { looks, ..config.samples.clone() };
     let read =
-        Readings::of(network, &[], &faces.faces, like, &samples, device, observer)?.described(descriptor, device);
+        Readings::of(network, &[], &faces.faces, &like, &samples, device, observer)?.described(descriptor, device);
     let found = fit_people(&read, faces, known, &cohort.rows(), config.strangers_named)?;
-    let (column, sizes) = Column::identity(like, descriptor, &found.head, device);
+    let (column, sizes) = Column::identity(&like, descriptor, &found.head, device);
     let new = |class: &usize| known.get(*class).is_none_or(Option::is_none);
     let truth: Vec<usize> = faces.classes().into_iter().filter(new).take(found.held_out.len()).collect();
     let confusion = Confusion::new(faces.labels.len(), &found.held_out, &truth);

@@ -24,10 +24,10 @@ use crate::calibration::Calibration;
 use crate::data::LabelledFaces;
 use crate::loss::class_weights;
 use crate::metrics::Confusion;
-use crate::training::{Progress, TrainError, TrainedColumn};
+use crate::training::{Progress, TrainError, TrainedColumn, Training};
 use head::{PENALTIES, PENALTY, SHARPNESS, head};
 use nalgebra::DMatrix;
-use network::{Column, ColumnConfig, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{Column, ColumnConfig, LinearHead, NetworkBackend};
 use rayon::prelude::*;
 use ridge::Ridge;
 use std::ops::ControlFlow;
@@ -36,29 +36,26 @@ use std::time::Instant;
 /// Faces from which each is looked at once.
 const MANY_FACES: usize = 1000;
 
-/// Teaches a head for `faces.labels`; `like` gives the sizes of the model's columns. `observer` is called after every batch
-/// of faces and for every choice of what the head reads; [`ControlFlow::Break`] ends with [`TrainError::Cancelled`].
+/// Teaches a head for `faces.labels`; the training's sizes are those of the model's columns. Its observer is called after every batch of
+/// faces and for every choice of what the head reads.
 ///
 /// # Errors
 /// See [`TrainError`].
 pub fn teach<B: NetworkBackend>(
-    network: &ProgressiveNetwork<B>,
-    sources: &[TaskName],
+    training: Training<'_, B>,
     faces: &LabelledFaces,
-    like: &ColumnConfig,
     config: &FewShotConfig,
-    device: &B::Device,
-    observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<TrainedColumn<B>, TrainError> {
     let started = Instant::now();
     faces.require_all_labels()?;
-    let like = ColumnConfig { classes: faces.labels.len(), sources: sources.len(), own_blocks: false, ..like.clone() };
+    let Training { network, sources, sizes, device, observer } = training;
+    let like = ColumnConfig { classes: faces.labels.len(), sources: sources.len(), own_blocks: false, ..sizes };
     let many = faces.len() > MANY_FACES;
     let config = &FewShotConfig { looks: if many { 1 } else { config.looks_at(faces.len()) }, ..config.clone() };
     let seen = if many { faces.seen_in_turn() } else { faces.clone() };
     let readings = Readings::of(network, sources, &seen.faces, &like, config, device, observer)?;
     let readings = readings.with_outliers(network, &faces.faces, outliers::FEW, &like, device, observer)?;
-    let read = Progress { epoch: 0, epochs: 1, step: 1, steps: 1, loss: 0.0, validation_accuracy: None, eta_s: 0.0 };
+    let read = Progress { step: 1, ..Progress::begin(1, 1) };
     let late = || config.time_budget_s > 0.0 && started.elapsed().as_secs_f32() >= config.time_budget_s;
     let fit = fit_while(&readings, faces, config, &mut || match observer(&read) {
         ControlFlow::Break(()) => Proceed::No,

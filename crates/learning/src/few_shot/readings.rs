@@ -202,15 +202,8 @@ fn read<B: NetworkBackend>(
             values.extend(network::rows(read.flatten(1, 3)));
         }
         let each = started.elapsed().as_secs_f32() / (step + 1) as f32;
-        let progress = Progress {
-            epoch: 0,
-            epochs: 1,
-            step: step as u32 + 1,
-            steps,
-            loss: 0.0,
-            validation_accuracy: None,
-            eta_s: each * (steps as usize - step - 1) as f32,
-        };
+        let eta_s = each * (steps as usize - step - 1) as f32;
+        let progress = Progress { step: step as u32 + 1, eta_s, ..Progress::begin(1, steps) };
         if observer(&progress).is_break() {
             return Err(TrainError::Cancelled);
         }
