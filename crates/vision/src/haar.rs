@@ -13,7 +13,7 @@ use opencv::{
 
 use crate::{
     BgrImage, DetectError, Detection, DetectorConfig, DetectorKind, FaceDetector, Roi,
-    detector::{shrink, suppress, to_frame},
+    detections::{shrink, suppress, to_frame},
 };
 
 const PYRAMID_STEP: f64 = 1.1;

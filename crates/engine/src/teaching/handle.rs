@@ -14,11 +14,12 @@ use crate::capture::{CaptureError, Captured, Captures, TrackSelector};
 use crate::model::heads::NetworkUpdate;
 use crate::teaching::crops::{Cropper, Sample};
 use crate::teaching::live_model::Found;
+use crate::teaching::requests::Requests;
 use crate::teaching::tasks::{
     AddTask, Exported, Imported, LabelledFace, RemoveTask, Removed, Stored, TaskError, TaskStatus, TaskTicket,
 };
 use crate::teaching::trainer;
-use crate::teaching::workshop::{Requests, Workshop};
+use crate::teaching::workshop::Workshop;
 use crate::threads::{join, lock};
 
 /// A training step is much shorter; a change that is being written takes about a second.

@@ -306,72 +306,6 @@ fn retraining_a_task_leaves_those_that_draw_from_it_bit_for_bit_the_same() {
 }
 
 #[test]
-fn an_exported_task_comes_back_bit_for_bit_under_another_name() {
-    let bench = Bench::new();
-    let tasks = bench.start();
-    teach(&tasks, request("mood", 4));
-    let out = tempfile::tempdir().unwrap();
-    let folder = out.path().join("mood");
-    let files = tasks.export(&task("mood"), &folder, true).unwrap().files;
-    assert_eq!(files.len(), 1 + 1 + 8 + 1);
-    assert!(files.iter().all(|file| file.is_file()));
-    assert!(message(tasks.export(&task("mood"), &folder, true)).contains("not empty"));
-    assert!(message(tasks.export(&task("mood"), Path::new("here"), true)).contains("absolute"));
-    assert!(message(tasks.export(&task("emotion"), &folder, true)).contains("shipped"));
-
-    assert!(message(tasks.import(&folder, None)).contains("mood"));
-    let imported = tasks.import(&folder, Some(&task("mood_again"))).unwrap();
-    assert_eq!(imported.task_id, "mood_again@1");
-    assert_eq!(imported.promise.columns, [task("emotion"), task("mood"), task("person")]);
-    assert_eq!(bits(&bench.newest(), "mood_again"), bits(&bench.newest(), "mood"));
-    assert_eq!(bench.stored("mood_again"), bench.stored("mood"));
-
-    tasks.remove(&RemoveTask { keep_samples: true, ..remove("mood") }).unwrap();
-    assert!(message(tasks.import(&folder, None)).contains("forget_samples"));
-    assert_eq!(tasks.forget(&task("mood"), None).unwrap(), 8);
-    tasks.import(&folder, None).unwrap();
-    drop(tasks);
-    assert_eq!(bits(&bench.reloaded(), "mood"), bits(&bench.reloaded(), "mood_again"));
-}
-
-#[test]
-fn an_import_that_does_not_belong_here_or_is_broken_is_refused_and_leaves_nothing() {
-    let bench = Bench::new();
-    let tasks = bench.start();
-    teach(&tasks, request("mood", 3));
-    teach(&tasks, AddTask { sources: vec![task("mood")], ..request("trust", 3) });
-    let out = tempfile::tempdir().unwrap();
-    let folder = out.path().join("trust");
-    tasks.export(&task("trust"), &folder, false).unwrap();
-    tasks.remove(&RemoveTask { cascade: true, ..remove("mood") }).unwrap();
-    assert!(message(tasks.import(&folder, None)).contains("draws from `mood`"));
-    assert!(message(tasks.import(out.path(), None)).contains("export_task"));
-
-    let alone = out.path().join("alone");
-    teach(&tasks, AddTask { no_sources: true, ..request("alone", 3) });
-    tasks.export(&task("alone"), &alone, false).unwrap();
-    tasks.remove(&remove("alone")).unwrap();
-    let manifest = fs::read_to_string(alone.join("manifest.yaml")).unwrap();
-    let part = fs::read_dir(&alone)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.extension().is_some_and(|e| e == "safetensors"))
-        .unwrap();
-    let bytes = fs::read(&part).unwrap();
-    fs::write(&part, &bytes[..bytes.len() - 1]).unwrap();
-    assert!(message(tasks.import(&alone, None)).contains("SHA-256 expected"));
-    fs::write(&part, &bytes).unwrap();
-    let digest = manifest.lines().find_map(|line| line.strip_prefix("encoder_sha256: ")).unwrap();
-    fs::write(alone.join("manifest.yaml"), manifest.replace(digest, &"0".repeat(64))).unwrap();
-    assert!(message(tasks.import(&alone, None)).contains("encoder"));
-    fs::write(alone.join("manifest.yaml"), manifest.replace("file: alone", "file: ../alone")).unwrap();
-    assert!(message(tasks.import(&alone, None)).contains("without folders"));
-    assert_eq!(bench.weights(), 0);
-    fs::write(alone.join("manifest.yaml"), manifest).unwrap();
-    tasks.import(&alone, None).unwrap();
-}
-
-#[test]
 fn a_failed_training_says_why_and_leaves_the_older_column_in_service() {
     let bench = Bench::new();
     let tasks = bench.start();
@@ -419,3 +353,5 @@ fn a_second_process_with_the_same_folder_teaches_nothing() {
 mod identity;
 #[path = "handle_sample_tests.rs"]
 mod samples;
+#[path = "handle_transfer_tests.rs"]
+mod transfer;

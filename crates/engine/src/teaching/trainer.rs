@@ -3,25 +3,23 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use learning::{
-    Checkpoint, CheckpointError, ColumnTrainingConfig, FewShotConfig, IdentityConfig, LabelledFaces, Parts, Progress,
-    TrainError, TrainedColumn, Training, teach, teach_people, train_column,
+    ColumnTrainingConfig, FewShotConfig, IdentityConfig, LabelledFaces, Parts, Progress, TrainError, TrainedColumn,
+    Training, teach, teach_people, train_column,
 };
-use network::{Label, NetworkBackend, Person, TaskName};
+use network::{Label, NetworkBackend, Person};
 use rayon::ThreadPool;
-use serde::Serialize;
 
 use crate::TaskKind;
-use crate::model::disk::{self, Access};
 use crate::model::manifest::ColumnRecord;
 use crate::model::samples::LabelledFace;
 use crate::teaching::board::{Note, Running};
+use crate::teaching::progress_files::{checkpoint, discard, progress_folder};
 use crate::teaching::queue::JobSpec;
 use crate::teaching::tasks::{TaskError, TaskState, TrainingOutcome};
 use crate::teaching::workshop::Workshop;
@@ -214,51 +212,6 @@ fn labelled(spec: &JobSpec, samples: &[LabelledFace], known: &[Option<Person>]) 
         }
     }
     faces
-}
-
-/// Where the epochs of the running training are kept.
-fn progress_folder(state_dir: &Path) -> PathBuf {
-    state_dir.join("training")
-}
-
-/// What must be the same for a training to be continued.
-#[derive(Serialize)]
-struct TrainingKey<'a> {
-    id: String,
-    labels: &'a [Label],
-    sources: &'a [TaskName],
-    digests: &'a [Option<String>],
-    epochs: u32,
-    samples: String,
-}
-
-fn checkpoint(
-    folder: &Path,
-    spec: &JobSpec,
-    digests: &[Option<String>],
-    faces: &LabelledFaces,
-) -> Result<Checkpoint, CheckpointError> {
-    disk::make_dir(folder, Access::Private)
-        .map_err(|error| CheckpointError::Io { path: folder.to_path_buf(), error })?;
-    let pixels: Vec<u8> = faces.faces.iter().flat_map(|face| face.iter().copied()).collect();
-    let key = TrainingKey {
-        id: spec.id(),
-        labels: &spec.labels,
-        sources: &spec.sources,
-        digests,
-        epochs: spec.epochs,
-        samples: network::weights::sha256(&pixels),
-    };
-    Checkpoint::open(folder, &key)
-}
-
-/// Removes the epochs of a training that has ended.
-fn discard(folder: &Path) {
-    if let Err(error) = std::fs::remove_dir_all(folder)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!("{}: {error}", folder.display());
-    }
 }
 
 /// Writes the column beside the others, checks the promise, makes it count, and puts it into service.

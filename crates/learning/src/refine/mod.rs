@@ -4,6 +4,7 @@
 //! encoder. Layers normalise batches while they learn; the moments are folded into the weights at the end.
 
 mod average;
+mod batch;
 mod describing;
 mod descriptor_head;
 mod fit;
@@ -145,5 +146,19 @@ impl Default for RefineConfig {
             validation_faces: 500,
             seed: 0,
         }
+    }
+}
+
+impl RefineConfig {
+    /// The phase of a step, and the share of it that is over.
+    pub(crate) fn phase_at(&self, step: u32) -> (RefinePhase, f32) {
+        let mut first = 0;
+        for phase in &self.phases {
+            if step < first + phase.steps {
+                return (*phase, (step - first) as f32 / phase.steps as f32);
+            }
+            first += phase.steps;
+        }
+        (RefinePhase::new(network::FACE_SIZE, 0), 1.0)
     }
 }

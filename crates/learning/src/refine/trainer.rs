@@ -1,13 +1,14 @@
 //! The refinement's loop.
 
 use super::average;
+use super::batch::{labels, number, seen};
 use super::describing::Describing;
 use super::fit::Fit;
 use super::gradients::{Histograms, Reader};
 use super::record::{RefineRecord, Sums, add, by_task, mean};
 use super::trunk::{Standards, Trunk};
 use super::union::{Told, Union};
-use super::{RefineConfig, RefineData, RefinePhase, RefineTask, Start};
+use super::{RefineConfig, RefineData, Start};
 use crate::augment::AugmentConfig;
 use crate::checkpoint::Checkpoint;
 use crate::data::{DESCRIPTOR, Face, enlarged};
@@ -145,7 +146,7 @@ impl<'a, B: NetworkBackend> Refinement<'a, B> {
         let mut union = Union::new(&told.collect::<Vec<_>>());
         let drawn = union.batch(0, POPULATION_FACES, config.seed);
         let population: Vec<Face> = drawn.iter().map(|&at| union.faces[at].clone()).collect();
-        let first_phase = phase_at(config, 0).0;
+        let first_phase = config.phase_at(0).0;
         let shown = seen::<B>(&population, first_phase, device);
 
         let Start { mut encoder, mut sizes, mut columns } = start;
@@ -227,7 +228,7 @@ impl<'a, B: NetworkBackend> Refinement<'a, B> {
     /// One step; gives its rate.
     fn step(&mut self, sums: &mut Sums) -> Result<f64, TrainError> {
         let (config, device) = (self.config, self.device);
-        let (phase, share) = phase_at(config, self.state.step);
+        let (phase, share) = config.phase_at(self.state.step);
         let rate = cosine(config.learning_rate, share);
         let augment = AugmentConfig { zoom: phase.zoom, ..config.augment.clone() };
         let drawn = self.union.batch(self.state.step, config.batch, config.seed);
@@ -283,7 +284,7 @@ impl<'a, B: NetworkBackend> Refinement<'a, B> {
 
     /// What the log says of the steps since the record before.
     fn record(&self, sums: &Sums, rate: f64, since: Instant) -> RefineRecord {
-        let phase = phase_at(self.config, self.state.step - 1).0;
+        let phase = self.config.phase_at(self.state.step - 1).0;
         let trunk = self.fit.best().folded_on(seen(&self.population, phase, self.device));
         let most = self.config.validation_faces;
         let tasks = &self.data.tasks;
@@ -321,7 +322,7 @@ impl<'a, B: NetworkBackend> Refinement<'a, B> {
     }
 
     fn finished(self) -> Refined<B> {
-        let (last, _) = phase_at(self.config, self.state.step.saturating_sub(1));
+        let (last, _) = self.config.phase_at(self.state.step.saturating_sub(1));
         let trunk = self.fit.best().folded_on(seen(&self.population, last, self.device));
         let trunk = trunk.reading_raw(&self.standards);
         Refined {
@@ -332,41 +333,4 @@ impl<'a, B: NetworkBackend> Refinement<'a, B> {
             seconds: self.state.seconds,
         }
     }
-}
-
-/// The phase of a step, and the share of it that is over.
-fn phase_at(config: &RefineConfig, step: u32) -> (RefinePhase, f32) {
-    let mut first = 0;
-    for phase in &config.phases {
-        if step < first + phase.steps {
-            return (*phase, (step - first) as f32 / phase.steps as f32);
-        }
-        first += phase.steps;
-    }
-    (RefinePhase::new(network::FACE_SIZE, 0), 1.0)
-}
-
-/// Faces as a phase sees them, otherwise unchanged.
-fn seen<B: Backend>(faces: &[Face], phase: RefinePhase, device: &B::Device) -> Tensor<B, 4> {
-    shrunk(&enlarged(faces, phase.zoom), phase.side, device)
-}
-
-fn number<B: Backend>(loss: &Tensor<B, 1>) -> f32 {
-    loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN)
-}
-
-/// A matrix, row by row.
-type Rows = Vec<Vec<f32>>;
-
-/// Targets and weights of a batch for one task; faces that it has no label for weigh nothing. Nothing when it has no label
-/// for any.
-fn labels(union: &Union, drawn: &[usize], task: usize, data: &RefineTask, weights: &[f32]) -> Option<[Rows; 2]> {
-    let (mut targets, mut row_weights) = (Rows::new(), Rows::new());
-    for &index in drawn {
-        let target = union.rows[index][task].map(|row| &data.train.targets[row]);
-        let weight = target.map_or(0.0, |target| target.iter().zip(weights).map(|(t, w)| t * w).sum());
-        targets.push(target.cloned().unwrap_or_else(|| vec![0.0; weights.len()]));
-        row_weights.push(vec![weight]);
-    }
-    row_weights.iter().any(|weight| weight[0] > 0.0).then_some([targets, row_weights])
 }

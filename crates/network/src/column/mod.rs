@@ -1,24 +1,26 @@
 //! A task's column, Table III, with the lateral connections of section II-B.
 
+mod config;
 mod entry;
 mod identity;
+mod lateral;
 mod linear;
 mod scales;
 
+pub use config::ColumnConfig;
 pub use entry::{ColumnEntry, NetworkError};
 pub use identity::{PeopleHead, Person};
+pub(crate) use lateral::{Adapter, Block, HeadLateral, Lateral};
 pub use linear::LinearHead;
 
 use crate::backend::{Activation, NetworkBackend};
 use crate::layers::{Conv, Dense, elu, unit_length};
-use crate::tensors::values;
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorPrimitive};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use serde::{Deserialize, Serialize};
 
 /// Blocks of a column.
 pub(crate) const BLOCKS: usize = 4;
@@ -29,84 +31,7 @@ pub(crate) const HEAD_SIDE: usize = 4;
 /// The first block whose output is max-pooled.
 pub(crate) const POOLED_FROM: Depth = 2;
 
-/// Sizes of a column; the default is Table III.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ColumnConfig {
-    /// Labels of the task, at least 2.
-    pub classes: usize,
-    /// Columns that this one draws from; 0 for none.
-    #[serde(default)]
-    pub sources: usize,
-    /// Channels of the encoder's features, 256.
-    #[serde(default = "ColumnConfig::default_features")]
-    pub features: usize,
-    /// Channels of the first three and the last three convolutions of a block.
-    #[serde(default = "ColumnConfig::default_channels")]
-    pub channels: [usize; 2],
-    /// Channels after the adapter's 1×1 convolution.
-    #[serde(default = "ColumnConfig::default_adapter_channels")]
-    pub adapter_channels: usize,
-    /// Whether the column has the four blocks of Table III. Without, its head reads the encoder's features, pooled as
-    /// blocks would pool them, beside what its sources give it.
-    #[serde(default = "ColumnConfig::default_own_blocks")]
-    pub own_blocks: bool,
-    /// Units of the hidden fully connected layer.
-    #[serde(default = "ColumnConfig::default_hidden")]
-    pub hidden: usize,
-    /// Share of hidden units dropped in training, [0, 1).
-    #[serde(default = "ColumnConfig::default_dropout")]
-    pub dropout: f64,
-    /// Whether the hidden units are brought to length 1, in place of ELU: those of an identity column are the face descriptor.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unit_hidden: bool,
-}
-
 impl ColumnConfig {
-    fn default_features() -> usize {
-        256
-    }
-    fn default_channels() -> [usize; 2] {
-        [128, 256]
-    }
-    fn default_adapter_channels() -> usize {
-        256
-    }
-    fn default_own_blocks() -> bool {
-        true
-    }
-    fn default_hidden() -> usize {
-        200
-    }
-    fn default_dropout() -> f64 {
-        0.5
-    }
-
-    /// Table III for so many labels and source columns.
-    pub fn new(classes: usize, sources: usize) -> Self {
-        Self {
-            classes,
-            sources,
-            features: Self::default_features(),
-            channels: Self::default_channels(),
-            adapter_channels: Self::default_adapter_channels(),
-            own_blocks: Self::default_own_blocks(),
-            hidden: Self::default_hidden(),
-            dropout: Self::default_dropout(),
-            unit_hidden: false,
-        }
-    }
-
-    /// Channels of what the column gives to its head, and to those that draw from it.
-    pub fn width(&self) -> usize {
-        if self.own_blocks { self.channels[1] } else { self.features }
-    }
-
-    /// Whether others can draw from the column: the hidden units of one without blocks have to find room in its width.
-    pub fn can_be_drawn_from(&self) -> bool {
-        !self.unit_hidden && (self.own_blocks || self.hidden <= self.width())
-    }
-
     /// Untrained weights; the same seed gives the same weights. Convolutions begin near
     /// pointwise ones: two dozen random plain layers map all faces to nearly the same point.
     pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Column<B> {
@@ -147,73 +72,6 @@ impl ColumnConfig {
             unit_hidden: self.unit_hidden,
         }
     }
-}
-
-/// Three narrow and three wide convolutions.
-#[derive(Module, Debug)]
-pub(crate) struct Block<B: Backend> {
-    pub convs: Vec<Conv<B>>,
-}
-
-/// Scales the sources' outputs, concatenates them and reduces their channels (`a` in Fig. 3).
-#[derive(Module, Debug)]
-pub(crate) struct Adapter<B: Backend> {
-    /// One learned scalar a source, `[sources]`.
-    pub scale: Param<Tensor<B, 1>>,
-    pub reduce: Conv<B>,
-}
-
-impl<B: Backend> Adapter<B> {
-    fn init(config: &ColumnConfig, rng: &mut StdRng, device: &B::Device) -> Self {
-        let inputs = config.channels[1] * config.sources;
-        Self {
-            // As in Rusu et al. 2016: small, so that a new column may find its own way first.
-            scale: Param::from_tensor(Tensor::full([config.sources], 0.1, device)),
-            reduce: Conv::init(1, [inputs, config.adapter_channels], true, rng, device),
-        }
-    }
-}
-
-impl<B: NetworkBackend> Adapter<B> {
-    /// Channels of all sources together, and after the reduction.
-    pub(crate) fn sizes(&self) -> [usize; 2] {
-        let [_, _, inputs, outputs] = self.reduce.weight.dims();
-        [inputs, outputs]
-    }
-
-    pub(crate) fn values(&self) -> (Vec<f32>, Vec<f32>, Option<Vec<f32>>) {
-        let bias = self.reduce.bias.as_ref().map(|bias| values(bias.val()));
-        (values(self.scale.val()), values(self.reduce.weight.val()), bias)
-    }
-
-    /// The scaled sources, one behind the other.
-    pub fn joined(&self, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
-        let scale = self.scale.val();
-        let scaled = sources
-            .iter()
-            .enumerate()
-            .map(|(at, source)| source.clone() * scale.clone().narrow(0, at, 1).reshape([1, 1, 1, 1]))
-            .collect();
-        Tensor::cat(scaled, 3)
-    }
-
-    pub fn forward(&self, sources: &[Tensor<B, 4>]) -> Tensor<B, 4> {
-        self.reduce.elu(self.joined(sources))
-    }
-}
-
-/// Lateral connection into a block: adapter, then the lateral weights `U`.
-#[derive(Module, Debug)]
-pub(crate) struct Lateral<B: Backend> {
-    pub adapter: Adapter<B>,
-    pub lateral: Conv<B>,
-}
-
-/// Lateral connection into the head.
-#[derive(Module, Debug)]
-pub(crate) struct HeadLateral<B: Backend> {
-    pub adapter: Adapter<B>,
-    pub lateral: Dense<B>,
 }
 
 /// One task's column.

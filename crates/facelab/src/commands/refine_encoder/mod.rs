@@ -1,6 +1,7 @@
 //! `facelab refine-encoder`: an encoder goes on learning from labels of several tasks.
 
-use crate::commands::cohort;
+mod model;
+
 use crate::common::{self, Common};
 use crate::progress;
 use crate::training_log::Log;
@@ -9,16 +10,16 @@ use crate::values::{
 };
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
-use engine::{ColumnRecord, MAX_STRANGERS, ModelStore};
+use engine::ModelStore;
 use learning::augment::AugmentConfig;
 use learning::data::Split;
-use learning::refine::{self, DescribedParts, RefineConfig, RefineData, RefinePhase, RefineTask, Refined, Start};
-use learning::{Calibration, Checkpoint, Confusion, data, evaluate_looks, expose};
-use network::weights::Precision;
-use network::{ColumnEntry, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
+use learning::refine::{self, DescribedParts, RefineConfig, RefineData, RefinePhase, RefineTask, Start};
+use learning::{Checkpoint, data};
+use model::keep;
+use network::{EncoderConfig, NetworkBackend, TaskName};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Let an encoder learn on from labelled faces of several tasks at once, and make a new model of it.
 ///
@@ -261,71 +262,4 @@ fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()>
     .map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
     bar.finish();
     keep(args, common, &data, refined, &device)
-}
-
-/// Makes the model.
-fn keep<B: NetworkBackend>(
-    args: &Args,
-    common: &Common,
-    data: &RefineData,
-    refined: Refined<B>,
-    device: &B::Device,
-) -> anyhow::Result<()> {
-    let (encoder, sizes, steps) = (&refined.encoder, refined.sizes.clone(), refined.steps);
-    let features = sizes.features();
-    // A model that is there is whole: it is made beside its place.
-    let mut part = args.out.clone().into_os_string();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let writing = |dir: &Path| format!("writing {}", dir.display());
-    if part.exists() {
-        std::fs::remove_dir_all(&part).with_context(|| writing(&part))?;
-    }
-    let mut store = ModelStore::create(&part, &args.name, &args.licence, encoder, sizes, Precision::F16)
-        .with_context(|| writing(&part))?;
-    if let Some(parts) = &data.described {
-        // Not those that the descriptor was learned from: it knows them too well.
-        let strangers = parts.validation.spread(MAX_STRANGERS).faces;
-        store.put_cohort::<B>(
-            &cohort::describe(encoder, features, &strangers, device)?,
-            args.cohort_provenance.as_deref().unwrap_or_default(),
-            device,
-        )?;
-    }
-    if args.keep_columns {
-        keep_columns(&mut store, args, &data.tasks, refined, device)?;
-    }
-    std::fs::rename(&part, &args.out).with_context(|| writing(&args.out))?;
-    common.say(format!("{}: encoder refined in {steps} steps", args.out.display()));
-    Ok(())
-}
-
-/// Puts the columns that the tasks learned with into the model, calibrated on the validation faces.
-fn keep_columns<B: NetworkBackend>(
-    store: &mut ModelStore,
-    args: &Args,
-    tasks: &[RefineTask],
-    refined: Refined<B>,
-    device: &B::Device,
-) -> anyhow::Result<()> {
-    let mut network = ProgressiveNetwork::new(refined.encoder);
-    for (task, (column, sizes)) in tasks.iter().zip(refined.columns) {
-        let entry = |column| ColumnEntry::new(task.name.clone(), Vec::new(), column, false);
-        network.insert(entry(column))?;
-        let column = expose(&network, &task.name, &task.train.faces, device)?;
-        network.replace(entry(column.clone()))?;
-        let chosen = task.validation.spread(args.calibration_faces);
-        let found = evaluate_looks(&network, &task.name, &chosen, device, &mut |_| ())?;
-        let calibration = Calibration::fit(&found.logits, &chosen.targets);
-        let labels = task.train.labels.clone();
-        let mut record = ColumnRecord::new(task.name.clone(), labels, &[], sizes, calibration);
-        record.transferable = record.config.can_be_drawn_from();
-        record.metrics = Some(Confusion::new(task.train.labels.len(), &found.logits, &found.truth).accuracy());
-        record.samples = task.train.counts().into_iter().map(|count| count as u32).collect();
-        record.training_seconds = refined.seconds;
-        record.provenance =
-            args.provenance.iter().filter(|(of, _)| *of == task.name).map(|(_, text)| text.clone()).collect();
-        store.put_column(record, &column, Precision::F16)?;
-    }
-    Ok(())
 }

@@ -4,15 +4,21 @@
 //! twelve outputs are four for each stride of 8, 16 and 32 pixels, one row for each cell of the padded input: `cls` and `obj`
 //! `[cells, 1]`, `bbox` `[cells, 4]`, `kps` `[cells, 10]`.
 
+mod builder;
+mod network;
+mod onnx;
+mod opencv;
+mod step;
+
 use std::{fmt, path::Path};
 
-use crate::detector::{shrink, suppress, to_frame};
-use crate::yunet_network::FastYuNet;
-use crate::yunet_opencv::OpenCvYuNet;
+use crate::detections::{shrink, suppress, to_frame};
 use crate::{
     BgrImage, DetectError, Detection, DetectorBackend, DetectorConfig, DetectorKind, FaceDetector, Landmarks, Point,
     Roi,
 };
+use network::FastYuNet;
+use opencv::OpenCvYuNet;
 
 const STRIDES: [u32; 3] = [8, 16, 32];
 /// The network's outputs: each kind at each stride.

@@ -1,10 +1,10 @@
-//! YuNet's network in OpenCV's `dnn`: slower, kept to be compared with and for models that [`crate::yunet_network`] refuses.
+//! YuNet's network in OpenCV's `dnn`: slower, kept to be compared with and for models that [`super::network`] refuses.
 
-use crate::detector::padded;
-use crate::yunet::{Infer, OUTPUTS};
+use super::{Infer, OUTPUTS};
+use crate::detections::padded;
 use crate::{BgrImage, DetectError};
-use opencv::core::{CV_32F, Mat, MatTraitConstManual, Scalar, Size, Vector};
-use opencv::dnn::{self, Net, NetTrait};
+use ::opencv::core::{CV_32F, Mat, MatTraitConstManual, Scalar, Size, Vector};
+use ::opencv::dnn::{self, Net, NetTrait};
 
 /// The network, ready to run.
 pub(crate) struct OpenCvYuNet {
@@ -28,7 +28,7 @@ impl OpenCvYuNet {
 
 impl Infer for OpenCvYuNet {
     fn infer(&mut self, image: &BgrImage, _: [usize; 2]) -> Result<(), DetectError> {
-        let input = padded(&image.as_mat()?, (image.width(), image.height()), super::yunet::MULTIPLE)?;
+        let input = padded(&image.as_mat()?, (image.width(), image.height()), super::MULTIPLE)?;
         let blob = dnn::blob_from_image(&input, 1.0, Size::default(), Scalar::default(), false, false, CV_32F)?;
         self.net.set_input(&blob, "", 1.0, Scalar::default())?;
         let mut tensors = Vector::<Mat>::new();

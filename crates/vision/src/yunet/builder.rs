@@ -1,190 +1,9 @@
-//! YuNet's network on `fastconv`, put together from its ONNX file.
-//!
-//! A 1×1 convolution and the 3×3 one of each channel after it are one step, with the activation and the pooling behind them where
-//! nobody else reads what lies between. Tensors are NHWC, so that the file's `Transpose` and `Reshape` before the outputs have
-//! nothing left to do.
+//! From the operations of YuNet's ONNX file to the steps of [`super::network::FastYuNet`].
 
-use crate::onnx::{Graph, Node};
-use crate::yunet::{Infer, OUTPUTS};
-use crate::{BgrImage, DetectError};
-use fastconv::{Activation, Algorithm, Buffer, ConvShape, Epilogue, Separable, ShapeError, Weights};
+use super::onnx::{Graph, Node};
+use super::step::{Op, PICTURE, Place, Step};
+use fastconv::{Activation, Algorithm, ConvShape, Separable, Weights};
 use std::collections::HashMap;
-
-/// Threads that detection works on. A frame takes about ten milliseconds on one; the others belong to the network.
-const THREADS: usize = 1;
-
-/// The place of the camera's picture, the first one.
-const PICTURE: usize = 0;
-
-/// What a step does with its input.
-enum Op {
-    /// 3×3, padding 1.
-    Conv { weights: Weights, bias: Vec<f32>, stride: usize },
-    /// See [`Separable`].
-    Separable { weights: Separable, halve: bool },
-    /// The largest of each 2×2 pixels.
-    Halve,
-    /// Plus another value of half the sides.
-    AddUpsampled { coarse: usize },
-    /// 1 / (1 + e⁻ˣ).
-    Sigmoid,
-}
-
-struct Step {
-    op: Op,
-    from: usize,
-    to: usize,
-    activation: Activation,
-}
-
-/// A tensor between steps.
-#[derive(Clone, Copy)]
-struct Place {
-    channels: usize,
-    /// The picture's sides divided by its own.
-    shrunk: usize,
-}
-
-/// The network, ready to run.
-pub(crate) struct FastYuNet {
-    steps: Vec<Step>,
-    places: Vec<Place>,
-    /// Which buffer holds a place's values; places that are never needed at once share one.
-    shelves: Vec<usize>,
-    /// Their memory is kept from frame to frame.
-    buffers: Vec<Buffer>,
-    /// Values of each place.
-    lens: Vec<usize>,
-    /// Places of the outputs, in the order of [`OUTPUTS`].
-    outputs: Vec<usize>,
-    pool: rayon::ThreadPool,
-}
-
-impl FastYuNet {
-    /// From the bytes of the ONNX file.
-    ///
-    /// # Errors
-    /// Names the operation that is not known or does not fit.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let graph = Graph::read(bytes)?;
-        let [input] = graph.inputs.as_slice() else {
-            return Err(format!("one input expected, found {:?}", graph.inputs));
-        };
-        let mut builder = Builder::new(&graph, input);
-        for node in &graph.nodes {
-            builder.add(node).map_err(|reason| format!("{}: {reason}", node.title()))?;
-        }
-        let outputs = OUTPUTS.iter().map(|name| builder.place(name)).collect::<Result<Vec<usize>, String>>()?;
-        let shelves = shelves(&builder.steps, &builder.places, &outputs);
-        let buffers = (0..=shelves.iter().copied().max().unwrap_or(0)).map(|_| fastconv::zeros(0)).collect();
-        let pool = fastconv::threads(THREADS, "detect").build();
-        Ok(Self {
-            outputs,
-            shelves,
-            buffers,
-            lens: vec![0; builder.places.len()],
-            steps: builder.steps,
-            places: builder.places,
-            pool: pool.map_err(|error| format!("no thread to detect on: {error}"))?,
-        })
-    }
-}
-
-impl Infer for FastYuNet {
-    fn infer(&mut self, image: &BgrImage, [h, w]: [usize; 2]) -> Result<(), DetectError> {
-        // The picture is read as it is.
-        for (at, place) in self.places.iter().enumerate().skip(1) {
-            let len = (h / place.shrunk) * (w / place.shrunk) * place.channels;
-            let buffer = &mut self.buffers[self.shelves[at]];
-            if buffer.len() < len {
-                *buffer = fastconv::zeros(len);
-            }
-            self.lens[at] = len;
-        }
-        let Self { steps, places, shelves, buffers, lens, pool, .. } = self;
-        pool.install(|| {
-            for step in steps {
-                // Not one of those that the step reads: see `shelves`.
-                let mut y = std::mem::replace(&mut buffers[shelves[step.to]], fastconv::zeros(0));
-                let value = |place: usize| &buffers[shelves[place]][..lens[place]];
-                let done = step.run([h, w], image, places, value, &mut y[..lens[step.to]]);
-                buffers[shelves[step.to]] = y;
-                done?;
-            }
-            Ok(())
-        })
-        .map_err(|error: ShapeError| DetectError::Network(error.to_string()))
-    }
-
-    fn output(&self, at: usize) -> Result<&[f32], DetectError> {
-        let place = self.outputs[at];
-        Ok(&self.buffers[self.shelves[place]][..self.lens[place]])
-    }
-}
-
-/// A buffer for each place: one that no longer holds what a later step reads, where there is one, the nearest in size.
-fn shelves(steps: &[Step], places: &[Place], outputs: &[usize]) -> Vec<usize> {
-    // Values for a picture of 1024 pixels; only their ratios count.
-    let size = |place: usize| places[place].channels * 1024 / (places[place].shrunk * places[place].shrunk);
-    let last_read = |place: usize| {
-        let reads =
-            |step: &Step| step.from == place || matches!(step.op, Op::AddUpsampled { coarse } if coarse == place);
-        if outputs.contains(&place) { None } else { Some(steps.iter().rposition(reads).unwrap_or(0)) }
-    };
-    let (mut shelves, mut sizes, mut free) = (vec![0; places.len()], vec![size(0)], Vec::<usize>::new());
-    for (at, step) in steps.iter().enumerate() {
-        let best = (0..free.len()).min_by_key(|shelf| sizes[free[*shelf]].abs_diff(size(step.to)));
-        let shelf = best.map(|best| free.swap_remove(best)).unwrap_or_else(|| {
-            sizes.push(0);
-            sizes.len() - 1
-        });
-        sizes[shelf] = sizes[shelf].max(size(step.to));
-        shelves[step.to] = shelf;
-        // Only after the step's own output has its buffer.
-        let ended = (0..places.len()).filter(|place| *place <= step.to && last_read(*place) == Some(at));
-        free.extend(ended.map(|place| shelves[place]));
-    }
-    shelves
-}
-
-impl Step {
-    fn run<'a>(
-        &self,
-        [h, w]: [usize; 2],
-        image: &BgrImage,
-        places: &[Place],
-        value: impl Fn(usize) -> &'a [f32],
-        y: &mut [f32],
-    ) -> Result<(), ShapeError> {
-        let Place { channels, shrunk } = places[self.from];
-        let (h, w) = (h / shrunk, w / shrunk);
-        let x = value(self.from);
-        match &self.op {
-            Op::Conv { weights, bias, stride } => {
-                let shape = ConvShape { n: 1, h, w, ci: channels, co: bias.len(), kernel: 3, stride: *stride };
-                let epilogue = Epilogue { bias: Some(bias), residual: None, activation: self.activation };
-                if self.from == PICTURE {
-                    let sides = [image.height(), image.width()].map(|side| side as usize);
-                    fastconv::forward_picture(&shape, weights, (image.data(), sides), epilogue, y)
-                } else {
-                    fastconv::forward(&shape, weights, x, epilogue, y)
-                }
-            }
-            Op::Separable { weights, halve } => weights.forward([1, h, w], x, self.activation, *halve, y),
-            Op::Halve => {
-                fastconv::max_pool_2(1, [h, w], channels, x, y);
-                Ok(())
-            }
-            Op::AddUpsampled { coarse } => fastconv::add_upsampled([1, h, w, channels], x, value(*coarse), y),
-            Op::Sigmoid => {
-                for (y, x) in y.iter_mut().zip(x) {
-                    *y = 1.0 / (1.0 + (-x).exp());
-                }
-                Ok(())
-            }
-        }
-    }
-}
 
 /// What a name of the file stands for while its operations are read.
 #[derive(Clone)]
@@ -200,21 +19,22 @@ enum Meaning {
     Upsampled(usize),
 }
 
-struct Builder<'a> {
+/// Puts the steps together, operation by operation.
+pub(super) struct Builder<'a> {
     graph: &'a Graph,
     names: HashMap<&'a str, Meaning>,
-    steps: Vec<Step>,
-    places: Vec<Place>,
+    pub(super) steps: Vec<Step>,
+    pub(super) places: Vec<Place>,
 }
 
 impl<'a> Builder<'a> {
-    fn new(graph: &'a Graph, input: &'a str) -> Self {
+    pub(super) fn new(graph: &'a Graph, input: &'a str) -> Self {
         let names = HashMap::from([(input, Meaning::Value(PICTURE))]);
         Self { graph, names, steps: vec![], places: vec![Place { channels: 3, shrunk: 1 }] }
     }
 
     /// The place of a value.
-    fn place(&self, name: &str) -> Result<usize, String> {
+    pub(super) fn place(&self, name: &str) -> Result<usize, String> {
         match self.names.get(name) {
             Some(Meaning::Value(place)) => Ok(*place),
             Some(_) => Err(format!("{name:?} is only known between two operations")),
@@ -238,7 +58,7 @@ impl<'a> Builder<'a> {
         self.steps.iter_mut().find(|step| step.to == place)
     }
 
-    fn add(&mut self, node: &'a Node) -> Result<(), String> {
+    pub(super) fn add(&mut self, node: &'a Node) -> Result<(), String> {
         let (Some(input), [output]) = (node.inputs.first(), node.outputs.as_slice()) else {
             return Err("one output and an input expected".to_owned());
         };
