@@ -13,14 +13,14 @@ use crate::capture::Captures;
 use crate::model::load;
 use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
-use crate::perception::judge::NetworkJudge;
+use crate::perception::judge::{NetworkJudge, network_pool};
 use crate::perception::smoothing::Smoother;
 use crate::perception::stats::{EngineThread, Meter, Stats};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
 use crate::teaching::handle::Tasks;
 use crate::teaching::live_model::Found;
-use crate::threads::{Arrived, Shared, join, lock, network_loop, network_pool, spawn, vision_loop};
+use crate::threads::{Arrived, Shared, join, lock, network_loop, spawn, vision_loop};
 use crate::types::{Frame, FrameResult};
 use crate::{ConfigError, EngineConfig, EngineError, LiveParams, NetworkUpdate, NewestSlot};
 

@@ -7,7 +7,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
-use rayon::ThreadPool;
 
 use crate::capture::Captures;
 use crate::perception::judge::Judge;
@@ -38,13 +37,6 @@ pub(crate) struct Shared {
     pub(crate) results: (Sender<FrameResult>, Receiver<FrameResult>),
     /// A thread that ended and should not have.
     pub(crate) failure: Mutex<Option<ThreadFailure>>,
-}
-
-/// Threads of their own for the network on the CPU; 0: one per core. Work that is installed in them stays in them.
-pub(crate) fn network_pool(threads: usize) -> Result<ThreadPool, EngineError> {
-    network::threads(threads, "network")
-        .build()
-        .map_err(|error| EngineError::Thread { name: "network", source: std::io::Error::other(error) })
 }
 
 /// A poisoned lock is taken all the same: the thread that panicked has reported it, and the state is replaced as a whole.

@@ -1,9 +1,9 @@
 //! Gradient of a convolution to its weights without transforms: any kernel and stride.
 
-use crate::direct::Plan;
-use crate::isa;
-use crate::kernel::{RowWork, Shared, Steps, accumulate, over_rows, wide};
+use crate::isa::{self, wide};
+use crate::kernel::{RowWork, Shared, Steps, accumulate, over_rows};
 use crate::patches::{self, Form};
+use crate::plan::Plan;
 use crate::shape::ConvShape;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;

@@ -1,6 +1,5 @@
 //! The instruction set, chosen at run time.
 
-use crate::kernel::wide;
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -49,6 +48,18 @@ pub(crate) fn run<O: WithSimd>(op: O) -> O::Output {
         return Simd::vectorize(simd, op);
     }
     op.with_simd(pulp::Scalar::new())
+}
+
+/// Vectors of output channels that a kernel works on at once, at most.
+#[inline(always)]
+pub(crate) const fn wide<S: Simd>() -> usize {
+    if many_registers::<S>() { 4 } else { 2 }
+}
+
+/// AVX-512 and NEON have 32 vector registers, AVX2 has 16.
+#[inline(always)]
+pub(crate) const fn many_registers<S: Simd>() -> bool {
+    S::REGISTER_COUNT >= 32
 }
 
 /// Values of a vector register, and those of a full panel of weights.

@@ -1,21 +1,9 @@
 //! The inner product kernel that every convolution comes down to, and the order its weights are kept in.
 
 use crate::buffer::{Buffer, zeros};
-use crate::isa;
+use crate::isa::{self, many_registers};
 use pulp::Simd;
 use std::ops::Range;
-
-/// Vectors of output channels that a kernel works on at once, at most.
-#[inline(always)]
-pub(crate) const fn wide<S: Simd>() -> usize {
-    if many_registers::<S>() { 4 } else { 2 }
-}
-
-/// AVX-512 and NEON have 32 vector registers, AVX2 has 16.
-#[inline(always)]
-const fn many_registers<S: Simd>() -> bool {
-    S::REGISTER_COUNT >= 32
-}
 
 /// Sums that a kernel keeps in registers; a few more hold a row of weights and a value.
 #[inline(always)]

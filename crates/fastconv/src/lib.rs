@@ -22,6 +22,7 @@ mod isa;
 mod kernel;
 mod normalise;
 mod patches;
+mod plan;
 mod pool;
 mod scratch;
 mod separable;
@@ -41,9 +42,9 @@ pub use separable::{Separable, add_upsampled};
 pub use shape::{Algorithm, ConvShape, Purpose, ShapeError};
 pub use threads::{threads, use_threads};
 
-use direct::Plan;
 use kernel::Panels;
 use patches::{Form, Source};
+use plan::Plan;
 use rayon::prelude::*;
 use tiles::{F2, F4};
 

@@ -4,10 +4,10 @@
 //! Few input channels: a line of a patch, which lies in one piece in memory, is one sum. Few output channels: each input pixel is
 //! multiplied with the weights of all taps at once, and an output is the sum of its taps' products.
 
-use crate::direct::Plan;
 use crate::epilogue::Epilogue;
-use crate::isa;
-use crate::kernel::{Panels, Product, RowWork, Shared, Steps, accumulate, over_rows, wide};
+use crate::isa::{self, wide};
+use crate::kernel::{Panels, Product, RowWork, Shared, Steps, accumulate, over_rows};
+use crate::plan::Plan;
 use crate::scratch::{Scratch, scratch};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -172,7 +172,7 @@ impl WithSimd for Products<'_> {
         let [oh, ow, co] = plan.output;
         let width: usize = (0..weight.count()).map(|panel| weight.width_of(panel)).sum();
         // Products of the input rows that these rows reach.
-        let reach = |tap: &crate::direct::Tap| tap.dy;
+        let reach = |tap: &crate::plan::Tap| tap.dy;
         let above = plan.taps.iter().map(reach).min().unwrap_or(0);
         let below = plan.taps.iter().map(reach).max().unwrap_or(0);
         let first = (rows.start as isize + above).max(0) as usize;

@@ -3,8 +3,8 @@
 //! A buffer of transformed tiles is `[points, vectors of channels, tiles, lanes]`: a sum over tiles reads memory from front to
 //! back. With channels side by side its reads would lie a power of two apart and share a few sets of the cache.
 
-use crate::isa;
-use crate::kernel::{RowWork, Shared, Steps, accumulate, over_rows, wide};
+use crate::isa::{self, wide};
+use crate::kernel::{RowWork, Shared, Steps, accumulate, over_rows};
 use crate::scratch::scratch;
 use crate::shape::ConvShape;
 use crate::tiles::{self, Transform};

@@ -1,6 +1,6 @@
 //! Random changes of a face that do not change its label.
 
-use crate::data::Face;
+use crate::data::face::Face;
 use crate::occlusion;
 use network::{FACE_PIXELS, FACE_SIZE};
 use rand::rngs::StdRng;

@@ -1,7 +1,7 @@
 //! Ways of showing one face to the network, whose answers are merged.
 
 use crate::augment::AugmentConfig;
-use crate::data::{Face, mirrored};
+use crate::data::face::{Face, mirrored};
 use serde::{Deserialize, Serialize};
 
 /// A way of showing a face.

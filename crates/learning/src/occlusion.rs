@@ -2,7 +2,7 @@
 //!
 //! Places are those of an aligned face: eyes at (40, 49) and (88, 49), nose at (64, 76), mouth corners at (45, 98) and (83, 98).
 
-use crate::data::Face;
+use crate::data::face::Face;
 use network::FACE_SIZE;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

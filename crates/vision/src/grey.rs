@@ -1,6 +1,6 @@
 //! A grey window of a picture, sampled between its pixels.
 
-use crate::{BgrImage, align::Similarity};
+use crate::{BgrImage, similarity::Similarity};
 
 /// Grey values of a part of a picture, shrunk by a whole factor.
 pub(crate) struct Plane {

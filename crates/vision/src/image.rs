@@ -1,21 +1,16 @@
 //! The picture type that all steps share.
 
-use std::{fmt, fs, path::Path};
+use std::fmt;
 
-use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
-use image::{ExtendedColorType, ImageEncoder};
 use opencv::{
     core::{Mat, MatTraitConst, MatTraitConstManual, Size, Vec3b},
     imgproc,
 };
 
-use crate::{ImageError, encoding};
+use crate::ImageError;
 
 /// The longest side of a picture in pixels; OpenCV's resampling counts them in signed 16-bit numbers.
 pub const MAX_SIDE: u32 = 32_767;
-
-/// The most bytes of a JPEG or PNG file that a pixel may take; a file above that is not worth reading.
-const MAX_FILE_BYTES_PER_PIXEL: u64 = 16;
 
 /// A colour picture: 8-bit blue, green, red, rows from the top without padding.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,56 +62,6 @@ impl BgrImage {
         self.data
     }
 
-    /// Reads a JPEG or PNG file; a picture turned by its EXIF orientation is put upright.
-    ///
-    /// # Errors
-    /// [`ImageError::Io`] when the file cannot be read, [`ImageError::File`] with the reason of
-    /// [`encoding::decode_compressed`] when it is no such picture or has more than `max_pixels`.
-    pub fn read(path: &Path, max_pixels: u64) -> Result<Self, ImageError> {
-        let io = |source| ImageError::Io { path: path.to_owned(), source };
-        let length = fs::metadata(path).map_err(io)?.len();
-        if length > max_pixels.saturating_mul(MAX_FILE_BYTES_PER_PIXEL).saturating_add(1 << 20) {
-            return Err(io(std::io::Error::new(
-                std::io::ErrorKind::FileTooLarge,
-                format!("{length} bytes are too many for a picture of {max_pixels} pixels"),
-            )));
-        }
-        let bytes = fs::read(path).map_err(io)?;
-        encoding::decode_compressed(&bytes, max_pixels).map_err(|source| in_file(path, source))
-    }
-
-    /// Encodes the picture as JPEG of `quality` 1 to 100.
-    ///
-    /// # Errors
-    /// [`ImageError::Quality`] when `quality` is out of range.
-    pub fn encode_jpeg(&self, quality: u8) -> Result<Vec<u8>, ImageError> {
-        if !(1..=100).contains(&quality) {
-            return Err(ImageError::Quality(quality));
-        }
-        let mut bytes = Vec::new();
-        self.encode(JpegEncoder::new_with_quality(&mut bytes, quality))?;
-        Ok(bytes)
-    }
-
-    /// Writes a `.png`, `.jpg` or `.jpeg` file (JPEG at quality 92).
-    ///
-    /// # Errors
-    /// [`ImageError::File`] with [`ImageError::Format`] for any other ending, [`ImageError::Io`] when the file cannot be
-    /// written.
-    pub fn write(&self, path: &Path) -> Result<(), ImageError> {
-        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-        let bytes = match ending.as_deref() {
-            Some("png") => {
-                let mut bytes = Vec::new();
-                self.encode(PngEncoder::new(&mut bytes)).map(|()| bytes)
-            }
-            Some("jpg" | "jpeg") => self.encode_jpeg(92),
-            _ => Err(ImageError::Format),
-        }
-        .map_err(|source| in_file(path, source))?;
-        fs::write(path, bytes).map_err(|source| ImageError::Io { path: path.to_owned(), source })
-    }
-
     /// The picture at another size, not keeping its aspect: area-averaged when both sides shrink, bilinear otherwise.
     ///
     /// # Errors
@@ -153,22 +98,10 @@ impl BgrImage {
             if mat.is_continuous() { mat.data_bytes()?.to_vec() } else { mat.try_clone()?.data_bytes()?.to_vec() };
         Self::new(width, height, data)
     }
-
-    fn encode(&self, encoder: impl ImageEncoder) -> Result<(), ImageError> {
-        let mut rgb = self.data.clone();
-        rgb.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| pixel.swap(0, 2));
-        encoder
-            .write_image(&rgb, self.width, self.height, ExtendedColorType::Rgb8)
-            .map_err(|error| ImageError::Encode(error.to_string()))
-    }
 }
 
 /// Refuses empty pictures and sides that OpenCV cannot count.
 pub(crate) fn check_size(width: u32, height: u32) -> Result<(), ImageError> {
     let sides = 1..=MAX_SIDE;
     if sides.contains(&width) && sides.contains(&height) { Ok(()) } else { Err(ImageError::Size { width, height }) }
-}
-
-fn in_file(path: &Path, source: ImageError) -> ImageError {
-    ImageError::File { path: path.to_owned(), source: Box::new(source) }
 }

@@ -8,6 +8,8 @@ pub(crate) mod load;
 pub(crate) mod manifest;
 pub(crate) mod parts;
 #[cfg(feature = "perception")]
+pub(crate) mod sample_error;
+#[cfg(feature = "perception")]
 pub(crate) mod sample_index;
 #[cfg(feature = "perception")]
 pub(crate) mod samples;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::disk::{self, Access, is_plain_name};
 use crate::model::manifest::{SCHEMA, read_yaml};
-use crate::model::samples::SampleError;
+use crate::model::sample_error::SampleError;
 
 /// Name of the index in a task's folder of samples.
 pub(crate) const INDEX: &str = "labels.yaml";

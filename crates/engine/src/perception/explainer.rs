@@ -6,7 +6,7 @@ use rayon::ThreadPool;
 use crate::model::manifest::ColumnRecord;
 use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
-use crate::threads::network_pool;
+use crate::perception::judge::network_pool;
 use crate::{EngineConfig, EngineError};
 
 /// What a task answered for a face, and from where.

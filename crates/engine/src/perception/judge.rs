@@ -5,7 +5,7 @@ use std::sync::Arc;
 use network::{NetworkBackend, ProgressiveNetwork, TaskName, faces_to_tensor, rows};
 use rayon::ThreadPool;
 
-use crate::{NetworkUpdate, NewestSlot, TaskHead};
+use crate::{EngineError, NetworkUpdate, NewestSlot, TaskHead};
 
 /// What one column says of one face in one frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,4 +69,11 @@ impl<B: NetworkBackend> Judge for NetworkJudge<B> {
         }
         judged
     }
+}
+
+/// Threads of their own for the network on the CPU; 0: one per core. Work that is installed in them stays in them.
+pub(crate) fn network_pool(threads: usize) -> Result<ThreadPool, EngineError> {
+    network::threads(threads, "network")
+        .build()
+        .map_err(|error| EngineError::Thread { name: "network", source: std::io::Error::other(error) })
 }

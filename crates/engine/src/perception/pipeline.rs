@@ -7,11 +7,10 @@ use network::choose_device;
 use vision::{FaceDetector, open_detector};
 
 use crate::model::load::load_folders;
-use crate::perception::judge::{Judge, Judgement, NetworkJudge};
+use crate::perception::judge::{Judge, Judgement, NetworkJudge, network_pool};
 use crate::perception::smoothing::Smoother;
 use crate::perception::vision_stage::{Seen, VisionStage};
 use crate::perception::waiting::{DueFace, Waiting};
-use crate::threads::network_pool;
 use crate::types::{Face, Frame, FrameLatency, FrameResult};
 use crate::{EngineConfig, EngineError, TaskHead};
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use network::{Label, NameError, TaskName};
 
-use crate::model::samples::SampleError;
+use crate::model::sample_error::SampleError;
 use crate::model::store_error::StoreError;
 use crate::teaching::crops::CropError;
 

@@ -1,9 +1,10 @@
 //! `facelab bench`: how long each step of a face's way takes on this machine.
 
+use super::bench_inputs::{test_faces, untrained_model};
 #[cfg(feature = "perception")]
 use super::bench_pictures;
 use super::growth::{Growth, draw, growth};
-use crate::cli::Common;
+use crate::common::Common;
 #[cfg(feature = "perception")]
 use crate::common::DetectorFiles;
 use crate::common::{command_line, print, write_json};
@@ -12,18 +13,15 @@ use crate::timing::{Timing, measure};
 use anyhow::{Context, anyhow};
 use burn::tensor::Tensor;
 use clap::Args as ClapArgs;
-use engine::{ColumnRecord, Memory, ModelStore};
+use engine::{Memory, ModelStore};
 use indicatif::ProgressBar;
+use learning::ColumnFit;
 use learning::began::{BeganConfig, Game};
-use learning::{Calibration, ColumnFit};
 use network::weights::Precision;
-use network::{
-    ColumnConfig, EncoderConfig, FACE_PIXELS, FACE_SIZE, Label, NetworkBackend, ProgressiveNetwork, TaskName,
-    TrainBackend, faces_to_tensor,
-};
+use network::{ColumnConfig, FACE_SIZE, NetworkBackend, ProgressiveNetwork, TrainBackend};
 use serde::Serialize;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Faces of a training step.
@@ -164,36 +162,6 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
         memory: Memory::now(),
         command: command_line(),
     })
-}
-
-/// Writes a model with the tables' sizes and random weights, without dropout; each column draws from those before it.
-/// Its folder.
-pub(super) fn untrained_model<B: NetworkBackend>(
-    dir: &Path,
-    columns: &[(&str, usize)],
-    precision: Precision,
-    device: &B::Device,
-) -> anyhow::Result<PathBuf> {
-    let config = EncoderConfig::default();
-    let encoder = config.init::<B>(device, 0);
-    let mut store = ModelStore::create(dir, "untrained", "none", &encoder, config, precision)?;
-    let mut sources: Vec<TaskName> = Vec::new();
-    for (seed, &(name, classes)) in (1..).zip(columns) {
-        let config = ColumnConfig { dropout: 0.0, ..ColumnConfig::new(classes, sources.len()) };
-        let column = config.init::<B>(device, seed);
-        let labels = (0..classes).map(|at| format!("label {at}").parse()).collect::<Result<Vec<Label>, _>>()?;
-        let task: TaskName = name.parse()?;
-        let record = ColumnRecord::new(task.clone(), labels, &sources, config, Calibration::default());
-        store.put_column(record, &column, precision)?;
-        sources.push(task);
-    }
-    Ok(dir.to_owned())
-}
-
-/// Faces of noise.
-pub(super) fn test_faces<B: NetworkBackend>(count: usize, device: &B::Device) -> Tensor<B, 4> {
-    let pixels: Vec<u8> = (0..FACE_PIXELS as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    faces_to_tensor::<B>(&vec![pixels.as_slice(); count], device)
 }
 
 /// Times encoder, each column on the encoder's features, and all together.

@@ -1,7 +1,7 @@
 //! What `facelab bench` measures of pictures: detection and alignment, which need OpenCV.
 
 use super::growth::Growth;
-use crate::cli::Common;
+use crate::common::Common;
 use crate::common::DetectorFiles;
 use crate::timing::{Timing, measure};
 use std::path::Path;

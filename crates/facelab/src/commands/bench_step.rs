@@ -1,6 +1,6 @@
 //! `facelab bench-step`: one step of the work, as often as it is asked for. `scripts/bench-peers` talks to it.
 
-use crate::commands::bench::untrained_model;
+use crate::commands::bench_inputs::untrained_model;
 #[cfg(feature = "perception")]
 use crate::common::DetectorFiles;
 use crate::common::{Common, print, write_file};

@@ -1,6 +1,6 @@
 //! `facelab bench --growth`: how times grow with faces, columns, threads and the size of a frame.
 
-use super::bench::test_faces;
+use super::bench_inputs::test_faces;
 use crate::chart::{Chart, write_charts};
 use crate::timing::measure;
 use anyhow::{Context, anyhow};

@@ -4,6 +4,7 @@ pub mod agree;
 #[cfg(feature = "perception")]
 pub mod annotate;
 pub mod bench;
+mod bench_inputs;
 #[cfg(feature = "perception")]
 mod bench_pictures;
 pub mod bench_step;

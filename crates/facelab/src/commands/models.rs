@@ -1,6 +1,6 @@
 //! `facelab models`: what a model consists of.
 
-use crate::cli::Common;
+use crate::common::Common;
 use crate::common::print;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;

@@ -2,9 +2,11 @@
 
 mod draw;
 mod logistic;
+mod method;
 mod methods;
 mod outcome;
 
 pub use draw::{Draw, Pool, draws, folds};
-pub use methods::{Bench, Method};
+pub use method::Method;
+pub use methods::Bench;
 pub use outcome::{Covered, Outcome, Row, Strangers, text};

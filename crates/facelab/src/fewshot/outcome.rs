@@ -1,6 +1,6 @@
 //! Means and their intervals.
 
-use super::methods::Method;
+use super::method::Method;
 use learning::area_under_roc;
 use serde::Serialize;
 use std::fmt::Write;

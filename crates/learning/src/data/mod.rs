@@ -2,7 +2,7 @@
 //! descriptors of a teacher beside them.
 
 mod described;
-mod face;
+pub(crate) mod face;
 mod folder;
 mod packs;
 mod split;
