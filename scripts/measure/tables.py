@@ -102,6 +102,28 @@ def few(folder):
     return table(["task", "samples a label", *METHODS], rows)
 
 
+def people(folder):
+    rows = []
+    for name, said in (("who_lfw", "LFW"), ("who_orl", "ORL")):
+        found = read(folder, f"few/{name}") or {}
+        strangers = {(each.get("method"), each["shots"]): each for each in found.get("strangers", [])}
+        for shots in sorted({each["shots"] for each in found.get("rows", [])}):
+            right = {each["method"]: each["accuracy"] for each in found["rows"] if each["shots"] == shots}
+            told = strangers.get(("identity", shots))
+            if told is None:
+                continue
+            area, named = told["area"], told["named_at_95"]
+            rows.append(
+                row(f"{said}, {shots} of each",
+                    *[f"{right[method]['mean']:.3f} ± {right[method]['interval']:.3f}" for method in ("identity", "default")],
+                    f"{area['mean']:.3f} ± {area['interval']:.3f}", f"{named['mean']:.0%} ± {named['interval']:.0%}",
+                    share(told["unknown_taught"]["mean"], 2), share(told["unknown_strangers"]["mean"], 2))
+            )  # fmt: skip
+    heading = ["12 people, samples", "right: IDENTITY", "as a general task", "strangers: area under the ROC curve",
+               "strangers named where 95% of those taught are", "`unknown` of somebody taught", "of a stranger"]  # fmt: skip
+    return table(heading, rows)
+
+
 def strangers(folder):
     lines = []
     for name, said in FEW:
@@ -135,7 +157,7 @@ def corrupted(folder):
 
 def main():
     folder = sys.argv[1]
-    parts = (evaluated, recalls, groups, few, strangers, corrupted)
+    parts = (evaluated, recalls, groups, people, few, strangers, corrupted)
     print("\n\n".join(text for part in parts if (text := part(folder))))
 
 
