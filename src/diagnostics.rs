@@ -143,6 +143,7 @@ impl View<'_> {
             DetectorKind::Haar => {
                 (WARN, "Haar cascade, without landmarks: run scripts/setup to fetch YuNet".to_owned())
             }
+            _ if self.stats.frames_processed == 0 => (OK, "has not seen a frame yet".to_owned()),
             DetectorKind::YuNet => (OK, self.detector.name().to_owned()),
         });
         let values = self.latencies(&["detect", "track", "align", "total"]);

@@ -159,6 +159,8 @@ impl Captures {
         // What lies there may be old: the first crop comes from the next frame.
         let mut done = newest.frame;
         let before = newest.frame;
+        // As it is when the capture begins: all its crops are held to the same.
+        let min_quality = newest.min_quality;
         loop {
             if newest.closed {
                 return Err(CaptureError::Closed);
@@ -180,7 +182,7 @@ impl Captures {
                     }
                     // The n-th crop is due after n shares of the time.
                     let due = elapsed >= time.mul_f32(crops.len() as f32 / count as f32);
-                    let face = newest.faces.iter().find(|face| face.track == *id && face.quality >= newest.min_quality);
+                    let face = newest.faces.iter().find(|face| face.track == *id && face.quality >= min_quality);
                     if let Some(face) = face.filter(|_| due) {
                         crops.push(Arc::clone(&face.crop));
                     }

@@ -19,7 +19,7 @@ use crate::perception::stats::{EngineThread, Meter, Stats};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
 use crate::teaching::handle::Tasks;
-use crate::teaching::live_model::Found;
+use crate::teaching::served_model::Found;
 use crate::threads::{Arrived, Shared, join, lock, network_loop, spawn, vision_loop};
 use crate::types::{Frame, FrameResult};
 use crate::{ConfigError, EngineConfig, EngineError, LiveParams, NetworkUpdate, NewestSlot};

@@ -112,7 +112,7 @@ pub fn command_line() -> String {
 /// There is one already.
 pub fn require_no_model(out: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(
-        !out.join("manifest.yaml").exists(),
+        !out.join(engine::MANIFEST).exists(),
         "{} holds a model already; choose another --out",
         out.display()
     );

@@ -7,6 +7,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use network::{Column, NetworkBackend, NetworkError, ProgressiveNetwork, TaskName, TrainBackend, rows};
 
+/// Share of the channels' mean deviation that is added to each: one that hardly changes is not blown up.
+pub(crate) const DEVIATION_FLOOR: f32 = 0.1;
 /// Faces per evaluation where nothing else decides.
 const EVALUATION_BATCH: usize = 16;
 

@@ -28,6 +28,11 @@ pub(crate) fn class_weights(counts: &[usize], power: f32) -> Vec<f32> {
     raw.iter().map(|w| if mean > 0.0 { w / mean } else { 1.0 }).collect()
 }
 
+/// The value of a loss.
+pub(crate) fn number<B: Backend>(loss: &Tensor<B, 1>) -> f32 {
+    loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! What every training of a column tells its caller: where it is, what it made, or why it made nothing.
+//! What every training of a column is given and tells: what it begins with, where it is, what it made, or why it made nothing.
 
 use crate::calibration::Calibration;
 use crate::checkpoint::CheckpointError;
@@ -12,13 +12,13 @@ use std::ops::ControlFlow;
 pub struct Training<'a, B: NetworkBackend> {
     /// Encoder and earlier columns; they stay as they are.
     pub network: &'a ProgressiveNetwork<B>,
-    /// Columns of the network to draw from.
+    /// Columns of the network to draw from; an identity task has none.
     pub sources: &'a [TaskName],
-    /// The column's sizes. Classes and sources follow from the data, other fields where the way to train says so.
+    /// The column's sizes; `classes` and `sources` follow from the data. A few samples set `own_blocks` and `hidden` too, gradients `dropout`.
     pub sizes: ColumnConfig,
     /// Where it is computed.
     pub device: &'a B::Device,
-    /// Called after every step and every batch of faces that is read; [`ControlFlow::Break`] ends the training with
+    /// Called after every step, every epoch and every batch of faces that is read; [`ControlFlow::Break`] ends the training with
     /// [`TrainError::Cancelled`].
     pub observer: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
 }
@@ -43,7 +43,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Before the first step of an epoch of so many steps.
+    /// Before the first step, of so many epochs of so many steps.
     pub(crate) fn begin(epochs: u32, steps: u32) -> Self {
         Self { epoch: 0, epochs, step: 0, steps, loss: 0.0, validation_accuracy: None, eta_s: 0.0 }
     }

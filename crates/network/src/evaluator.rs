@@ -9,13 +9,14 @@ use crate::prepared::{Activations, PreparedEncoder};
 use crate::tensors::FEATURE_STRIDE;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
+use std::cell::LazyCell;
 
 /// An encoder with its columns, sources before those that draw from them.
 pub(crate) trait Evaluator<B: NetworkBackend> {
     /// Faces `[N, 1, S, S]` in [−1, 1] → features `[N, S/8, S/8, C]`.
     fn features(&self, faces: Tensor<B, 4>) -> Tensor<B, 4>;
 
-    /// Features → logits, and of the blocks' outputs what is wanted (through modules all that there are), of every column.
+    /// Features → logits and blocks' outputs of every column. Prepared weights give no more blocks than are wanted, modules give all.
     fn outputs(&self, features: Tensor<B, 4>, wanted: Wanted) -> Vec<ColumnOutput<B>>;
 
     /// Faces → logits `[N, K]` of every column.
@@ -69,10 +70,13 @@ pub(crate) fn through_modules<B: NetworkBackend>(
     outputs
 }
 
+/// What is made when it is first needed: preparing weights takes time and memory.
+pub(crate) type Lazy<'a, T> = LazyCell<T, Box<dyn FnOnce() -> T + 'a>>;
+
 /// With prepared weights.
 pub(crate) struct Prepared<'a> {
-    pub encoder: &'a PreparedEncoder,
-    pub columns: Vec<&'a PreparedColumn>,
+    pub encoder: Lazy<'a, &'a PreparedEncoder>,
+    pub columns: Lazy<'a, Vec<&'a PreparedColumn>>,
     /// For each column the positions of its sources.
     pub sources: Vec<Vec<usize>>,
 }
@@ -104,7 +108,7 @@ impl<B: NetworkBackend> Evaluator<B> for Prepared<'_> {
                 tensor(block, [n, side, side, block.len() / (n * side * side).max(1)], &device)
             };
             ColumnOutput {
-                logits: tensor(&output.logits, [n, output.logits.len() / n.max(1)], &device),
+                logits: logits(&output.logits, n, &device),
                 blocks: depths.zip(&output.blocks).map(block).collect(),
             }
         };
@@ -115,8 +119,13 @@ impl<B: NetworkBackend> Evaluator<B> for Prepared<'_> {
         let (device, n) = (faces.device(), faces.dims()[0]);
         let features = self.activations(faces);
         let outputs = columns::forward(&self.columns, &self.sources, n, &features, Wanted::Logits);
-        outputs.into_iter().map(|output| tensor(&output.logits, [n, output.logits.len() / n.max(1)], &device)).collect()
+        outputs.into_iter().map(|output| logits(&output.logits, n, &device)).collect()
     }
+}
+
+/// Logits of `n` faces, row by row.
+fn logits<B: Backend>(values: &[f32], n: usize, device: &B::Device) -> Tensor<B, 2> {
+    tensor(values, [n, values.len() / n.max(1)], device)
 }
 
 fn tensor<B: Backend, const D: usize>(values: &[f32], shape: [usize; D], device: &B::Device) -> Tensor<B, D> {

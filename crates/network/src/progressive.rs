@@ -3,7 +3,7 @@
 use crate::backend::NetworkBackend;
 use crate::column::{ColumnEntry, ColumnOutput, NetworkError};
 use crate::encoder::Encoder;
-use crate::evaluator::{Evaluator, Modules, Prepared, through_modules};
+use crate::evaluator::{Evaluator, Lazy, Modules, Prepared, through_modules};
 use crate::layers::Dense;
 use crate::names::TaskName;
 use crate::prepared::PreparedEncoder;
@@ -50,10 +50,8 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     pub fn for_faces_of(self, side: usize) -> Result<Self, NetworkError> {
         assert!([32, 64, 128].contains(&side), "faces of {side}×{side}");
         self.encoder()?;
-        for entry in &self.columns {
-            entry.column()?;
-        }
-        let columns = self.columns.into_iter().map(|entry| entry.reading(side / FEATURE_STRIDE)).collect();
+        let columns = self.columns.into_iter().map(|entry| entry.reading(side / FEATURE_STRIDE));
+        let columns = columns.collect::<Result<_, _>>()?;
         Ok(Self { columns, encoder: self.encoder.unprepared(), face_side: side, ..self })
     }
 
@@ -77,12 +75,12 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     }
 
     /// A column as this network keeps its weights.
-    fn kept(&self, entry: ColumnEntry<B>) -> ColumnEntry<B> {
-        let entry = entry.reading(self.face_side / FEATURE_STRIDE);
-        match self.encoder {
+    fn kept(&self, entry: ColumnEntry<B>) -> Result<ColumnEntry<B>, NetworkError> {
+        let entry = entry.reading(self.face_side / FEATURE_STRIDE)?;
+        Ok(match self.encoder {
             WeightsKept::Answering(_) => entry.answering_only(),
             WeightsKept::Trainable(..) => entry,
-        }
+        })
     }
 
     /// The shared encoder.
@@ -127,13 +125,15 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
     /// Adds a column behind the others.
     ///
     /// # Errors
-    /// The name is taken, a source is missing, or sources and lateral connections do not fit.
+    /// The name is taken, a source is missing, sources and lateral connections do not fit, or the column only answers faces of
+    /// another size.
     pub fn insert(&mut self, entry: ColumnEntry<B>) -> Result<(), NetworkError> {
         if self.position(&entry.name).is_some() {
             return Err(NetworkError::Exists(entry.name));
         }
         self.check(&entry, self.columns.len())?;
-        self.columns.push(self.kept(entry));
+        let entry = self.kept(entry)?;
+        self.columns.push(entry);
         Ok(())
     }
 
@@ -145,7 +145,7 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         let at = self.position(&entry.name).ok_or_else(|| NetworkError::Unknown(entry.name.clone()))?;
         self.check_unused(&entry.name)?;
         self.check(&entry, at)?;
-        self.columns[at] = self.kept(entry);
+        self.columns[at] = self.kept(entry)?;
         Ok(())
     }
 
@@ -232,8 +232,12 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         }
         // One after the other: preparing works in parallel itself, and a thread that waits there would take up the next
         // column's preparation in the middle of this one's.
-        let columns = self.columns.iter().map(ColumnEntry::prepared).collect();
-        Box::new(Prepared { encoder: self.prepared_encoder(), columns, sources })
+        let columns = || self.columns.iter().map(ColumnEntry::prepared).collect();
+        Box::new(Prepared {
+            encoder: Lazy::new(Box::new(|| self.prepared_encoder())),
+            columns: Lazy::new(Box::new(columns)),
+            sources,
+        })
     }
 
     /// For each column the positions of its sources.

@@ -42,7 +42,7 @@ impl<M, P> WeightsKept<M, P> {
         }
     }
 
-    /// With nothing prepared, for another use of the same weights; what only answers stays as it is.
+    /// With nothing prepared, for another use of the same weights. What only answers stays as it is.
     pub fn unprepared(self) -> Self {
         match self {
             Self::Trainable(module, _) => Self::trainable(module),

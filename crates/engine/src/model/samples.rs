@@ -11,13 +11,11 @@ use std::path::{Path, PathBuf};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader};
 use learning::Face;
-use network::{FACE_SIZE, Label, TaskName};
+use network::{FACE_PIXELS, FACE_SIZE, Label, TaskName};
 
 use crate::model::disk::{self, Access};
 use crate::model::sample_error::SampleError;
 use crate::model::sample_index::{INDEX, SampleIndex};
-
-const PIXELS: usize = FACE_SIZE * FACE_SIZE;
 
 /// A face crop with its label.
 #[derive(Debug, Clone)]
@@ -88,7 +86,7 @@ impl SampleStore {
     /// # Errors
     /// The first that does not.
     pub fn check(&self, task: &TaskName, samples: &[LabelledFace]) -> Result<(), SampleError> {
-        if let Some((index, wrong)) = samples.iter().enumerate().find(|(_, sample)| sample.face.len() != PIXELS) {
+        if let Some((index, wrong)) = samples.iter().enumerate().find(|(_, sample)| sample.face.len() != FACE_PIXELS) {
             return Err(SampleError::Size { index, label: wrong.label.clone(), found: wrong.face.len() });
         }
         let stored = self.counts(task)?;

@@ -9,7 +9,7 @@ fn label(text: &str) -> Label {
 }
 
 fn sample(text: &str, shade: u8) -> LabelledFace {
-    let face: Vec<u8> = (0..PIXELS).map(|pixel| (pixel as u8).wrapping_add(shade)).collect();
+    let face: Vec<u8> = (0..FACE_PIXELS).map(|pixel| (pixel as u8).wrapping_add(shade)).collect();
     LabelledFace { label: label(text), face: face.into() }
 }
 

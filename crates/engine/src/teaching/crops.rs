@@ -22,7 +22,7 @@ pub struct Sample {
 pub enum SamplePixels {
     /// A picture, whose largest face is found and aligned.
     Picture(BgrImage),
-    /// An aligned face, taken as it is.
+    /// An aligned face, 128×128 grey, taken as it is.
     Crop(FacePixels),
 }
 
@@ -39,7 +39,7 @@ pub enum CropError {
     /// Nobody is to be seen.
     #[error(
         "image {number} (label '{label}') has no face; give a picture that shows a whole face, \
-         or set is_crop when it already is a face crop"
+         or mark it as a crop when it already is one"
     )]
     NoFace {
         /// Which sample.

@@ -13,8 +13,8 @@ use crate::EngineConfig;
 use crate::capture::{CaptureError, Captured, Captures, TrackSelector};
 use crate::model::heads::NetworkUpdate;
 use crate::teaching::crops::{Cropper, Sample};
-use crate::teaching::live_model::Found;
 use crate::teaching::requests::Requests;
+use crate::teaching::served_model::Found;
 use crate::teaching::tasks::{
     AddTask, Exported, Imported, LabelledFace, RemoveTask, Removed, Stored, TaskError, TaskStatus, TaskTicket,
 };
@@ -27,7 +27,8 @@ const PATIENCE: Duration = Duration::from_millis(1700);
 
 /// Keeps the tasks: accepts trainings, trains one at a time, stores, and puts new networks into service.
 ///
-/// Calls that change tasks may block their thread for as long as disk and probe take. Dropping it ends the training, which
+/// Calls that change tasks block their thread: for disk and probe about a second, [`Tasks::add`] also while faces are found in its
+/// pictures, [`Tasks::capture`] for the time that it is given. Dropping it ends the training, which
 /// starts again at the next start.
 pub struct Tasks {
     requests: Arc<dyn Requests>,
@@ -39,7 +40,7 @@ pub struct Tasks {
 impl Tasks {
     /// Starts the background thread and takes up trainings that had not ended.
     ///
-    /// `on_network` is given every changed network, to be put into service between two batches; it must not call back.
+    /// `on_network` is given every changed network, to be put into service between two batches; it must not call these tasks.
     ///
     /// # Errors
     /// When what the last run left cannot be read, or the system gives no thread.
@@ -53,7 +54,7 @@ impl Tasks {
         let workshop = Arc::new(Workshop::open(config, found, Box::new(on_network))?);
         let trainer = Arc::clone(&workshop);
         let thread = Builder::new()
-            .name("learner".to_owned())
+            .name("teaching".to_owned())
             .spawn(move || trainer::run(&trainer))
             .map_err(TaskError::Thread)?;
         Ok(Self { requests: workshop, cropper: Cropper::new(detector), captures, thread: Mutex::new(Some(thread)) })
@@ -153,9 +154,11 @@ impl Tasks {
     pub(crate) fn shutdown(&self) {
         self.requests.stop();
         if let Some(thread) = lock(&self.thread).take() {
-            let busy = join(vec![("learner", thread)], PATIENCE);
+            let busy = join(vec![("teaching", thread)], PATIENCE);
             if !busy.is_empty() {
-                tracing::warn!("the learner is still writing; what it changes is changed as a whole or not at all");
+                tracing::warn!(
+                    "the teaching thread is still writing; what it changes is changed as a whole or not at all"
+                );
             }
         }
     }

@@ -25,6 +25,7 @@ struct TrainingKey<'a> {
     samples: String,
 }
 
+/// The checkpoint of a training; one of another training is refused.
 pub(crate) fn checkpoint(
     folder: &Path,
     spec: &JobSpec,

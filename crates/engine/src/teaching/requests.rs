@@ -8,7 +8,7 @@ use network::{Label, NetworkBackend, TaskName};
 
 use crate::model::store_error::list;
 use crate::teaching::board::{Job, Note, counts_of};
-use crate::teaching::live_model::drop_unused;
+use crate::teaching::served_model::drop_unused;
 use crate::teaching::tasks::{
     AddTask, Exported, Imported, LabelledFace, Promise, RemoveTask, Removed, Stored, TaskError, TaskState, TaskStatus,
     TaskTicket,
@@ -40,10 +40,10 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
     }
 
     fn add_task(&self, request: &AddTask, faces: &[LabelledFace]) -> Result<TaskTicket, TaskError> {
-        let live = self.live();
-        live.state.require_writable()?;
+        let served = self.served();
+        served.state.require_writable()?;
         let name = &request.name;
-        let stored = live.samples.counts(name)?;
+        let stored = served.samples.counts(name)?;
         let spec = {
             let board = self.board();
             if board.stopping {
@@ -52,27 +52,27 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             board.admit(request, &stored, self.limits)?
         };
         // On the disk before anything trains: a crash loses no sample.
-        let counts = live.samples.add(name, faces)?;
+        let counts = served.samples.add(name, faces)?;
         let (sender, outcome) = bounded(1);
         let ticket = TaskTicket { id: spec.id(), samples: counts_of(&spec.labels, &counts), outcome };
         {
             let mut board = self.board();
             board.notes.remove(name);
             board.waiting.push_back(Job { spec, message: "waits for its training".to_owned(), outcome: sender });
-            if let Err(error) = self.settle(&live, &mut board, std::slice::from_ref(name)) {
+            if let Err(error) = self.settle(&served, &mut board, std::slice::from_ref(name)) {
                 board.waiting.pop_back();
                 return Err(error);
             }
         }
-        drop(live);
+        drop(served);
         self.wake.notify_all();
         self.tell();
         Ok(ticket)
     }
 
     fn add_samples(&self, name: &TaskName, samples: &[LabelledFace]) -> Result<Stored, TaskError> {
-        let live = self.live();
-        live.state.require_writable()?;
+        let served = self.served();
+        served.state.require_writable()?;
         {
             let board = self.board();
             if board.is_shipped(name) {
@@ -83,9 +83,9 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
                 return Err(TaskError::InTraining(name.clone()));
             }
         }
-        let counts = live.samples.add(name, samples)?;
+        let counts = served.samples.add(name, samples)?;
         self.board().kept.insert(name.clone(), counts.clone());
-        drop(live);
+        drop(served);
         self.tell();
         Ok(Stored { counts })
     }
@@ -95,10 +95,10 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             return Err(TaskError::Contradiction("cascade", "keep_as_source"));
         }
         let name = &request.name;
-        let mut live = self.live();
-        live.state.require_writable()?;
+        let mut served = self.served();
+        served.state.require_writable()?;
         let mut gone = self.board().removable(request)?;
-        let mut plan = live.plan();
+        let mut plan = served.plan();
         if request.keep_as_source {
             for planned in plan.iter_mut().filter(|planned| planned.record.name == *name) {
                 planned.record.silent = true;
@@ -108,18 +108,18 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             gone.extend(drop_unused(&mut plan));
         }
         let changed: BTreeSet<TaskName> = gone.iter().cloned().collect();
-        let promise: Promise = live.change(plan, &changed)?;
+        let promise: Promise = served.change(plan, &changed)?;
         // The columns are gone whatever becomes of the samples: the list says so before an error does.
         let to_forget = if request.keep_samples { &[][..] } else { &gone[..] };
-        let forgotten = to_forget.iter().try_for_each(|name| live.samples.forget(name, None).map(drop));
+        let forgotten = to_forget.iter().try_for_each(|name| served.samples.forget(name, None).map(drop));
         {
             let mut board = self.board();
             for name in &gone {
                 board.notes.remove(name);
             }
-            self.settle(&live, &mut board, &gone)?;
+            self.settle(&served, &mut board, &gone)?;
         }
-        drop(live);
+        drop(served);
         self.tell();
         forgotten?;
         Ok(Removed { names: gone, promise })
@@ -137,7 +137,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
     }
 
     fn export_task(&self, name: &TaskName, directory: &Path, with_samples: bool) -> Result<Exported, TaskError> {
-        let live = self.live();
+        let served = self.served();
         let record = {
             let board = self.board();
             match board.taught(name) {
@@ -146,13 +146,13 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
                 None => return Err(board.unknown_task(name)),
             }
         };
-        live.export(&record, directory, with_samples)
+        served.export(&record, directory, with_samples)
     }
 
     fn import_task(&self, directory: &Path, name: Option<&TaskName>) -> Result<Imported, TaskError> {
-        let mut live = self.live();
-        live.state.require_writable()?;
-        let travelling = live.read_exported(directory, name, self.training.retain_samples)?;
+        let mut served = self.served();
+        served.state.require_writable()?;
+        let travelling = served.read_exported(directory, name, self.training.retain_samples)?;
         let name = travelling.record.name.clone();
         {
             let board = self.board();
@@ -163,22 +163,22 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
                 return Err(TaskError::NameInUse(name));
             }
         }
-        let imported = live.import(directory, travelling)?;
+        let imported = served.import(directory, travelling)?;
         {
             let mut board = self.board();
             let message = format!("imported from {}", directory.display());
             board.notes.insert(name.clone(), Note { state: TaskState::Ready, message, epochs: 0, spec: None });
-            self.settle(&live, &mut board, &[name])?;
+            self.settle(&served, &mut board, &[name])?;
         }
-        drop(live);
+        drop(served);
         self.tell();
         Ok(imported)
     }
 
     fn forget_samples(&self, name: &TaskName, label: Option<&Label>) -> Result<u32, TaskError> {
-        let live = self.live();
-        live.state.require_writable()?;
-        let stored = live.samples.counts(name)?;
+        let served = self.served();
+        served.state.require_writable()?;
+        let stored = served.samples.counts(name)?;
         {
             let board = self.board();
             if board.in_training(name) {
@@ -192,9 +192,9 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             let labels = list(stored.iter().map(|(label, _)| label));
             return Err(TaskError::NoSamples { label: label.clone(), labels });
         }
-        let erased = live.samples.forget(name, label)?;
-        self.settle(&live, &mut self.board(), std::slice::from_ref(name))?;
-        drop(live);
+        let erased = served.samples.forget(name, label)?;
+        self.settle(&served, &mut self.board(), std::slice::from_ref(name))?;
+        drop(served);
         self.tell();
         Ok(erased)
     }
@@ -214,7 +214,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
 impl<B: NetworkBackend> Workshop<B> {
     /// Ends a training that waits.
     fn cancel_waiting(&self, name: Option<&TaskName>) -> Result<TaskName, TaskError> {
-        let live = self.live();
+        let served = self.served();
         let mut board = self.board();
         let Some(position) = board.waiting.iter().position(|job| name.is_none_or(|name| job.spec.name == *name)) else {
             // It may have begun to run in between.
@@ -228,7 +228,7 @@ impl<B: NetworkBackend> Workshop<B> {
         let Some(job) = board.waiting.remove(position) else { return Err(TaskError::NothingToCancel) };
         let name = job.spec.name.clone();
         if !self.training.retain_samples {
-            live.samples.forget(&name, None)?;
+            served.samples.forget(&name, None)?;
         }
         let note = Note {
             state: TaskState::Cancelled,
@@ -237,7 +237,7 @@ impl<B: NetworkBackend> Workshop<B> {
             spec: Some(job.spec),
         };
         board.notes.insert(name.clone(), note);
-        self.settle(&live, &mut board, std::slice::from_ref(&name))?;
+        self.settle(&served, &mut board, std::slice::from_ref(&name))?;
         // Nobody may be waiting.
         job.outcome.try_send(Err(TaskError::Cancelled(name.clone()))).ok();
         Ok(name)

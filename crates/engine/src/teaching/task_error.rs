@@ -188,7 +188,7 @@ pub enum TaskError {
     #[error(transparent)]
     Samples(#[from] SampleError),
     /// The system gives no thread.
-    #[error("cannot start the learner's thread: {0}")]
+    #[error("cannot start the teaching thread: {0}")]
     Thread(std::io::Error),
     /// The program ends.
     #[error("the program is shutting down; a training that waits or runs starts again at the next start")]

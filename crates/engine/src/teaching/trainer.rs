@@ -38,11 +38,11 @@ struct Begun {
     cancel: Arc<AtomicBool>,
 }
 
-/// Trains until the learner stops.
+/// Trains until the engine stops.
 pub(crate) fn run<B: NetworkBackend>(workshop: &Workshop<B>) {
     lower_priority();
     // Its threads inherit the priority of this one.
-    let pool = network::threads(workshop.training.threads, "learner").build();
+    let pool = network::threads(workshop.training.threads, "teaching").build();
     let pool = match pool {
         Ok(pool) => pool,
         Err(error) => {
@@ -68,11 +68,11 @@ fn lower_priority() {
     // SAFETY: plain system calls without pointers; on Linux the priority is that of this thread alone.
     let set = unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, NICENESS) };
     if set != 0 {
-        tracing::warn!("the learner keeps its normal priority: {}", std::io::Error::last_os_error());
+        tracing::warn!("the teaching thread keeps its normal priority: {}", std::io::Error::last_os_error());
     }
 }
 
-/// Waits for the next training; `None` when the learner stops.
+/// Waits for the next training; `None` when the engine stops.
 fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
     loop {
         {
@@ -81,7 +81,7 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
                 board = workshop.wake.wait(board).unwrap_or_else(PoisonError::into_inner);
             }
         }
-        let live = workshop.live();
+        let served = workshop.served();
         let mut board = workshop.board();
         if board.stopping {
             return None;
@@ -97,10 +97,10 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
             progress: None,
             storing: false,
         });
-        if let Err(error) = workshop.settle(&live, &mut board, &[]) {
+        if let Err(error) = workshop.settle(&served, &mut board, &[]) {
             tracing::warn!(task = %job.spec.name, "a restart would not find this training: {error}");
         }
-        drop((board, live));
+        drop((board, served));
         workshop.tell();
         return Some(Begun { spec: job.spec, outcome: job.outcome, cancel });
     }
@@ -109,18 +109,18 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
 fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &Begun) -> Outcome {
     let Begun { spec, cancel, .. } = begun;
     let (network, device, folder, template, samples, digests, people) = {
-        let live = workshop.live();
+        let served = workshop.served();
         // Of an identity task only those who are learned.
         let read = if spec.learned.is_empty() { &spec.labels } else { &spec.learned };
-        let samples = live.samples.load(&spec.name, read)?;
-        let (folder, digests) = (progress_folder(live.state.dir()), live.digests(&spec.sources));
+        let samples = served.samples.load(&spec.name, read)?;
+        let (folder, digests) = (progress_folder(served.state.dir()), served.digests(&spec.sources));
         let people = match spec.kind {
             TaskKind::General => None,
             // The column of before, where somebody stays as they are.
-            TaskKind::Identity if spec.learned.is_empty() => Some((live.cohort.clone(), BTreeMap::new())),
-            TaskKind::Identity => Some((live.cohort.clone(), live.people(&spec.name)?)),
+            TaskKind::Identity if spec.learned.is_empty() => Some((served.cohort.clone(), BTreeMap::new())),
+            TaskKind::Identity => Some((served.cohort.clone(), served.people(&spec.name)?)),
         };
-        (live.network.clone(), live.device.clone(), folder, live.column_config(), samples, digests, people)
+        (served.network.clone(), served.device.clone(), folder, served.column_config(), samples, digests, people)
     };
     let known: Vec<Option<Person>> = match &people {
         Some((_, people)) => {
@@ -221,7 +221,7 @@ fn store<B: NetworkBackend>(
     samples: Vec<u32>,
     trained: TrainedColumn<B>,
 ) -> Outcome {
-    let mut live = workshop.live();
+    let mut served = workshop.served();
     {
         let mut board = workshop.board();
         if let Some(running) = &mut board.running {
@@ -244,20 +244,20 @@ fn store<B: NetworkBackend>(
     record.metrics = (trained.accuracy.held_back > 0).then_some(trained.accuracy);
     record.training_seconds = trained.seconds;
     record.provenance = vec!["taught here".to_owned()];
-    live.fill_sources(&mut record)?;
-    live.state.stage(&mut record, &trained.column)?;
+    served.fill_sources(&mut record)?;
+    served.state.stage(&mut record, &trained.column)?;
     // It is read back from the disk: twice at once would be the most memory that the node ever takes.
     drop(trained.column);
     let task_id = record.id();
-    let promise = match live.put(record) {
+    let promise = match served.put(record) {
         Ok(promise) => promise,
         Err(error) => {
             // The file that was staged belongs to nothing.
-            live.state.sweep()?;
+            served.state.sweep()?;
             return Err(error);
         }
     };
-    workshop.board().taught.clone_from(&live.state.manifest().columns);
+    workshop.board().taught.clone_from(&served.state.manifest().columns);
     Ok(TrainingOutcome {
         task_id,
         accuracy: trained.accuracy,
@@ -273,7 +273,7 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
     let Begun { mut spec, outcome, .. } = begun;
     let name = spec.name.clone();
     {
-        let live = workshop.live();
+        let served = workshop.served();
         let mut board = workshop.board();
         let stopped = matches!(result, Err(TaskError::ShutDown));
         if stopped {
@@ -293,16 +293,16 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
             board.notes.insert(name.clone(), note);
         }
         if !stopped {
-            discard(&progress_folder(live.state.dir()));
+            discard(&progress_folder(served.state.dir()));
         }
         let erased = match stopped || workshop.training.retain_samples {
             true => Ok(0),
-            false => live.samples.forget(&name, None),
+            false => served.samples.forget(&name, None),
         };
         if erased.is_err() {
             tracing::error!(task = %name, "its samples could not be erased; call forget_samples");
         }
-        if let Err(error) = workshop.settle(&live, &mut board, std::slice::from_ref(&name)) {
+        if let Err(error) = workshop.settle(&served, &mut board, std::slice::from_ref(&name)) {
             tracing::warn!(task = %name, "a restart may train this again: {error}");
         }
     }

@@ -11,7 +11,7 @@ use crate::model::manifest::{ColumnRecord, MANIFEST, TaughtManifest, read_yaml, 
 use crate::model::parts;
 use crate::model::samples::{LabelledFace, SampleStore};
 use crate::model::store_error::StoreError;
-use crate::teaching::live_model::LiveModel;
+use crate::teaching::served_model::ServedModel;
 use crate::teaching::tasks::{Exported, Imported, TaskError};
 
 /// An exported task as it was read and checked; nothing has changed yet.
@@ -20,7 +20,7 @@ pub(crate) struct Travelling {
     pub(crate) samples: Vec<LabelledFace>,
 }
 
-impl<B: NetworkBackend> LiveModel<B> {
+impl<B: NetworkBackend> ServedModel<B> {
     /// Writes a taught task into a folder that is missing or empty.
     pub(crate) fn export(
         &self,

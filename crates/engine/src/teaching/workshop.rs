@@ -1,7 +1,7 @@
 //! What the handle of the tasks and its thread share.
 //!
-//! Two locks: the live model (disk and network, may be held for a second) and the board (memory, held for moments). Who needs
-//! both takes the live model first.
+//! Two locks: the served model (disk and network, may be held for a second) and the board (memory, held for moments). Who needs
+//! both takes the served model first.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 
@@ -12,8 +12,8 @@ use crate::EngineConfig;
 use crate::model::samples::SampleStore;
 use crate::teaching::admission::Limits;
 use crate::teaching::board::{Board, Job, Note};
-use crate::teaching::live_model::{Found, LiveModel, OnNetwork};
 use crate::teaching::queue::{JobSpec, MAX_ATTEMPTS, QueueFile};
+use crate::teaching::served_model::{Found, OnNetwork, ServedModel};
 use crate::teaching::tasks::{TaskError, TaskState};
 use crate::threads::lock;
 
@@ -26,9 +26,9 @@ pub(crate) struct TrainingLimits {
     pub(crate) strangers_named: f32,
 }
 
-/// The learner's state.
+/// What all requests and the teaching thread share.
 pub(crate) struct Workshop<B: NetworkBackend> {
-    live: Mutex<LiveModel<B>>,
+    served: Mutex<ServedModel<B>>,
     board: Mutex<Board>,
     /// Work has come, or the end.
     pub(crate) wake: Condvar,
@@ -66,9 +66,9 @@ impl<B: NetworkBackend> Workshop<B> {
             queue.write(board.jobs().cloned().collect())?;
         }
         let cohort = base.load_cohort(&device)?;
-        let live = LiveModel { base, state, samples, queue, network, cohort, device, on_network, answers: None };
+        let served = ServedModel { base, state, samples, queue, network, cohort, device, on_network, answers: None };
         let workshop = Self {
-            live: Mutex::new(live),
+            served: Mutex::new(served),
             board: Mutex::new(board),
             wake: Condvar::new(),
             bell: bounded(1),
@@ -84,8 +84,8 @@ impl<B: NetworkBackend> Workshop<B> {
         Ok(workshop)
     }
 
-    pub(crate) fn live(&self) -> MutexGuard<'_, LiveModel<B>> {
-        lock(&self.live)
+    pub(crate) fn served(&self) -> MutexGuard<'_, ServedModel<B>> {
+        lock(&self.served)
     }
 
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
@@ -98,17 +98,22 @@ impl<B: NetworkBackend> Workshop<B> {
     }
 
     /// Brings the board's columns and sample counts up to what is on disk, and remembers the queue.
-    pub(crate) fn settle(&self, live: &LiveModel<B>, board: &mut Board, names: &[TaskName]) -> Result<(), TaskError> {
-        board.taught.clone_from(&live.state.manifest().columns);
+    pub(crate) fn settle(
+        &self,
+        served: &ServedModel<B>,
+        board: &mut Board,
+        names: &[TaskName],
+    ) -> Result<(), TaskError> {
+        board.taught.clone_from(&served.state.manifest().columns);
         for name in names {
-            let counts = live.samples.counts(name)?;
+            let counts = served.samples.counts(name)?;
             if counts.is_empty() {
                 board.kept.remove(name);
             } else {
                 board.kept.insert(name.clone(), counts);
             }
         }
-        Ok(live.queue.write(board.jobs().cloned().collect())?)
+        Ok(served.queue.write(board.jobs().cloned().collect())?)
     }
 }
 

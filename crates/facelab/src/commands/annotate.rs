@@ -1,8 +1,7 @@
 //! `facelab annotate`: what the node would say, drawn into videos and pictures, as a table, and as face crops.
 
 use crate::annotation::{Outputs, Tally};
-use crate::common::Common;
-use crate::common::{DetectorFiles, print};
+use crate::common::{Common, DetectorFiles, print};
 use crate::progress;
 use crate::source::Source;
 use anyhow::{Context, bail};

@@ -1,8 +1,7 @@
 //! What `facelab bench` measures of pictures: detection and alignment, which need OpenCV.
 
 use super::growth::Growth;
-use crate::common::Common;
-use crate::common::DetectorFiles;
+use crate::common::{Common, DetectorFiles};
 use crate::timing::{Timing, measure};
 use std::path::Path;
 use vision::align::{TEMPLATE, align};

@@ -1,8 +1,7 @@
 //! `facelab evaluate`: how well one column answers on labelled faces.
 
 use crate::chart::{Chart, write_charts};
-use crate::common::Common;
-use crate::common::{command_line, print, write_json};
+use crate::common::{Common, command_line, print, write_json};
 use crate::mistake_sheet::{surest_mistakes, write_mistakes};
 use crate::report::{Corrupted, Figures, Report};
 use crate::{figure, labels, progress, report};

@@ -1,7 +1,6 @@
 //! `facelab models`: what a model consists of.
 
-use crate::common::Common;
-use crate::common::print;
+use crate::common::{Common, print};
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::{ColumnRecord, MANIFEST, ModelStore};

@@ -86,7 +86,7 @@ pub fn parse_phase(text: &str) -> Result<Phase, String> {
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     common::require_no_model(&args.out)?;
-    let (device, why) = network::choose_device(common.device)?;
+    let (device, why) = common.device()?;
     tracing::info!("{why}");
     network::on_device!(device, B => train::<B>(&args, common))
 }

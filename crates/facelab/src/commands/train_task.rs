@@ -185,7 +185,7 @@ impl Args {
 
 /// Runs the command.
 pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
-    let (device, why) = network::choose_device(common.device)?;
+    let (device, why) = common.device()?;
     tracing::info!("{why}");
     network::on_device!(device, B => train::<B>(&args, common))
 }

@@ -11,11 +11,11 @@ pub enum Method {
     Default,
     /// What add_task does for people: the face descriptor beside a cohort of strangers
     Identity,
-    /// The same on the encoder's features: no lateral connections
+    /// The default on the encoder's features alone: no lateral connections
     Features,
-    /// The same on the sources' last blocks
+    /// The default on the sources' last blocks
     Sources,
-    /// The same on both
+    /// The default on both
     Both,
     /// Logistic regression (C = 1) on the encoder's features
     FeaturesLogistic,

@@ -2,6 +2,7 @@
 
 use super::BeganConfig;
 use crate::checkpoint::{CheckpointError, Slot};
+use crate::loss::number;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::{Adam, AdamConfig, GradientsParams, Optimizer};
@@ -65,7 +66,7 @@ impl<B: NetworkBackend> Game<B> {
     /// One step of the discriminator on faces `x [N, 1, side, side]` alone. Nothing changes when the loss is not finite.
     pub fn reconstruct(mut self, x: Tensor<Train<B>, 4>, learning_rate: f64) -> (Self, Losses) {
         let loss = l1(self.discriminator.forward(x.clone()), x);
-        let losses = Losses { real: scalar(&loss), fake: 0.0 };
+        let losses = Losses { real: number(&loss), fake: 0.0 };
         if losses.real.is_finite() {
             let mut gradients = loss.backward();
             let gradients = GradientsParams::from_module::<Train<B>, _>(&mut gradients, &self.discriminator);
@@ -87,7 +88,7 @@ impl<B: NetworkBackend> Game<B> {
         let loss_real = l1(self.discriminator.forward(x.clone()), x);
         let fake = self.generator.forward(z, side);
         let loss_fake = l1(self.discriminator.forward(fake.clone()), fake);
-        let losses = Losses { real: scalar(&loss_real), fake: scalar(&loss_fake) };
+        let losses = Losses { real: number(&loss_real), fake: number(&loss_fake) };
         if !(losses.real.is_finite() && losses.fake.is_finite()) {
             return (self, losses);
         }
@@ -111,10 +112,6 @@ impl<B: NetworkBackend> Game<B> {
 
 fn l1<B: Backend>(a: Tensor<B, 4>, b: Tensor<B, 4>) -> Tensor<B, 1> {
     (a - b).abs().mean()
-}
-
-fn scalar<B: Backend>(value: &Tensor<B, 1>) -> f32 {
-    value.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN)
 }
 
 /// Walks the discriminator's weights and puts both losses' gradients together.

@@ -3,14 +3,14 @@
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use network::Person;
 
-/// Mean variance of the descriptor's values that is added to each of them. Chosen from 0.1, 0.3, 1 and 3 on people of LFW's training
+/// So many times their mean variance is added to the variance of each of the descriptor's values. Chosen from 0.1, 0.3, 1 and 3 on people of LFW's training
 /// and validation parts: less trusts directions in which strangers hardly differ, more is the plain cosine again.
 const SHRINKAGE: f64 = 1.0;
 
 /// Mean and covariance of strangers' descriptors.
 ///
-/// A regression on a teacher's descriptors (Barros et al. have none) says most in the few directions in which it is sure, age and gender
-/// above all, and strangers share those. Against their covariance each direction counts by how seldom strangers are so:
+/// A network that learned a teacher's descriptors is surest of a few directions, age and gender above all, in which many strangers are
+/// alike. Divided by the strangers' covariance, a difference counts the more, the less strangers differ in its direction:
 /// `w = Σ⁻¹(x̄ − μ)` (Hariharan, Malik and Ramanan 2012, "Discriminative decorrelation").
 pub(crate) struct Background {
     mean: DVector<f64>,

@@ -1,9 +1,7 @@
 //! Values of many faces, standardised channel by channel, and their products.
 
+use crate::features::DEVIATION_FLOOR;
 use nalgebra::DMatrix;
-
-/// Share of the channels' mean deviation that is added to each: one that hardly changes is not blown up.
-const DEVIATION_FLOOR: f32 = 0.1;
 
 /// What one part of the network says of all rows.
 pub(crate) struct Group {

@@ -35,9 +35,9 @@ impl Default for IdentityConfig {
     }
 }
 
-/// Logits to a standard deviation of strangers: what gave people of LFW's training and validation parts, twelve at a time, the best
+/// Logits per standard deviation of strangers: what gave people of LFW's training and validation parts, twelve at a time, the best
 /// likelihood, between 3 with one sample each and 5 with five.
-const SHARPNESS: f64 = 4.0;
+const LOGITS_PER_DEVIATION: f64 = 4.0;
 /// Strangers of one place are more like the people taught than a cohort from all over the world, of all ages: eight times as many
 /// people of LFW (training and validation parts) passed a threshold as of FairFace, whatever the threshold. So it is set on this
 /// share of the cohort, those who are most like the people taught.
@@ -128,7 +128,7 @@ pub fn fit_people(
             return known.clone();
         }
         let of = |row: &usize| classes[row % faces.len()] == person && Some(row % faces.len()) != without;
-        background.person((0..rows.len()).filter(of).map(|row| rows[row].as_slice()), SHARPNESS)
+        background.person((0..rows.len()).filter(of).map(|row| rows[row].as_slice()), LOGITS_PER_DEVIATION)
     };
     let people: Vec<Person> = (0..counts.len()).map(|at| person(at, None)).collect();
     let learned: Vec<usize> = (0..faces.len()).filter(|&face| known(classes[face]).is_none()).collect();

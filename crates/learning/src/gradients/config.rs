@@ -117,9 +117,7 @@ impl ColumnTrainingConfig {
             ..Self::default()
         }
     }
-}
 
-impl ColumnTrainingConfig {
     /// Faces of an epoch, copies counted, of so many.
     pub(crate) fn faces_per_epoch(&self, faces: usize) -> usize {
         let all = faces * self.cached_copies.max(1);

@@ -16,7 +16,7 @@ use crate::checkpoint::Checkpoint;
 use crate::data::{LabelledFaces, holdout};
 use crate::features::{Frozen, Inputs};
 use crate::few_shot::exposed;
-use crate::loss::{class_weights, cross_entropy, matrix};
+use crate::loss::{class_weights, cross_entropy, matrix, number};
 use crate::metrics::Confusion;
 use crate::training::{EpochRecord, Progress, TrainError, TrainedColumn, Training};
 use burn::module::{AutodiffModule, Module};
@@ -133,7 +133,7 @@ pub fn train_column<B: NetworkBackend>(
     })
 }
 
-/// Tells the observer, and remembers that it asked to stop.
+/// Tells the observer where the training is.
 struct Watch<'a> {
     observer: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
     progress: Progress,
@@ -218,7 +218,7 @@ impl<B: NetworkBackend> Run<B> {
 
     /// One step, and the value of its loss.
     fn step(self, loss: Tensor<Train<B>, 1>, rate: f64) -> Result<(Self, f32), TrainError> {
-        let value = loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN);
+        let value = number(&loss);
         if !value.is_finite() {
             return Err(TrainError::Diverged { epoch: self.state.epoch + 1, loss: value, learning_rate: rate });
         }
@@ -305,5 +305,5 @@ fn eta(started: Instant, progress: &Progress, epochs_before: u32) -> f32 {
 fn mean_loss<B: NetworkBackend>(logits: &[Vec<f32>], targets: &[Vec<f32>], device: &B::Device) -> f32 {
     let ones = vec![vec![1.0]; targets.len()];
     let loss: Tensor<B, 1> = cross_entropy(matrix(logits, device), matrix(targets, device), matrix(&ones, device));
-    loss.into_data().iter::<f32>().next().unwrap_or(f32::NAN)
+    number(&loss)
 }

@@ -1,5 +1,6 @@
 //! Standardised inputs of a column's head.
 
+use crate::features::DEVIATION_FLOOR;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use network::{NetworkBackend, TrainBackend};
@@ -48,6 +49,3 @@ impl<B: NetworkBackend> Standard<B> {
         Standard { mean: Tensor::from_inner(self.mean), deviation: Tensor::from_inner(self.deviation) }
     }
 }
-
-/// Share of the values' mean deviation that is added to each: one that hardly changes is not blown up.
-const DEVIATION_FLOOR: f32 = 0.1;

@@ -12,11 +12,6 @@ pub(super) fn seen<B: Backend>(faces: &[Face], phase: RefinePhase, device: &B::D
     shrunk(&enlarged(faces, phase.zoom), phase.side, device)
 }
 
-/// The value of a loss.
-pub(super) fn number<B: Backend>(loss: &Tensor<B, 1>) -> f32 {
-    loss.clone().into_data().iter::<f32>().next().unwrap_or(f32::NAN)
-}
-
 /// A matrix, row by row.
 pub(super) type Rows = Vec<Vec<f32>>;
 

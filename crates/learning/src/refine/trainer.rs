@@ -1,7 +1,7 @@
 //! The refinement's loop.
 
 use super::average;
-use super::batch::{labels, number, seen};
+use super::batch::{labels, seen};
 use super::describing::Describing;
 use super::fit::Fit;
 use super::gradients::{Histograms, Reader};
@@ -13,7 +13,7 @@ use crate::augment::AugmentConfig;
 use crate::checkpoint::Checkpoint;
 use crate::data::{DESCRIPTOR, Face, enlarged};
 use crate::gradients::{cosine, tracked};
-use crate::loss::{class_weights, cross_entropy, matrix};
+use crate::loss::{class_weights, cross_entropy, matrix, number};
 use crate::metrics::Confusion;
 use crate::pictures::shrunk;
 use crate::training::TrainError;

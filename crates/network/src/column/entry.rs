@@ -98,10 +98,16 @@ impl<B: Backend> ColumnEntry<B> {
 }
 
 impl<B: NetworkBackend> ColumnEntry<B> {
-    /// For features of another side; a column that only answers stays at the side that it was prepared for.
-    pub(crate) fn reading(self, feature_side: usize) -> Self {
-        let other = feature_side != self.feature_side && self.weights.module().is_some();
-        if other { Self { feature_side, weights: self.weights.unprepared(), ..self } } else { self }
+    /// For features of another side.
+    ///
+    /// # Errors
+    /// It only answers, for the side that it was prepared for.
+    pub(crate) fn reading(self, feature_side: usize) -> Result<Self, NetworkError> {
+        if feature_side == self.feature_side {
+            return Ok(self);
+        }
+        self.column()?;
+        Ok(Self { feature_side, weights: self.weights.unprepared(), ..self })
     }
 
     pub(crate) fn prepared(&self) -> &PreparedColumn {

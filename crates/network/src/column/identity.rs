@@ -11,7 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 /// What a column knows of a person.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Person {
-    /// What the descriptor's values are multiplied with, `[128]`.
+    /// What the descriptor's values are multiplied with, `[values]`: as many as the encoder's descriptor has.
     pub weights: Vec<f32>,
     /// What is added to their sum.
     pub bias: f32,

@@ -41,6 +41,7 @@ impl<B: NetworkBackend> Adapter<B> {
         [inputs, outputs]
     }
 
+    /// Scale of each source, weights `[inputs, outputs]` and bias of the reduction.
     pub(crate) fn values(&self) -> (Vec<f32>, Vec<f32>, Option<Vec<f32>>) {
         let bias = self.reduce.bias.as_ref().map(|bias| values(bias.val()));
         (values(self.scale.val()), values(self.reduce.weight.val()), bias)

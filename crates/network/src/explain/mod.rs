@@ -8,11 +8,10 @@ use crate::backend::{NetworkBackend, TrainBackend};
 use crate::column::{Column, last_outputs};
 use crate::encoder::Encoder;
 use crate::names::TaskName;
-use crate::tensors::{FACE_PIXELS, FACE_SIZE, faces_to_tensor, rows};
+use crate::tensors::{self, FACE_PIXELS, FACE_SIZE, faces_to_tensor, rows};
 use crate::{ColumnEntry, NetworkError, ProgressiveNetwork};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
-use burn::tensor::backend::Backend;
 
 /// What made a column answer one of its labels. Maps are 128×128, row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +66,7 @@ pub fn explain<B: NetworkBackend>(
     let of_class = |logits: Tensor<Train<B>, 2>| logits.narrow(1, class, 1).sum();
 
     let gradients = guided(|| of_class(logits).backward());
-    let guided = picture.grad(&gradients).map_or_else(|| vec![0.0; FACE_PIXELS], values_of);
+    let guided = picture.grad(&gradients).map_or_else(|| vec![0.0; FACE_PIXELS], tensors::values);
 
     let maps = Tensor::from_inner(features.inner()).require_grad();
     let gradients = of_class(network.columns_forward(maps.clone())[at].logits.clone()).backward();
@@ -106,17 +105,13 @@ fn learnable<B: NetworkBackend>(network: &ProgressiveNetwork<B>) -> Result<Progr
     Ok(out)
 }
 
-fn values_of<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
-}
-
 /// Grad-CAM: maps `[1, S, S, C]` weighted by their mean gradients, without what speaks against the label, enlarged.
 fn cam<B: NetworkBackend>(maps: &Tensor<Train<B>, 4>, gradient: Option<Tensor<B, 4>>) -> Vec<f32> {
     let Some(gradient) = gradient else { return vec![0.0; FACE_PIXELS] };
     let weights = gradient.mean_dims(&[1, 2]);
     let sum = (maps.clone().inner() * weights).sum_dim(3).clamp_min(0.0);
     let [_, side, _, _] = sum.dims();
-    let values = values_of(sum);
+    let values = tensors::values(sum);
     let top = values.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
     enlarged(&values.iter().map(|value| value / top).collect::<Vec<_>>(), side)
 }

@@ -150,7 +150,7 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     if let Some(unknown) = named.into_iter().find(|name| args.tasks.iter().all(|(task, _)| task != *name)) {
         bail!("'{unknown}' is not among the tasks; give --task {unknown}=PACK too");
     }
-    let (device, why) = network::choose_device(common.device)?;
+    let (device, why) = common.device()?;
     tracing::info!("{why}");
     network::on_device!(device, B => refine::<B>(&args, common))
 }

@@ -28,7 +28,7 @@ pub(crate) struct Found<B: NetworkBackend> {
 }
 
 /// Behind one lock: whoever holds it may change the model.
-pub(crate) struct LiveModel<B: NetworkBackend> {
+pub(crate) struct ServedModel<B: NetworkBackend> {
     pub(crate) base: ModelStore,
     pub(crate) state: StateStore,
     pub(crate) samples: SampleStore,
@@ -56,7 +56,7 @@ pub(crate) enum Weights<B: NetworkBackend> {
     New(Box<Column<B>>),
 }
 
-impl<B: NetworkBackend> LiveModel<B> {
+impl<B: NetworkBackend> ServedModel<B> {
     /// The taught columns as they are.
     pub(crate) fn plan(&self) -> Vec<Planned<B>> {
         let columns = self.state.manifest().columns.iter();
@@ -148,12 +148,12 @@ impl<B: NetworkBackend> LiveModel<B> {
         self.state.commit(self.base.manifest(), records)?;
         self.network = next;
         self.answers = Some(after);
-        self.tell();
+        self.serve();
         Ok(promise)
     }
 
     /// Puts the network into service.
-    pub(crate) fn tell(&self) {
+    fn serve(&self) {
         let heads = heads(self.base.manifest().columns.iter().chain(&self.state.manifest().columns));
         (self.on_network)(NetworkUpdate { network: self.network.clone(), heads });
     }
