@@ -16,6 +16,12 @@ from support.process import PATIENCE_S
 BUSY = {Task.QUEUED, Task.TRAINING}
 
 
+def typed(service, request):
+    """The fields of a request as `ros2 service call` reads them: a number without a point is a float where one is wanted."""
+    kinds = service.Request.get_fields_and_field_types()
+    return {name: float(value) if kinds[name] in ("float", "double") else value for name, value in request.items()}
+
+
 def wait_until_idle(peer):
     end = time.monotonic() + 4 * PATIENCE_S
     while any(task.state in BUSY for task in peer.call(ListTasks, "list_tasks").tasks):
@@ -32,8 +38,8 @@ def test_the_commands_of_a_document_can_be_pasted_in_their_order(document, new_n
         camera.wait_for(15)
         for at, (name, package, kind, request) in enumerate(calls):
             # Their own folder, not the reader's.
-            fields = yaml.safe_load(request.replace("/home/me", str(tmp_path)))
             service = getattr(importlib.import_module(f"{package}.srv"), kind)
+            fields = typed(service, yaml.safe_load(request.replace("/home/me", str(tmp_path))))
             reply = peer.call(service, name, timeout=4 * PATIENCE_S, **fields)
             assert getattr(reply, "success", True), f"{name} {request}: {reply.message}"
             if not (at + 1 < len(calls) and calls[at + 1][2] == "CancelTraining"):
