@@ -31,6 +31,9 @@ def pack(folder, columns, rows):
             entry.size = len(data.getvalue())
             archive.addfile(entry, io.BytesIO(data.getvalue()))
     (folder / "labels.csv").write_text("\n".join(table) + "\n")
+    # A teacher's descriptors of them: the model that ships has learned some, and goes on with them.
+    described = np.random.default_rng(0).standard_normal((len(rows), 128)).astype("<f2")
+    (folder / "labels.dlib128.f16").write_bytes(described.tobytes())
 
 
 @pytest.fixture(scope="module")
