@@ -39,7 +39,7 @@ pub enum CropError {
     /// Nobody is to be seen.
     #[error(
         "image {number} (label '{label}') has no face; give a picture that shows a whole face, \
-         or mark it as a crop when it already is one"
+         or set is_crop when it already is a face crop"
     )]
     NoFace {
         /// Which sample.
