@@ -63,6 +63,7 @@ macro_rules! on_device {
 /// let name = on_device!(device, B => std::any::type_name::<B>());
 /// # Ok::<(), network::DeviceError>(())
 /// ```
+// Twice, not with a cfg inside: that would ask for the feature of the crate that calls it.
 #[cfg(not(feature = "cuda"))]
 #[macro_export]
 macro_rules! on_device {
