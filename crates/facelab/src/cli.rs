@@ -33,6 +33,10 @@ pub struct Cli {
     /// CPU threads; 0 takes all cores
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
     threads: usize,
+    /// Train with products of bfloat16 where the processor has a matrix unit for them (AMX); sums stay in f32. Results then differ
+    /// a little from those of other machines
+    #[arg(long, global = true)]
+    bfloat16: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -73,7 +77,7 @@ impl Cli {
     /// # Errors
     /// Whatever the command could not do.
     pub fn run(self) -> anyhow::Result<()> {
-        let common = Common { quiet: self.quiet, device: self.device, threads: self.threads };
+        let common = Common { quiet: self.quiet, device: self.device, threads: self.threads, bfloat16: self.bfloat16 };
         common.set_up()?;
         match self.command {
             Command::TrainEncoder(args) => train_encoder::run(args, &common),

@@ -16,6 +16,8 @@ pub struct Common {
     pub device: DeviceChoice,
     /// CPU threads; 0 takes all cores.
     pub threads: usize,
+    /// Train with products of bfloat16 where the processor has a matrix unit for them.
+    pub bfloat16: bool,
 }
 
 impl Common {
@@ -36,6 +38,9 @@ impl Common {
         #[cfg(feature = "perception")]
         if self.threads > 0 {
             vision::set_threads(i32::try_from(self.threads).unwrap_or(i32::MAX))?;
+        }
+        if self.bfloat16 && !network::use_bfloat16(true) {
+            tracing::warn!("--bfloat16: this processor has no matrix unit for it, training goes on in f32");
         }
         network::use_threads(self.threads, "compute").with_context(|| format!("starting {} threads", self.threads))
     }

@@ -9,11 +9,17 @@
 //! | [`forward`] | that of the [`Weights`]: direct, Winograd F(2×2) or F(4×4); [`ConvShape::algorithm`] has the rule |
 //! | [`backward_input`] | the same, with weights turned round; direct at stride 2 |
 //! | [`backward_weight`] | F(4×4) or F(2×2) where the rule says so in training, else direct |
+//! | all three, in training after [`use_bfloat16`] | direct, on the matrix unit, where whole tiles fit |
 //!
 //! Every sum has one order that does not depend on the batch, the number of threads, or how work is split.
 #![warn(missing_docs)]
 
 mod activation;
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "amx/absent.rs"]
+mod amx;
 mod buffer;
 mod direct;
 mod direct_gradient;
@@ -33,6 +39,7 @@ mod winograd;
 mod winograd_gradient;
 
 pub use activation::{Activation, gradient_before_activation};
+pub use amx::use_bfloat16;
 pub use buffer::{Buffer, zeros};
 pub use epilogue::Epilogue;
 pub use isa::{Isa, use_isa};
@@ -42,6 +49,7 @@ pub use separable::{Separable, add_upsampled};
 pub use shape::{Algorithm, ConvShape, Purpose, ShapeError};
 pub use threads::{threads, use_threads};
 
+use amx::Halves;
 use kernel::Panels;
 use patches::{Form, Source};
 use plan::Plan;
@@ -54,7 +62,13 @@ pub struct Weights {
     algorithm: Algorithm,
     channels: [usize; 2],
     kernel: usize,
-    panels: Panels,
+    kept: Kept,
+}
+
+#[derive(Debug, Clone)]
+enum Kept {
+    Floats(Panels),
+    Halves(Halves),
 }
 
 impl Weights {
@@ -66,15 +80,16 @@ impl Weights {
         shape.check_kernel(algorithm)?;
         ShapeError::expect("weight", shape.weight_len(), weight.len())?;
         let (ci, co) = (shape.ci, shape.co);
-        let panels = match algorithm {
+        let kept = match algorithm {
             Algorithm::Direct => {
                 let plan = Plan::forward(shape);
-                direct_form(&plan, shape).pack(&plan, weight)
+                Kept::Floats(direct_form(&plan, shape).pack(&plan, weight))
             }
-            Algorithm::Winograd2 => winograd::transform_weight::<F2, 4, 2>(ci, co, weight),
-            Algorithm::Winograd4 => winograd::transform_weight::<F4, 6, 4>(ci, co, weight),
+            Algorithm::Winograd2 => Kept::Floats(winograd::transform_weight::<F2, 4, 2>(ci, co, weight)),
+            Algorithm::Winograd4 => Kept::Floats(winograd::transform_weight::<F4, 6, 4>(ci, co, weight)),
+            Algorithm::Bfloat16 => Kept::Halves(Halves::pack(weight, ci, co)),
         };
-        Ok(Self { algorithm, channels: [ci, co], kernel: shape.kernel, panels })
+        Ok(Self { algorithm, channels: [ci, co], kernel: shape.kernel, kept })
     }
 
     /// Whether they are this layer's, and the epilogue fits its output.
@@ -93,7 +108,10 @@ impl Weights {
 
     /// Memory taken, bytes.
     pub fn bytes(&self) -> usize {
-        self.panels.bytes()
+        match &self.kept {
+            Kept::Floats(panels) => panels.bytes(),
+            Kept::Halves(halves) => halves.bytes(),
+        }
     }
 }
 
@@ -111,13 +129,14 @@ pub fn forward(
     shape.check(x.len(), shape.weight_len(), y.len())?;
     shape.check_tiles(weights.algorithm)?;
     weights.check(shape, epilogue, y.len())?;
-    match weights.algorithm {
-        Algorithm::Direct => {
+    match (&weights.kept, weights.algorithm) {
+        (Kept::Halves(halves), _) => amx::convolve(&Plan::forward(shape), x, halves, epilogue, y),
+        (Kept::Floats(panels), Algorithm::Winograd2) => winograd::forward::<F2, 4, 2>(shape, x, panels, epilogue, y),
+        (Kept::Floats(panels), Algorithm::Winograd4) => winograd::forward::<F4, 6, 4>(shape, x, panels, epilogue, y),
+        (Kept::Floats(panels), _) => {
             let plan = Plan::forward(shape);
-            direct::convolve(&plan, direct_form(&plan, shape), Source::Floats(x), &weights.panels, epilogue, y);
+            direct::convolve(&plan, direct_form(&plan, shape), Source::Floats(x), panels, epilogue, y);
         }
-        Algorithm::Winograd2 => winograd::forward::<F2, 4, 2>(shape, x, &weights.panels, epilogue, y),
-        Algorithm::Winograd4 => winograd::forward::<F4, 6, 4>(shape, x, &weights.panels, epilogue, y),
     }
     Ok(())
 }
@@ -143,9 +162,11 @@ pub fn forward_picture(
     weights.check(shape, epilogue, y.len())?;
     let plan = Plan::forward(shape);
     let form = direct_form(&plan, shape);
-    let lines = weights.algorithm == Algorithm::Direct && form == Form::Patches;
-    ShapeError::expect("layers that read lines", 1, usize::from(lines))?;
-    direct::convolve(&plan, form, Source::Bytes { pixels, width, height }, &weights.panels, epilogue, y);
+    let panels = match &weights.kept {
+        Kept::Floats(panels) if weights.algorithm == Algorithm::Direct && form == Form::Patches => panels,
+        _ => return ShapeError::expect("layers that read lines", 1, 0),
+    };
+    direct::convolve(&plan, form, Source::Bytes { pixels, width, height }, panels, epilogue, y);
     Ok(())
 }
 
@@ -157,7 +178,14 @@ pub fn forward_picture(
 pub fn backward_input(shape: &ConvShape, gradient: &[f32], weight: &[f32], dx: &mut [f32]) -> Result<(), ShapeError> {
     shape.check(dx.len(), weight.len(), gradient.len())?;
     let turned = shape.transposed();
-    let algorithm = shape.algorithm(Purpose::Training);
+    if amx::in_use() && backward_plans_fit(shape) {
+        let halves = Halves::pack(&exchange(shape, weight, false), shape.co, shape.ci);
+        for plan in Plan::backward(shape) {
+            amx::convolve(&plan, gradient, &halves, Epilogue::PLAIN, dx);
+        }
+        return Ok(());
+    }
+    let algorithm = shape.algorithm_in_floats(Purpose::Training);
     if algorithm != Algorithm::Direct {
         let weights = Weights::new(&turned, algorithm, &exchange(shape, weight, true))?;
         return forward(&turned, &weights, gradient, Epilogue::PLAIN, dx);
@@ -171,6 +199,11 @@ pub fn backward_input(shape: &ConvShape, gradient: &[f32], weight: &[f32], dx: &
         direct::convolve(&plan, form, Source::Floats(gradient), &panels, Epilogue::PLAIN, dx);
     }
     Ok(())
+}
+
+/// Whether tiles fit the way back to the input, every part of it.
+fn backward_plans_fit(shape: &ConvShape) -> bool {
+    Plan::backward(shape).iter().all(|plan| !plan.taps.is_empty() && amx::fits(plan))
 }
 
 /// The form of a plan of this layer.
@@ -204,8 +237,12 @@ pub fn backward_weight(shape: &ConvShape, x: &[f32], gradient: &[f32], dw: &mut 
         dw.fill(0.0);
         return Ok(());
     }
-    match shape.algorithm(Purpose::Training) {
-        Algorithm::Direct => direct_gradient::backward_weight(&shape.flat(), x, gradient, dw),
+    if amx::in_use() && amx::fits_gradient(shape) {
+        amx::backward_weight(shape, x, gradient, dw);
+        return Ok(());
+    }
+    match shape.algorithm_in_floats(Purpose::Training) {
+        Algorithm::Direct | Algorithm::Bfloat16 => direct_gradient::backward_weight(&shape.flat(), x, gradient, dw),
         Algorithm::Winograd2 => winograd_gradient::backward_weight::<F2, 4, 2>(shape, x, gradient, dw),
         Algorithm::Winograd4 => winograd_gradient::backward_weight::<F4, 6, 4>(shape, x, gradient, dw),
     }

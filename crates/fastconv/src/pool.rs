@@ -64,20 +64,22 @@ pub fn max_pool_backward(n: usize, side: usize, c: usize, x: &[f32], y: &[f32], 
         let (x, y) = (&x[at * picture..][..picture], &y[at * pooled..][..pooled]);
         let gradient = &gradient[at * pooled..][..pooled];
         dx.fill(0.0);
-        let mut open = vec![false; c];
+        // All bits of a channel whose gradient is still to be given: masks, where branches would go channel by channel.
+        let mut open = vec![u32::MAX; c];
         for row in 0..out {
             for column in 0..out {
                 let place = (row * out + column) * c;
                 let (y, gradient) = (&y[place..][..c], &gradient[place..][..c]);
-                open.fill(true);
+                open.fill(u32::MAX);
                 for line in window(row, side) {
                     for pixel in window(column, side) {
                         let place = (line * side + pixel) * c;
                         let (x, dx) = (&x[place..][..c], &mut dx[place..][..c]);
-                        for channel in 0..c {
-                            let hit = open[channel] && x[channel] == y[channel];
-                            dx[channel] += if hit { gradient[channel] } else { 0.0 };
-                            open[channel] &= !hit;
+                        let values = x.iter().zip(y).zip(gradient);
+                        for ((dx, open), ((x, y), gradient)) in dx.iter_mut().zip(&mut open).zip(values) {
+                            let hit = *open & u32::from(x == y).wrapping_neg();
+                            *dx += f32::from_bits(gradient.to_bits() & hit);
+                            *open &= !hit;
                         }
                     }
                 }

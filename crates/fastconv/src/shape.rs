@@ -1,5 +1,8 @@
 //! Sizes of a convolution and the check that slices fit them.
 
+use crate::amx;
+use crate::plan::Plan;
+
 /// How a forward convolution is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
@@ -9,6 +12,9 @@ pub enum Algorithm {
     Winograd2,
     /// Winograd F(4×4, 3×3).
     Winograd4,
+    /// Direct, products of bfloat16 on the processor's matrix unit. Only after [`use_bfloat16`](crate::use_bfloat16) said yes,
+    /// and for training.
+    Bfloat16,
 }
 
 /// What a convolution is for.
@@ -104,11 +110,25 @@ impl ConvShape {
     /// | 3×3, stride 1, ≥ 32 channels in whole vectors, sides multiples of 4 | F(4×4) | F(4×4) from 32×32 pixels on |
     /// | the same, sides multiples of 2 | F(2×2) | F(2×2) from 16×16 pixels on |
     /// | all others | direct | direct |
+    /// | whole tiles, after [`use_bfloat16`](crate::use_bfloat16) | bfloat16 | as above |
     ///
     /// Kept weights take 4 times their size with F(4×4) and 1.8 times with F(2×2). On small pictures a face's few tiles do
     /// not pay for reading the larger ones: at one face a layer of 16×16 pixels is bound by memory, and one of 8×8 takes as
     /// long either way.
     pub fn algorithm(&self, purpose: Purpose) -> Algorithm {
+        if purpose == Purpose::Training && self.takes_tiles() {
+            return Algorithm::Bfloat16;
+        }
+        self.algorithm_in_floats(purpose)
+    }
+
+    /// Whether the layer's tiles are whole, and the process multiplies in bfloat16.
+    fn takes_tiles(&self) -> bool {
+        amx::in_use() && amx::fits(&Plan::forward(self))
+    }
+
+    /// [`Self::algorithm`] without the matrix unit.
+    pub(crate) fn algorithm_in_floats(&self, purpose: Purpose) -> Algorithm {
         let whole = |value: usize, by: usize| value > 0 && value.is_multiple_of(by);
         let wide = |channels: usize| channels >= MIN_CHANNELS && whole(channels, VECTOR);
         if self.kernel != 3 || self.stride != 1 || !wide(self.ci) || !wide(self.co) {
@@ -145,6 +165,9 @@ impl ConvShape {
     /// Whether the algorithm is one for this layer's kernel, stride and channels.
     pub(crate) fn check_kernel(&self, algorithm: Algorithm) -> Result<(), ShapeError> {
         ShapeError::expect("kernel", if self.kernel == 1 { 1 } else { 3 }, self.kernel)?;
+        if algorithm == Algorithm::Bfloat16 {
+            return ShapeError::expect("layers of whole tiles", 1, usize::from(self.takes_tiles()));
+        }
         if algorithm != Algorithm::Direct {
             ShapeError::expect("kernel of a Winograd layer", 3, self.kernel)?;
             ShapeError::expect("stride of a Winograd layer", 1, self.stride)?;
@@ -158,7 +181,7 @@ impl ConvShape {
     pub(crate) fn check_tiles(&self, algorithm: Algorithm) -> Result<(), ShapeError> {
         self.check_kernel(algorithm)?;
         let side = match algorithm {
-            Algorithm::Direct => 1,
+            Algorithm::Direct | Algorithm::Bfloat16 => 1,
             Algorithm::Winograd2 => 2,
             Algorithm::Winograd4 => 4,
         };

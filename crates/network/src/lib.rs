@@ -35,7 +35,7 @@ pub use decoder::{Decoder, DecoderConfig, Discriminator};
 pub use device::{DeviceChoice, DeviceError, DeviceKind, choose_device};
 pub use encoder::{Encoder, EncoderConfig};
 pub use explain::{Explanation, explain};
-pub use fastconv::{threads, use_threads};
+pub use fastconv::{threads, use_bfloat16, use_threads};
 pub use layers::{Conv, Dense, elu, unit_length};
 pub use names::{Label, NameError, TaskName};
 pub use progressive::ProgressiveNetwork;

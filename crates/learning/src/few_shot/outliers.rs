@@ -113,8 +113,8 @@ pub(crate) fn of(faces: &[Face], most: usize) -> Vec<(usize, Face)> {
     made.collect()
 }
 
-/// The column `task` of the network with outlier exposure by `faces`, which it has learned from. It answers as before but for its
-/// energy, so it has to be calibrated anew.
+/// The column `task` of the network with centred logits and outlier exposure by `faces`, which it has learned from. It answers as
+/// before but for its energy, so it has to be calibrated anew.
 ///
 /// # Errors
 /// There is no such column, or its weights were given up.
@@ -137,6 +137,7 @@ pub(crate) fn exposed<B: NetworkBackend>(
     faces: &[Face],
     device: &B::Device,
 ) -> Column<B> {
+    let column = column.centred();
     let outliers = of(faces, MANY);
     if outliers.is_empty() {
         return column;

@@ -233,6 +233,15 @@ impl<B: NetworkBackend> Column<B> {
         self
     }
 
+    /// The column whose logits have a mean of 0 over the labels, for any face: the softmax stays. What all labels have in common was
+    /// never asked for by any loss, so the free energy of a trained column holds whatever was left there by chance; centred,
+    /// it says how far apart the labels are.
+    pub fn centred(mut self) -> Self {
+        self.output.weight = self.output.weight.map(|weight| weight.clone() - weight.mean_dim(1));
+        self.output.bias = self.output.bias.map(|values| values.map(|values| values.clone() - values.mean()));
+        self
+    }
+
     /// The hidden layer of the head: `[N, hidden]`.
     fn hidden_units(&self, x: Tensor<B, 4>, sources: &[Tensor<B, 4>]) -> Tensor<B, 2> {
         let mut hidden = self.hidden.forward(x.flatten(1, 3));
