@@ -19,12 +19,12 @@ from demo_lib.domain import free_domain, in_use
 from demo_lib.ledger import SECOND, Estimate, Ledger
 from demo_lib.people import People
 from demo_lib.sources import Sources
-from demo_lib.summary import summary, taught_record
+from demo_lib.summary import processor_share, summary, taught_record, told
 from demo_lib.table import Screen, one_line, rows
 from demo_lib.watch import header
 
 SHIPPED = ["emotion", "age", "gender"]
-NODE = {"peak_rss_mb": 400.0, "cpu_percent": 150.0}
+NODE = {"peak_rss_mb": 400.0, "cpu_percent": 150.0, "processor_share": 0.97}
 PERIOD = SECOND // 10
 
 
@@ -50,9 +50,9 @@ def taught(**changes):
     return record | {"promise_kept": True} | changes
 
 
-def judged(ledger, record=None, errors=(), shipped=SHIPPED, people=None):
+def judged(ledger, record=None, errors=(), shipped=SHIPPED, people=None, node=NODE):
     people = people or People("who", Sources())
-    report = summary(ledger, people, None, 10.0, record or taught(), NODE, list(errors), shipped)
+    report = summary(ledger, people, None, 10.0, record or taught(), node, list(errors), shipped)
     json.dumps(report, allow_nan=False)
     return report
 
@@ -85,6 +85,23 @@ def test_each_broken_promise_is_told(told, ledger, record):
 def test_ninety_percent_are_enough_and_other_errors_stay():
     report = judged(streamed(answer=lambda number: number == 1 or number > 11), errors=["interrupted"])
     assert report["errors"] == ["interrupted"]
+
+
+def test_frames_that_a_busy_machine_left_unanswered_are_noted_and_no_error():
+    few = streamed(answer=lambda number: number == 1 or number > 30)
+    report = judged(few, node=NODE | {"processor_share": 0.61})
+    assert report["errors"] == []
+    assert "71 of 100 frames" in report["notes"][0] and "61%" in report["notes"][0]
+    assert any("61% of the time" in line for line in told(report))
+    for share in (0.9, None):
+        report = judged(few, node=NODE | {"processor_share": share})
+        assert report["notes"] == [] and "71 of 100 frames" in report["errors"][0]
+
+
+def test_the_share_of_the_processor_is_that_of_running_and_waiting():
+    assert processor_share((1.0, 2.0), (4.0, 3.0)) == 0.75
+    assert processor_share(None, (4.0, 3.0)) is None
+    assert processor_share((1.0, 2.0), (1.0, 2.0)) is None
 
 
 def test_a_model_that_ships_two_tasks_is_not_the_one_that_was_promised():
@@ -262,8 +279,10 @@ def test_a_child_is_measured_stopped_and_its_end_told(tmp_path):
     child = Child("sleeper", ["sleep", "60"], tmp_path / "log")
     assert child.ended() is None
     assert child.peak_rss_mb() > 0 and child.cpu_seconds() >= 0
+    ran, waited = child.scheduled()
+    assert ran >= 0 and waited >= 0
     assert child.stop() is None
-    assert child.process.returncode is not None and child.peak_rss_mb() is None
+    assert child.process.returncode is not None and child.peak_rss_mb() is None and child.scheduled() is None
     failing = Child("failing", ["sh", "-c", "echo no camera; exit 3"], tmp_path / "other")
     failing.process.wait()
     assert "failing ended with 3: no camera" in failing.ended()

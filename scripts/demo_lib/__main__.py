@@ -18,7 +18,7 @@ from .domain import free_domain
 from .ledger import Ledger
 from .people import People
 from .sources import Sources
-from .summary import SHIPPED_TASKS, rounded, summary, taught_record, told
+from .summary import SHIPPED_TASKS, processor_share, rounded, summary, taught_record, told
 from .table import Screen, rows
 from .teacher import TASK, TIME_BUDGET_S, Teacher
 from .watch import NAMESPACE, Watch
@@ -64,7 +64,7 @@ class Demo:
         self.watch = self.executor = self.teacher = None
         self.started = self.until = None
         self.seconds, self.overtime = 0.0, False
-        self.node_usage = {"peak_rss_mb": None, "cpu_percent": None}
+        self.node_usage = {"peak_rss_mb": None, "cpu_percent": None, "processor_share": None}
 
     def start(self):
         programs = self.args.programs
@@ -86,7 +86,7 @@ class Demo:
         self.starts = open(self.stream.log, encoding="utf-8", errors="replace")
         self.wait(lambda: self.ledger.answers, "no frame was answered", self.node)
         self.started = time.monotonic()
-        self.cpu_before = self.node.cpu_seconds()
+        self.cpu_before, self.scheduled_before = self.node.cpu_seconds(), self.node.scheduled()
 
     def begin(self, name, command):
         child = Child(name, command, self.args.summary.with_suffix(f".{name}.log"))
@@ -171,6 +171,7 @@ class Demo:
         cpu = self.node.cpu_seconds()
         if None not in (cpu, self.cpu_before) and self.seconds > 0:
             self.node_usage["cpu_percent"] = rounded(100.0 * (cpu - self.cpu_before) / self.seconds, 1)
+        self.node_usage["processor_share"] = processor_share(self.scheduled_before, self.node.scheduled())
         while time.monotonic() < now + GRACE_S:
             self.spin()
         self.node_usage["peak_rss_mb"] = rounded(self.node.peak_rss_mb(), 1)
@@ -203,6 +204,8 @@ class Demo:
             report["errors"].append("no annotated picture came")
         self.args.summary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         print(f"summary  {self.args.summary}")
+        for note in report["notes"]:
+            print(f"note: {note}", file=sys.stderr)
         for error in report["errors"]:
             print(f"error: {error}", file=sys.stderr)
         return not report["errors"]

@@ -56,6 +56,18 @@ class Child:
             return None
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def scheduled(self):
+        """Seconds that its threads ran, and that they waited for a processor; None where the kernel does not count them."""
+        ran = waited = 0
+        try:
+            for thread in os.listdir(f"/proc/{self.process.pid}/task"):
+                with open(f"/proc/{self.process.pid}/task/{thread}/schedstat", encoding="ascii") as counts:
+                    on_processor, in_queue, _ = map(int, counts.read().split())
+                ran, waited = ran + on_processor, waited + in_queue
+        except (OSError, ValueError):
+            return None
+        return ran / 1e9, waited / 1e9
+
     def peak_rss_mb(self):
         """Most memory it ever had, in 10^6 bytes; None when it has ended."""
         try:

@@ -1,6 +1,9 @@
 """The summary, and whether every promise held. Pure: no ROS, no files."""
 
 LEAST_ANSWERED = 0.9
+# Of the time that the node could have run, the share in which a processor was free for it. Below, frames that were not answered
+# tell of the machine's other work.
+QUIET_SHARE = 0.8
 # emotion, age, gender; a model of the user's own may have other tasks.
 SHIPPED_TASKS = 3
 
@@ -24,13 +27,30 @@ def taught_record(name, samples=None):
     }
 
 
+def processor_share(before, after):
+    """Of the time that the node's threads could have run between two `scheduled()`, the share that they ran."""
+    if before is None or after is None:
+        return None
+    ran, waited = after[0] - before[0], after[1] - before[1]
+    return rounded(ran / (ran + waited)) if ran > 0 and waited >= 0 else None
+
+
 def summary(ledger, people, until, seconds, taught, node, errors, shipped, wanted_shipped=SHIPPED_TASKS):
     """All of it, judged: what did not hold is among `errors`.
+
+    Too few answers are only noted where the machine had no time for the node.
 
     `until`: stamp of the end of the measurement; `shipped`: names of the model's own tasks; `node`: of the node's process.
     """
     counts = ledger.counts(until)
     errors = errors + broken(counts, ledger, taught, shipped, wanted_shipped) + people.broken()
+    notes = []
+    if few := too_few(counts):
+        share = node["processor_share"]
+        if share is not None and share < QUIET_SHARE:
+            notes.append(f"{few}; other programs kept the node waiting, it ran in {share:.0%} of the time that it wanted to")
+        else:
+            errors.append(few)
     return {
         "frames_in": counts.frames_in,
         "frames_published": counts.frames_published,
@@ -43,8 +63,16 @@ def summary(ledger, people, until, seconds, taught, node, errors, shipped, wante
         "people": people.report(),
         "covered_mouth": {"looks": people.covered, "happy": people.covered_happy},
         "node": node,
+        "notes": notes,
         "errors": errors,
     }
+
+
+def too_few(counts):
+    """What to say when too few frames were answered; None else."""
+    if counts.frames_published >= LEAST_ANSWERED * counts.frames_in:
+        return None
+    return f"{counts.frames_published} of {counts.frames_in} frames were answered, fewer than {LEAST_ANSWERED:.0%}"
 
 
 def broken(counts, ledger, taught, shipped, wanted_shipped):
@@ -52,10 +80,6 @@ def broken(counts, ledger, taught, shipped, wanted_shipped):
     errors = []
     if counts.frames_in == 0:
         errors.append("no frame was published")
-    elif counts.frames_published < LEAST_ANSWERED * counts.frames_in:
-        errors.append(
-            f"{counts.frames_published} of {counts.frames_in} frames were answered, fewer than {LEAST_ANSWERED:.0%}"
-        )
     if counts.foreign_headers:
         errors.append(f"{counts.foreign_headers} answers had a header that is no frame's")
     if counts.repeated:
@@ -100,8 +124,10 @@ def told(report):
             f"{'accuracy not measured' if accuracy is None else f'{accuracy:.0%} of held-back crops right'}, "
             f"earlier columns {'answer as before' if taught['promise_kept'] else 'CHANGED'}"
         )
+    share = node["processor_share"]
+    got = "" if share is None else f", ran in {share:.0%} of the time that it wanted to"
     for person in report["people"]:
         called = ", ".join(f"{label} {count}" for label, count in person["called"].items())
         lines.append(f"person   {person['who']} is {person['label']}: called {called or 'nothing'}")
-    lines.append(f"node     {number(node['peak_rss_mb'], ' MB', 0)} at most, {number(node['cpu_percent'], ' % CPU', 0)}")
+    lines.append(f"node     {number(node['peak_rss_mb'], ' MB', 0)} at most, {number(node['cpu_percent'], ' % CPU', 0)}{got}")
     return lines
