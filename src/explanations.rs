@@ -58,8 +58,8 @@ fn explanation(
         Some(explainer) => explainer,
         None => explainer.insert(Explainer::open(config)?),
     };
-    let found = explainer.explain(&aligned.pixels)?;
-    let sheet = sheet(&aligned.pixels, face.track_id.as_str(), &found)?;
+    let found = explainer.explain(aligned.pixels.as_slice())?;
+    let sheet = sheet(aligned.pixels.as_slice(), face.track_id.as_str(), &found)?;
     Ok(Some(CompressedImage {
         header: Header { stamp: time(result.stamp), frame_id: text(result.frame_id) },
         format: "jpeg".to_owned(),

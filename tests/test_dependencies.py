@@ -53,3 +53,20 @@ def test_every_dependency_may_be_linked_into_a_program_under_apache_2_0(packages
 def test_every_dependency_comes_from_the_registry_or_this_repository(packages):
     registry = "registry+https://github.com/rust-lang/crates.io-index"
     assert {package["source"] for package in packages} <= {registry, None}
+
+
+def features(package):
+    """What cargo compiles for a package alone: lines of crate, version and features."""
+    command = ["cargo", "tree", "--locked", "-p", package, "-e", "normal,build", "--prefix", "none", "-f", "{p} [{f}]"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
+    return {re.sub(r" \((\*|proc-macro)\)", "", line) for line in found.stdout.splitlines() if line}
+
+
+def test_what_node_and_facelab_share_is_compiled_once():
+    node, facelab = features("face_attributes"), features("facelab")
+
+    def names(lines):
+        return {line.rsplit(" [", 1)[0] for line in lines}
+
+    again = {line for line in facelab - node if line.rsplit(" [", 1)[0] in names(node)}
+    assert not again, "engine and vision name the features that one of the two asks for alone"

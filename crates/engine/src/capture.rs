@@ -1,9 +1,9 @@
 //! "This face, for three seconds": crops collected from a live track.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use learning::Face;
+use network::FaceCrop;
 use vision::TrackId;
 
 use crate::model::samples::SampleCounts;
@@ -94,7 +94,7 @@ struct Capturable {
     track: TrackId,
     area: f32,
     quality: f32,
-    crop: Face,
+    crop: FaceCrop,
 }
 
 impl Captures {
@@ -109,7 +109,7 @@ impl Captures {
                 track: face.track.clone(),
                 area: face.roi.area(),
                 quality: face.quality.overall,
-                crop: Arc::clone(face.crop.as_ref()?),
+                crop: face.crop.clone()?,
             })
         };
         let mut newest = self.lock();
@@ -139,7 +139,7 @@ impl Captures {
         selector: TrackSelector,
         count: u32,
         time: Duration,
-    ) -> Result<Vec<Face>, CaptureError> {
+    ) -> Result<Vec<FaceCrop>, CaptureError> {
         let limits = |name, value: String, range| Err(CaptureError::Range { name, value, range });
         if !(1..=200).contains(&count) {
             return limits("count", count.to_string(), "1 to 200 crops");
@@ -150,7 +150,7 @@ impl Captures {
         }
 
         let start = Instant::now();
-        let mut crops: Vec<Face> = vec![];
+        let mut crops: Vec<FaceCrop> = vec![];
         let mut track = match selector {
             TrackSelector::Largest => None,
             TrackSelector::Id(id) => Some(id),
@@ -184,7 +184,7 @@ impl Captures {
                     let due = elapsed >= time.mul_f32(crops.len() as f32 / count as f32);
                     let face = newest.faces.iter().find(|face| face.track == *id && face.quality >= min_quality);
                     if let Some(face) = face.filter(|_| due) {
-                        crops.push(Arc::clone(&face.crop));
+                        crops.push(face.crop.clone());
                     }
                 }
             }
@@ -217,7 +217,7 @@ mod tests {
         count: u32,
         time: Duration,
         mut frame: impl FnMut(u64) -> Seen + Send,
-    ) -> Result<Vec<Face>, CaptureError> {
+    ) -> Result<Vec<FaceCrop>, CaptureError> {
         let captures = Captures::default();
         captures.set_min_quality(0.1);
         thread::scope(|scope| {
@@ -257,11 +257,11 @@ mod tests {
     fn no_frame_gives_two_crops() {
         let crops = capture(TrackSelector::Id(track(3)), 12, Duration::from_millis(200), |number| {
             let mut seen = seen(number as f64, &[(track(3), 40.0, 0.9)]);
-            seen.faces[0].crop = Some(number.to_le_bytes().into());
+            seen.faces[0].crop = Some(FaceCrop::from_fn(|at| number.to_le_bytes()[at % size_of_val(&number)]));
             seen
         })
         .unwrap();
-        let distinct: std::collections::BTreeSet<&Face> = crops.iter().collect();
+        let distinct: std::collections::BTreeSet<&FaceCrop> = crops.iter().collect();
         assert_eq!(distinct.len(), crops.len());
         assert!((1..=12).contains(&crops.len()));
     }
@@ -280,14 +280,14 @@ mod tests {
 
     #[test]
     fn a_track_that_is_lost_ends_the_capture_with_what_there_is() {
-        let crop: Face = vec![7; 4].into();
+        let crop = FaceCrop::from_fn(|_| 7);
         let crops = capture(TrackSelector::Id(track(1)), 200, LONG, |number| {
             // One is held here, one by the captures: a third is in the capture's hands.
-            let taken = Arc::strong_count(&crop) > 2;
+            let taken = crop.copies() > 2;
             let present = [(track(1), 40.0, 0.9)];
             let mut seen = seen(number as f64, if taken { &[] } else { &present });
             for face in &mut seen.faces {
-                face.crop = Some(Arc::clone(&crop));
+                face.crop = Some(crop.clone());
             }
             seen
         })

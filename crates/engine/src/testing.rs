@@ -1,11 +1,10 @@
 //! What tests of this crate share: names, painted faces and a detector that finds them.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use network::weights::Precision;
-use network::{ColumnConfig, CpuBackend, DeviceChoice, EncoderConfig, Label, TaskName};
+use network::{ColumnConfig, CpuBackend, DeviceChoice, EncoderConfig, FaceCrop, Label, TaskName};
 use vision::align::TEMPLATE;
 use vision::{BgrImage, DetectError, Detection, DetectorKind, FaceDetector, Point, Quality, Roi, TrackId};
 
@@ -83,7 +82,7 @@ pub(crate) fn seen(stamp: f64, faces: &[(TrackId, f32, f32)]) -> Seen {
         score: 0.9,
         landmarks: None,
         quality: Quality { size: 1.0, sharpness: 1.0, frontality: 1.0, brightness: 1.0, overall: *overall },
-        crop: Some(Arc::from(vec![*track.as_str().as_bytes().last().unwrap(); 16])),
+        crop: Some(FaceCrop::from_fn(|_| *track.as_str().as_bytes().last().unwrap())),
     };
     Seen {
         moment: Stamp::from_seconds(stamp).into(),

@@ -138,7 +138,7 @@ impl Outputs {
             let path = crops.join(name(at, face));
             make_parent(&path)?;
             let side = FACE_SIZE as u32;
-            image::save_buffer(&path, &aligned.pixels, side, side, image::ExtendedColorType::L8)
+            image::save_buffer(&path, aligned.pixels.as_slice(), side, side, image::ExtendedColorType::L8)
                 .with_context(|| format!("writing {}", path.display()))?;
         }
         Ok(())

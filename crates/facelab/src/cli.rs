@@ -5,7 +5,7 @@ use crate::commands::{
     train_encoder, train_task,
 };
 #[cfg(feature = "perception")]
-use crate::commands::{annotate, explain, import};
+use crate::commands::{annotate, explain, import, state};
 pub use crate::common::Common;
 use clap::{Parser, Subcommand};
 use network::DeviceChoice;
@@ -19,6 +19,7 @@ use network::DeviceChoice;
   facelab evaluate --model models/mine --task smile --data my_faces/ --split test --json smile.json
   facelab annotate talk.mp4 --model models/mine --out talk_faces.mp4 --csv talk.csv
   facelab models models/mine --verify
+  facelab state check ~/.local/state/face_attributes
   facelab bench --threads 2
 
 Exit codes: 0 done, 1 failed, 2 wrong usage. FACELAB_LOG=debug shows what happens inside.")]
@@ -59,12 +60,14 @@ enum Command {
     #[cfg(feature = "perception")]
     Annotate(annotate::Args),
     Models(models::Args),
+    #[cfg(feature = "perception")]
+    State(state::Args),
     Agree(agree::Args),
     Bench(bench::Args),
     BenchStep(bench_step::Args),
     /// Needs OpenCV, which this facelab was built without
     #[cfg(not(feature = "perception"))]
-    #[command(aliases = ["annotate", "explain", "import"], hide = true)]
+    #[command(aliases = ["annotate", "explain", "import", "state"], hide = true)]
     NeedsOpenCv {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         _words: Vec<String>,
@@ -96,12 +99,14 @@ impl Cli {
             #[cfg(feature = "perception")]
             Command::Annotate(args) => annotate::run(args, &common),
             Command::Models(args) => models::run(args, &common),
+            #[cfg(feature = "perception")]
+            Command::State(args) => state::run(args),
             Command::Agree(args) => agree::run(args, &common),
             Command::Bench(args) => bench::run(args, &common),
             Command::BenchStep(args) => bench_step::run(args, &common),
             #[cfg(not(feature = "perception"))]
             Command::NeedsOpenCv { .. } => anyhow::bail!(
-                "this facelab was built without OpenCV: annotate, explain and import are not in it; build it with the feature \
+                "this facelab was built without OpenCV: annotate, explain, import and state are not in it; build it with the feature \
                  `perception`"
             ),
         }

@@ -87,7 +87,7 @@ mod tests {
     fn data(names: &[&str], targets: &[&[f32]]) -> LabelledFaces {
         let mut data = LabelledFaces::new(labels(names));
         for target in targets {
-            data.push_soft(vec![0; 4].into(), target.to_vec());
+            data.push_soft(network::FaceCrop::from_fn(|_| 0), target.to_vec());
         }
         data
     }

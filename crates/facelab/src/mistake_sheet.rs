@@ -1,9 +1,9 @@
 //! The faces that a column was surest of and wrong about, as a picture.
 
 use crate::figure::{FONT, write_picture};
-use learning::data::{Face, argmax};
+use learning::data::argmax;
 use learning::{Calibration, Evaluation, LabelledFaces};
-use network::{FACE_SIZE, Label};
+use network::{FACE_SIZE, FaceCrop, Label};
 use plotters::prelude::*;
 use std::path::Path;
 
@@ -21,7 +21,7 @@ const LINE: i32 = 18;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mistake<'a> {
     /// 128×128 grey.
-    pub face: &'a Face,
+    pub face: &'a FaceCrop,
     /// The answer, and its calibrated probability.
     pub answer: (&'a Label, f32),
     /// The data's label, and the probability that the column gave it.
@@ -90,7 +90,7 @@ mod tests {
         let labels = ["left", "right"].map(|name| name.parse().unwrap()).to_vec();
         let mut faces = LabelledFaces::new(labels);
         for (grey, _, truth) in rows {
-            faces.push(Face::from(vec![*grey; FACE_SIZE * FACE_SIZE]), *truth);
+            faces.push(FaceCrop::from_fn(|_| *grey), *truth);
         }
         let logits = rows.iter().map(|(_, logits, _)| logits.to_vec()).collect();
         (faces.clone(), Evaluation { logits, truth: faces.classes() })

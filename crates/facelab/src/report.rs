@@ -2,9 +2,9 @@
 
 use crate::labels;
 use learning::data::argmax;
-use learning::{Accuracy, Calibration, Confusion, Corruption, Face, LabelledFaces, ReliabilityBin};
-use network::Label;
+use learning::{Accuracy, Calibration, Confusion, Corruption, LabelledFaces, ReliabilityBin};
 use network::weights::sha256;
+use network::{FaceCrop, Label};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -241,8 +241,8 @@ impl Report {
 }
 
 /// SHA-256 of faces, in order.
-pub fn digest_of_faces(faces: &[Face]) -> String {
-    let each: Vec<String> = faces.par_iter().map(|face| sha256(face)).collect();
+pub fn digest_of_faces(faces: &[FaceCrop]) -> String {
+    let each: Vec<String> = faces.par_iter().map(|face| sha256(face.as_slice())).collect();
     sha256(each.concat().as_bytes())
 }
 
@@ -254,7 +254,7 @@ pub fn digest(faces: &LabelledFaces) -> String {
         bytes.push(0);
     }
     for (face, class) in faces.faces.iter().zip(faces.classes()) {
-        bytes.extend_from_slice(face);
+        bytes.extend_from_slice(face.as_slice());
         bytes.extend((class as u32).to_le_bytes());
     }
     sha256(&bytes)
@@ -309,7 +309,7 @@ mod tests {
     fn another_face_label_or_class_gives_another_digest() {
         let data = |names: &[&str], pixel: u8, class| {
             let mut data = LabelledFaces::new(labels(names));
-            data.push(vec![pixel; 4].into(), class);
+            data.push(FaceCrop::from_fn(|_| pixel), class);
             digest(&data)
         };
         let all = [data(&["a", "b"], 1, 0), data(&["a", "b"], 1, 1), data(&["a", "b"], 2, 0), data(&["a", "c"], 1, 0)];

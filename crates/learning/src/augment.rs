@@ -1,6 +1,6 @@
 //! Random changes of a face that do not change its label.
 
-use crate::data::face::Face;
+use crate::data::FaceCrop;
 use crate::occlusion;
 use network::{FACE_PIXELS, FACE_SIZE};
 use rand::rngs::StdRng;
@@ -65,7 +65,7 @@ impl AugmentConfig {
     }
 
     /// A changed copy; the same seed gives the same copy.
-    pub fn apply(&self, face: &Face, seed: u64) -> Face {
+    pub fn apply(&self, face: &FaceCrop, seed: u64) -> FaceCrop {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut around = |limit: f32| if limit > 0.0 { rng.random_range(-limit..=limit) } else { 0.0 };
         let (angle, size) = (around(self.rotation).to_radians(), self.zoom * (1.0 + around(self.scale)));
@@ -87,7 +87,7 @@ impl AugmentConfig {
                 row.copy_from_slice(&rest[..FACE_SIZE]);
             }
         }
-        pixels.iter().map(|pixel| pixel.round() as u8).collect()
+        FaceCrop::from_fn(|at| pixels[at].round() as u8)
     }
 }
 
@@ -96,7 +96,7 @@ const BELOW_CENTRE: f32 = 5.5;
 
 /// Turns, scales and shifts around a point so far below the centre, which is shown in the centre; with bilinear sampling and a
 /// replicated border.
-fn similarity(face: &Face, mirror: bool, angle: f32, size: f32, [dx, dy]: [f32; 2], lowered: f32) -> Vec<f32> {
+fn similarity(face: &FaceCrop, mirror: bool, angle: f32, size: f32, [dx, dy]: [f32; 2], lowered: f32) -> Vec<f32> {
     let centre = (FACE_SIZE as f32 - 1.0) / 2.0;
     let (sin, cos) = (angle.sin() / size, angle.cos() / size);
     let last = (FACE_SIZE - 1) as f32;
@@ -124,8 +124,8 @@ fn similarity(face: &Face, mirror: bool, angle: f32, size: f32, [dx, dy]: [f32; 
 mod tests {
     use super::*;
 
-    fn ramp() -> Face {
-        (0..FACE_PIXELS).map(|at| (at % FACE_SIZE) as u8).collect()
+    fn ramp() -> FaceCrop {
+        FaceCrop::from_fn(|at| (at % FACE_SIZE) as u8)
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
         let row = &zoomed[..FACE_SIZE];
         assert_eq!((row[0], row[FACE_SIZE - 1]), (32, 95));
         assert!(row.is_sorted());
-        let tall: Face = (0..FACE_PIXELS).map(|at| (at / FACE_SIZE) as u8).collect();
+        let tall = FaceCrop::from_fn(|at| (at / FACE_SIZE) as u8);
         let zoomed = AugmentConfig { zoom: 2.0, ..AugmentConfig::none() }.apply(&tall, 7);
         assert_eq!((zoomed[0], zoomed[FACE_PIXELS - 1]), (37, 101), "from the brows to below the mouth");
     }
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn mirroring_exchanges_left_and_right() {
         let config = AugmentConfig { mirror: true, ..AugmentConfig::none() };
-        let mirrored: Face = (0..FACE_PIXELS).map(|at| (FACE_SIZE - 1 - at % FACE_SIZE) as u8).collect();
-        let found: Vec<Face> = (0..20).map(|seed| config.apply(&ramp(), seed)).collect();
+        let mirrored = FaceCrop::from_fn(|at| (FACE_SIZE - 1 - at % FACE_SIZE) as u8);
+        let found: Vec<FaceCrop> = (0..20).map(|seed| config.apply(&ramp(), seed)).collect();
         assert!(found.iter().all(|face| *face == ramp() || *face == mirrored));
         assert!(found.contains(&mirrored) && found.contains(&ramp()));
     }

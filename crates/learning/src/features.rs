@@ -1,6 +1,6 @@
 //! What a column reads: the frozen encoder's features and its source columns' block outputs.
 
-use crate::data::{Face, LabelledFaces};
+use crate::data::{FaceCrop, LabelledFaces};
 use crate::looks::LOOKS;
 use crate::pictures::shrunk;
 use burn::tensor::Tensor;
@@ -88,7 +88,7 @@ impl<B: NetworkBackend> Frozen<B> {
     }
 
     /// Logits of a column that is in no network yet, one row a face.
-    pub fn answers(&self, column: &Column<B>, faces: &[Face], device: &B::Device) -> Vec<Vec<f32>> {
+    pub fn answers(&self, column: &Column<B>, faces: &[FaceCrop], device: &B::Device) -> Vec<Vec<f32>> {
         let batches = faces.chunks(EVALUATION_BATCH).flat_map(|batch| {
             let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
             let Inputs { features, sources } = self.inputs(&batch, device);

@@ -22,7 +22,7 @@ mod training;
 
 pub use calibration::{Calibration, log_sum_exp};
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use data::{Face, LabelledFaces};
+pub use data::LabelledFaces;
 pub use features::{Evaluation, evaluate_column, evaluate_looks};
 pub use few_shot::{
     FewShotConfig, HeadFit, IdentityConfig, PeopleFit, Readings, Reads, expose, fit, fit_people, teach, teach_people,

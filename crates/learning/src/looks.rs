@@ -1,7 +1,7 @@
 //! Ways of showing one face to the network, whose answers are merged.
 
 use crate::augment::AugmentConfig;
-use crate::data::face::{Face, mirrored};
+use crate::data::{FaceCrop, mirrored};
 use serde::{Deserialize, Serialize};
 
 /// A way of showing a face.
@@ -22,7 +22,7 @@ impl Look {
     }
 
     /// The face as this look shows it.
-    pub fn at(&self, face: &Face) -> Face {
+    pub fn at(&self, face: &FaceCrop) -> FaceCrop {
         let shown = match self.zoom {
             1.0 => face.clone(),
             zoom => AugmentConfig { zoom, ..AugmentConfig::none() }.apply(face, 0),
@@ -48,10 +48,10 @@ pub const LOOKS: [Look; 6] = [
 mod tests {
     use super::*;
     use crate::data::LabelledFaces;
-    use network::{FACE_PIXELS, FACE_SIZE};
+    use network::FACE_SIZE;
 
-    fn ramp() -> Face {
-        (0..FACE_PIXELS).map(|at| (at % FACE_SIZE) as u8).collect()
+    fn ramp() -> FaceCrop {
+        FaceCrop::from_fn(|at| (at % FACE_SIZE) as u8)
     }
 
     #[test]

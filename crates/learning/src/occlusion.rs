@@ -2,8 +2,7 @@
 //!
 //! Places are those of an aligned face: eyes at (40, 49) and (88, 49), nose at (64, 76), mouth corners at (45, 98) and (83, 98).
 
-use crate::data::face::Face;
-use network::FACE_SIZE;
+use network::{FACE_SIZE, FaceCrop};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
@@ -24,7 +23,7 @@ enum Place {
 type Pixels = [f32];
 
 /// The face with one part covered, chosen at random.
-pub(crate) fn covered(face: &Face, rng: &mut StdRng) -> Face {
+pub(crate) fn covered(face: &FaceCrop, rng: &mut StdRng) -> FaceCrop {
     changed(face, rng.random(), cover_something)
 }
 
@@ -61,7 +60,7 @@ impl Corruption {
     ];
 
     /// A face with it; the same seed gives the same picture.
-    pub fn of(self, face: &Face, seed: u64) -> Face {
+    pub fn of(self, face: &FaceCrop, seed: u64) -> FaceCrop {
         changed(face, seed, |pixels, rng| match self {
             Self::None => {}
             Self::Blur => blur(pixels, 3),
@@ -77,14 +76,14 @@ impl Corruption {
     }
 }
 
-fn changed(face: &Face, seed: u64, change: impl FnOnce(&mut Pixels, &mut StdRng)) -> Face {
+fn changed(face: &FaceCrop, seed: u64, change: impl FnOnce(&mut Pixels, &mut StdRng)) -> FaceCrop {
     let mut pixels: Vec<f32> = face.iter().map(|&pixel| f32::from(pixel)).collect();
     change(&mut pixels, &mut StdRng::seed_from_u64(seed));
-    pixels.iter().map(|pixel| pixel.clamp(0.0, 255.0).round() as u8).collect()
+    FaceCrop::from_fn(|at| pixels[at].clamp(0.0, 255.0).round() as u8)
 }
 
 /// The face made so that nobody could tell anything of it: mouth and eyes covered, or blurred until nothing is left.
-pub(crate) fn illegible(face: &Face, seed: u64) -> Face {
+pub(crate) fn illegible(face: &FaceCrop, seed: u64) -> FaceCrop {
     changed(face, seed, |pixels, rng| match rng.random_range(0..4) {
         0 => blur(pixels, rng.random_range(9..20)),
         1 => {
@@ -210,7 +209,7 @@ mod tests {
     fn of_an_illegible_face_mouth_and_eyes_are_gone() {
         // Noise, which a blur takes away, and a cover too.
         let mut rng = StdRng::seed_from_u64(7);
-        let face: Face = (0..FACE_SIZE * FACE_SIZE).map(|_| rng.random()).collect();
+        let face = FaceCrop::from_fn(|_| rng.random());
         for seed in 0..100 {
             let after = illegible(&face, seed);
             for [x, y] in [[40, 49], [88, 49], [64, 98]] {
@@ -224,14 +223,14 @@ mod tests {
 
     #[test]
     fn corruptions_leave_what_they_do_not_name() {
-        let face: Face = (0..FACE_SIZE * FACE_SIZE).map(|at| if at / FACE_SIZE % 8 < 4 { 80 } else { 160 }).collect();
+        let face = FaceCrop::from_fn(|at| if at / FACE_SIZE % 8 < 4 { 80 } else { 160 });
         let (eye, mouth) = (49 * FACE_SIZE + 40, 98 * FACE_SIZE + 64);
         assert_eq!(Corruption::None.of(&face, 1), face);
         for seed in 0..20 {
             assert_eq!(Corruption::EyesCovered.of(&face, seed)[mouth], face[mouth]);
             assert_eq!(Corruption::MouthCovered.of(&face, seed)[eye], face[eye]);
         }
-        let contrast = |face: &Face| face.iter().map(|&pixel| f32::from(pixel.abs_diff(120))).sum::<f32>();
+        let contrast = |face: &FaceCrop| face.iter().map(|&pixel| f32::from(pixel.abs_diff(120))).sum::<f32>();
         let [little, strongly] = [Corruption::Blur, Corruption::StrongBlur].map(|blur| contrast(&blur.of(&face, 1)));
         assert!(strongly < little && little < contrast(&face));
     }

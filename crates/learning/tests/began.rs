@@ -4,15 +4,12 @@
 
 use learning::Checkpoint;
 use learning::began::{BeganConfig, Objective, Phase, StepRecord, train};
-use learning::data::Face;
-use network::{CpuBackend, DecoderConfig, EncoderConfig, FACE_SIZE};
+use network::{CpuBackend, DecoderConfig, EncoderConfig, FACE_SIZE, FaceCrop};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-fn faces() -> Vec<Face> {
-    (0..6)
-        .map(|n| (0..FACE_SIZE * FACE_SIZE).map(|i| ((i % FACE_SIZE + n * 10) as f32 * 1.3) as u8).collect())
-        .collect()
+fn faces() -> Vec<FaceCrop> {
+    (0..6).map(|n| FaceCrop::from_fn(|i| ((i % FACE_SIZE + n * 10) as f32 * 1.3) as u8)).collect()
 }
 
 fn config() -> BeganConfig {

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 use learning::augment::AugmentConfig;
-use learning::data::{Face, LabelledFaces};
+use learning::data::LabelledFaces;
 use learning::{
     Checkpoint, ColumnTrainingConfig, EpochRecord, Parts, Progress, TrainError, TrainedColumn, Training, train_column,
 };
-use network::{ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, FACE_SIZE, ProgressiveNetwork, TaskName};
+use network::{
+    ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, FACE_SIZE, FaceCrop, ProgressiveNetwork, TaskName,
+};
 use std::ops::ControlFlow;
 
 type B = CpuBackend;
@@ -17,13 +19,11 @@ fn faces(count: usize, seed: u64) -> LabelledFaces {
     let mut faces = LabelledFaces::new(vec!["above".parse().unwrap(), "below".parse().unwrap()]);
     for n in 0..count {
         let class = n % 2;
-        let face: Face = (0..FACE_SIZE * FACE_SIZE)
-            .map(|i| {
-                let noise = ((i as u64 * 2_654_435_761).wrapping_add(seed * 7919 + n as u64 * 104_729) >> 13) % 60;
-                let bright = (i / FACE_SIZE < FACE_SIZE / 2) == (class == 0);
-                (noise + if bright { 150 } else { 40 }) as u8
-            })
-            .collect();
+        let face = FaceCrop::from_fn(|i| {
+            let noise = ((i as u64 * 2_654_435_761).wrapping_add(seed * 7919 + n as u64 * 104_729) >> 13) % 60;
+            let bright = (i / FACE_SIZE < FACE_SIZE / 2) == (class == 0);
+            (noise + if bright { 150 } else { 40 }) as u8
+        });
         faces.push(face, class);
     }
     faces
@@ -90,7 +90,7 @@ fn a_column_with_a_source_learns_too_and_leaves_the_source_alone() {
     network.insert(ColumnEntry::new(name.clone(), vec![], first.column, false)).unwrap();
     let bits = |network: &ProgressiveNetwork<B>| -> Vec<u32> {
         let face = faces(1, 5).faces[0].clone();
-        let logits = network.forward(network::faces_to_tensor(&[&face], &Default::default()));
+        let logits = network.forward(network::faces_to_tensor(&[face.as_slice()], &Default::default()));
         logits[0].1.clone().into_data().iter::<f32>().map(f32::to_bits).collect()
     };
     let before = bits(&network);

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
-use learning::data::{Face, LabelledFaces, argmax};
+use learning::data::{LabelledFaces, argmax};
 use learning::{FewShotConfig, LOOKS, Reads, TrainError, TrainedColumn, Training, evaluate_column, teach};
-use network::{ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, FACE_SIZE, ProgressiveNetwork, TaskName};
+use network::{
+    ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, FACE_SIZE, FaceCrop, ProgressiveNetwork, TaskName,
+};
 use std::ops::ControlFlow;
 
 type B = CpuBackend;
@@ -14,13 +16,11 @@ fn faces(counts: [usize; 3], seed: u64) -> LabelledFaces {
     let mut faces = LabelledFaces::new(["above", "below", "none"].map(|label| label.parse().unwrap()).into());
     for (class, count) in counts.into_iter().enumerate() {
         for n in 0..count {
-            let face: Face = (0..FACE_SIZE * FACE_SIZE)
-                .map(|i| {
-                    let mixed = (i as u64 * 2_654_435_761).wrapping_add(seed * 7919 + n as u64 * 104_729);
-                    let bright = class < 2 && (i / FACE_SIZE < FACE_SIZE / 2) == (class == 0);
-                    ((mixed >> 13) % 60) as u8 + if bright { 150 } else { 40 }
-                })
-                .collect();
+            let face = FaceCrop::from_fn(|i| {
+                let mixed = (i as u64 * 2_654_435_761).wrapping_add(seed * 7919 + n as u64 * 104_729);
+                let bright = class < 2 && (i / FACE_SIZE < FACE_SIZE / 2) == (class == 0);
+                ((mixed >> 13) % 60) as u8 + if bright { 150 } else { 40 }
+            });
             faces.push(face, class);
         }
     }

@@ -5,7 +5,7 @@
 use learning::data::{DESCRIPTOR, DescribedFaces, LabelledFaces};
 use learning::refine::{DescribedParts, RefineConfig, RefineData, RefinePhase, RefineTask, Refined, Start, refine};
 use learning::{Checkpoint, TrainError};
-use network::{CpuBackend, Encoder, EncoderConfig, FACE_SIZE, faces_to_tensor};
+use network::{CpuBackend, Encoder, EncoderConfig, FACE_SIZE, FaceCrop, faces_to_tensor};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn faces(count: usize) -> LabelledFaces {
     for n in 0..count {
         let bright = |y: usize| if (y < FACE_SIZE / 2) == (n % 2 == 0) { 150 } else { 40 };
         let noise = |at: usize| ((at * (n + 3) * 2_654_435_761) >> 13) % 60;
-        faces.push((0..FACE_SIZE * FACE_SIZE).map(|at| (bright(at / FACE_SIZE) + noise(at)) as u8).collect(), n % 2);
+        faces.push(FaceCrop::from_fn(|at| (bright(at / FACE_SIZE) + noise(at)) as u8), n % 2);
     }
     faces
 }
@@ -61,7 +61,7 @@ fn refined(folder: &Path, most: u32) -> Result<Refined<B>, TrainError> {
 /// What each layer gives for a face.
 fn layers(encoder: &Encoder<B>) -> Vec<Vec<f32>> {
     let face = faces(1).faces[0].clone();
-    let outputs = encoder.trace(faces_to_tensor(&[&face], &Default::default()));
+    let outputs = encoder.trace(faces_to_tensor(&[face.as_slice()], &Default::default()));
     outputs.into_iter().map(|output| output.into_data().iter::<f32>().collect()).collect()
 }
 

@@ -12,6 +12,9 @@ pub use crate::similarity::Similarity;
 /// Width and height of an aligned face in pixels.
 pub const FACE_SIZE: usize = 128;
 
+/// Pixels of an aligned face.
+pub const FACE_PIXELS: usize = FACE_SIZE * FACE_SIZE;
+
 /// Where an aligned face has its landmarks, in pixels of the crop.
 pub const TEMPLATE: Landmarks = [
     Point::new(40.3, 49.3),
@@ -36,7 +39,7 @@ const MOST_SAMPLES: f64 = 4.0;
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlignedFace {
     /// Grey values, `[128, 128]`, rows from the top.
-    pub pixels: Vec<u8>,
+    pub pixels: Box<[u8; FACE_PIXELS]>,
     /// From the frame to the crop.
     pub transform: Similarity,
 }
@@ -127,7 +130,9 @@ fn warp(image: &BgrImage, transform: Similarity, least_samples: usize) -> Aligne
     let window = Window { left, top, right, bottom };
     let plane = Plane::new(image, window, factor as usize);
     let samples = samples.max(least_samples);
-    AlignedFace { pixels: plane.warped(&transform.inverse(), FACE_SIZE, samples), transform }
+    let mut pixels = Box::new([0; FACE_PIXELS]);
+    plane.warp(&transform.inverse(), FACE_SIZE, samples, pixels.as_mut_slice());
+    AlignedFace { pixels, transform }
 }
 
 /// The least and the greatest x, and y, that the crop's corners have in the frame.

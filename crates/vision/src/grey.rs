@@ -62,10 +62,10 @@ impl Plane {
         plane
     }
 
-    /// Fills `side` × `side` pixels; each is the mean of `samples` × `samples` bilinear samples spread evenly over it.
+    /// Fills `pixels`, rows of `side`; each is the mean of `samples` × `samples` bilinear samples spread evenly over it.
     ///
     /// `to_picture` takes a pixel of the result to the picture. The border is replicated.
-    pub(crate) fn warped(&self, to_picture: &Similarity, side: usize, samples: usize) -> Vec<u8> {
+    pub(crate) fn warp(&self, to_picture: &Similarity, side: usize, samples: usize, pixels: &mut [u8]) {
         // One map from the result to the plane, relative to it, so that single precision is enough.
         let a = (to_picture.a / self.pitch) as f32;
         let b = (to_picture.b / self.pitch) as f32;
@@ -73,9 +73,8 @@ impl Plane {
         let y0 = ((to_picture.ty - self.origin.1) / self.pitch) as f32;
         let offsets: Vec<f32> = (0..samples).map(|i| (i as f32 + 0.5) / samples as f32 - 0.5).collect();
         let weight = 1.0 / (samples * samples) as f32;
-        let mut pixels = Vec::with_capacity(side * side);
-        for row in 0..side {
-            for column in 0..side {
+        for (row, pixels) in pixels.chunks_exact_mut(side).enumerate() {
+            for (column, pixel) in pixels.iter_mut().enumerate() {
                 let mut sum = 0.0;
                 for dv in &offsets {
                     let v = row as f32 + dv;
@@ -84,10 +83,9 @@ impl Plane {
                         sum += self.sample(a * u - b * v + x0, b * u + a * v + y0);
                     }
                 }
-                pixels.push((sum * weight + 0.5) as u8);
+                *pixel = (sum * weight + 0.5) as u8;
             }
         }
-        pixels
     }
 
     fn sample(&self, x: f32, y: f32) -> f32 {

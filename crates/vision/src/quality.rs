@@ -44,7 +44,7 @@ pub struct Quality {
 /// Measures a face that was aligned from `roi` and, where there are some, `landmarks`, both in pixels of the frame.
 pub fn measure(face: &AlignedFace, roi: &Roi, landmarks: Option<&Landmarks>) -> Quality {
     let size = unit(roi.area().sqrt() / FULL_SIZE);
-    let inner = Inner::of(&face.pixels);
+    let inner = Inner::of(face.pixels.as_slice());
     let sharpness = unit(1.0 - (-inner.detail() / DETAIL).exp());
     let frontality = landmarks.map_or(0.5, |landmarks| frontality(face, landmarks));
     let brightness = exposure(inner.mean);

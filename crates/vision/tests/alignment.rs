@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use vision::{
     AlignError, BgrImage, Landmarks, Point, Roi,
-    align::{self, FACE_SIZE, Similarity, TEMPLATE},
+    align::{self, FACE_PIXELS, FACE_SIZE, Similarity, TEMPLATE},
 };
 
 /// A grey picture with a white dot of the given radius at each landmark, edges smoothed.
@@ -62,7 +62,7 @@ proptest! {
         let face = align::align(&dots(side, &landmarks, radius), &landmarks).unwrap();
         prop_assert!((face.transform.scale() * scale - 1.0).abs() < 1e-3);
         for point in TEMPLATE {
-            let found = bright_spot(&face.pixels, point, 12.0);
+            let found = bright_spot(face.pixels.as_slice(), point, 12.0);
             prop_assert!(found.distance(&point) < 1.0, "{:?} instead of {:?}", found, point);
         }
     }
@@ -109,11 +109,11 @@ proptest! {
         let landmarks: Landmarks =
             std::array::from_fn(|i| Point::new(numbers[2 * i], numbers[2 * i + 1]));
         if let Ok(face) = align::align(&image, &landmarks) {
-            prop_assert_eq!(face.pixels, vec![90; FACE_SIZE * FACE_SIZE]);
+            prop_assert_eq!(*face.pixels, [90; FACE_PIXELS]);
         }
         let roi = Roi::new(numbers[0], numbers[1], numbers[2], numbers[3]);
         if let Ok(face) = align::align_roi(&image, &roi) {
-            prop_assert_eq!(face.pixels, vec![90; FACE_SIZE * FACE_SIZE]);
+            prop_assert_eq!(*face.pixels, [90; FACE_PIXELS]);
         }
     }
 }
@@ -123,7 +123,7 @@ fn a_face_crop_of_128_by_128_keeps_every_pixel() {
     let grey: Vec<u8> = (0..128_u32 * 128).map(|i| (i * 31 % 251) as u8).collect();
     let data = grey.iter().flat_map(|&value| [value; 3]).collect();
     let face = align::from_crop(&BgrImage::new(128, 128, data).unwrap());
-    assert_eq!(face.pixels, grey);
+    assert_eq!(face.pixels.as_slice(), grey);
     let identity = Similarity { a: 1.0, b: 0.0, tx: 0.0, ty: 0.0 };
     assert_eq!(face.transform.inverse(), identity.inverse());
 }
@@ -143,7 +143,7 @@ fn crops_of_any_size_and_shape_give_a_face() {
     for (width, height) in [(1, 1), (1, 300), (48, 48), (100, 37), (5000, 3)] {
         let data = vec![77; (width * height * 3) as usize];
         let face = align::from_crop(&BgrImage::new(width, height, data).unwrap());
-        assert_eq!(face.pixels, vec![77; FACE_SIZE * FACE_SIZE], "{width}×{height}");
+        assert_eq!(*face.pixels, [77; FACE_PIXELS], "{width}×{height}");
     }
 }
 
@@ -162,5 +162,5 @@ fn the_border_is_repeated_where_the_face_reaches_out_of_the_picture() {
     let image = BgrImage::new(128, 128, vec![140; 128 * 128 * 3]).unwrap();
     let shifted = TEMPLATE.map(|point| Point::new(point.x - 70.0, point.y + 60.0));
     let face = align::align(&image, &shifted).unwrap();
-    assert_eq!(face.pixels, vec![140; FACE_SIZE * FACE_SIZE]);
+    assert_eq!(*face.pixels, [140; FACE_PIXELS]);
 }

@@ -80,6 +80,22 @@ pub(crate) fn sweep_unfinished(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Put before the names of files that were found broken, and kept.
+#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
+const SET_ASIDE: &str = "damaged-";
+
+/// Renames a broken file out of the way, `damaged-N-…` beside it, where it is there.
+#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
+pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidInput)?;
+    let place = |number: u32| path.with_file_name(format!("{SET_ASIDE}{number}-{name}"));
+    let free = (1..).map(place).find(|place| !place.exists()).ok_or(io::ErrorKind::AlreadyExists)?;
+    match fs::rename(path, free) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        renamed => renamed,
+    }
+}
+
 /// Whether a name is one plain path component: nothing that could lead out of its folder.
 pub(crate) fn is_plain_name(name: &str) -> bool {
     use std::path::Component;

@@ -1,5 +1,7 @@
 //! The model on disk: what ships, what was taught on top of it, and the samples that it was taught with.
 
+#[cfg(feature = "perception")]
+pub(crate) mod damage;
 pub(crate) mod disk;
 #[cfg(feature = "perception")]
 pub(crate) mod heads;
@@ -7,6 +9,8 @@ pub(crate) mod heads;
 pub(crate) mod load;
 pub(crate) mod manifest;
 pub(crate) mod parts;
+#[cfg(feature = "perception")]
+pub(crate) mod repair;
 #[cfg(feature = "perception")]
 pub(crate) mod sample_error;
 #[cfg(feature = "perception")]

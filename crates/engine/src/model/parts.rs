@@ -91,6 +91,22 @@ pub(crate) fn sweep(dir: &Path, keep: &BTreeSet<&str>) -> Result<(), StoreError>
     disk::sync_dir(dir).map_err(StoreError::io(dir))
 }
 
+/// Names of the parts that are in a folder; none where there is no folder.
+#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
+pub(crate) fn found(dir: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::io(dir)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(StoreError::io(dir))?.file_name();
+        names.extend(name.into_string().ok().filter(|name| is_part(name)));
+    }
+    Ok(names)
+}
+
 fn is_part(name: &str) -> bool {
     let Some((_, digest)) = name.strip_suffix(".safetensors").and_then(|stem| stem.rsplit_once('-')) else {
         return false;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use network::{FACE_PIXELS, Label};
+use network::Label;
 
 use crate::model::store_error::StoreError;
 
@@ -37,16 +37,6 @@ pub enum SampleError {
         path: PathBuf,
         /// What is wrong with it.
         found: String,
-    },
-    /// A crop is not 128×128.
-    #[error("sample {index} ({label}): expected {FACE_PIXELS} grey pixels, found {found}")]
-    Size {
-        /// Position in the request.
-        index: usize,
-        /// Its label.
-        label: Label,
-        /// Pixels given.
-        found: usize,
     },
     /// More than may be kept.
     #[error(

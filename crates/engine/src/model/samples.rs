@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader};
-use learning::Face;
-use network::{FACE_PIXELS, FACE_SIZE, Label, TaskName};
+use network::{FACE_SIZE, FaceCrop, FaceCropError, Label, TaskName};
 
 use crate::model::disk::{self, Access};
 use crate::model::sample_error::SampleError;
@@ -23,7 +22,7 @@ pub struct LabelledFace {
     /// What it shows.
     pub label: Label,
     /// 128×128 grey pixels, row by row.
-    pub face: Face,
+    pub face: FaceCrop,
 }
 
 impl SampleError {
@@ -81,14 +80,11 @@ impl SampleStore {
         Ok(names)
     }
 
-    /// Whether the crops are of the right size and fit under the limit.
+    /// Whether the crops fit under the limit.
     ///
     /// # Errors
-    /// The first that does not.
+    /// The first label that does not, or a folder that cannot be read.
     pub fn check(&self, task: &TaskName, samples: &[LabelledFace]) -> Result<(), SampleError> {
-        if let Some((index, wrong)) = samples.iter().enumerate().find(|(_, sample)| sample.face.len() != FACE_PIXELS) {
-            return Err(SampleError::Size { index, label: wrong.label.clone(), found: wrong.face.len() });
-        }
         let stored = self.counts(task)?;
         for sample in samples {
             let label = &sample.label;
@@ -211,7 +207,11 @@ impl SampleStore {
             return Ok(0);
         }
         let Some(label) = label else {
-            let erased = self.counts(task)?.iter().map(|(_, count)| count).sum();
+            // Whatever the list of labels says: it may be broken.
+            let folders =
+                fs::read_dir(&dir).map_err(SampleError::io(&dir))?.filter_map(Result::ok).map(|entry| entry.path());
+            let counts = folders.filter(|path| path.is_dir()).map(|folder| Ok(pictures(&folder)?.len() as u32));
+            let erased = counts.sum::<Result<u32, SampleError>>()?;
             fs::remove_dir_all(&dir).map_err(SampleError::io(&dir))?;
             disk::sync_dir(&self.root).map_err(SampleError::io(&self.root))?;
             return Ok(erased);
@@ -248,17 +248,17 @@ fn pictures(folder: &Path) -> Result<Vec<(u32, PathBuf)>, SampleError> {
     Ok(found)
 }
 
-fn write_picture(folder: &Path, path: &Path, face: &Face) -> Result<(), SampleError> {
+fn write_picture(folder: &Path, path: &Path, face: &FaceCrop) -> Result<(), SampleError> {
     let mut png = Vec::new();
     PngEncoder::new(&mut png)
-        .write_image(face, FACE_SIZE as u32, FACE_SIZE as u32, ExtendedColorType::L8)
+        .write_image(face.as_slice(), FACE_SIZE as u32, FACE_SIZE as u32, ExtendedColorType::L8)
         .map_err(|error| SampleError::io(path)(io::Error::other(error)))?;
     let mut part = disk::unfinished(folder, Access::Private).map_err(SampleError::io(folder))?;
     io::Write::write_all(&mut part, &png).map_err(SampleError::io(path))?;
     disk::keep(part, path, Access::Private).map_err(SampleError::io(path))
 }
 
-fn read_picture(path: &Path) -> Result<Face, SampleError> {
+fn read_picture(path: &Path) -> Result<FaceCrop, SampleError> {
     let wrong = |found: String| SampleError::Picture { path: path.to_path_buf(), found };
     let bytes = fs::read(path).map_err(SampleError::io(path))?;
     let reader = || ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Png);
@@ -269,7 +269,9 @@ fn read_picture(path: &Path) -> Result<Face, SampleError> {
     }
     let picture = reader().decode().map_err(|error| wrong(error.to_string()))?;
     match picture {
-        image::DynamicImage::ImageLuma8(grey) => Ok(Face::from(grey.into_raw())),
+        image::DynamicImage::ImageLuma8(grey) => {
+            grey.into_raw().try_into().map_err(|error: FaceCropError| wrong(error.to_string()))
+        }
         other => Err(wrong(format!("{:?}", other.color()))),
     }
 }

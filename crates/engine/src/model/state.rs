@@ -1,12 +1,14 @@
 //! Taught tasks: an overlay on a shipped model, in a folder of the user's.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use network::weights::Precision;
 use network::{Column, NetworkBackend, ProgressiveNetwork};
 
+use crate::model::damage::{self, Damage, MANIFEST_COPY};
 use crate::model::disk::{self, Access};
 use crate::model::manifest::{ColumnRecord, MANIFEST, Manifest, TaughtManifest, read_yaml, validate_columns};
 use crate::model::parts;
@@ -20,6 +22,7 @@ const LOCK: &str = ".lock";
 pub struct StateStore {
     dir: PathBuf,
     manifest: TaughtManifest,
+    damage: Damage,
     // Held as long as the store lives; the system lets go of it when the process ends, however it ends.
     lock: Option<File>,
 }
@@ -29,12 +32,15 @@ impl StateStore {
     ///
     /// # Errors
     /// When its tasks were taught on another encoder or on other sources, with what to do; when a record is wrong; when
-    /// the disk refuses.
+    /// the disk refuses. What is merely broken is [`Self::damage`]: the rest answers.
     pub fn open(dir: &Path, model: &Manifest) -> Result<Self, StoreError> {
         disk::make_dir(dir, Access::Private).map_err(StoreError::io(dir))?;
         let lock = lock(dir)?;
         let store = Self { lock, ..Self::read(dir, model)? };
-        if store.writable() {
+        if !store.damage.is_none() {
+            tracing::error!("{}", store.damaged());
+        } else if store.writable() {
+            store.copy_manifest();
             store.sweep()?;
         } else {
             tracing::warn!(
@@ -50,13 +56,14 @@ impl StateStore {
     /// # Errors
     /// As [`Self::open`].
     pub fn read(dir: &Path, model: &Manifest) -> Result<Self, StoreError> {
-        let path = dir.join(MANIFEST);
-        let manifest = if path.try_exists().map_err(StoreError::io(&path))? {
-            TaughtManifest::read(&path, model)?
-        } else {
-            TaughtManifest::new(model)
+        let (found, broken) = match damage::read_manifest(dir)? {
+            Ok(found) => (found, None),
+            Err(reason) => (None, Some(reason)),
         };
-        Ok(Self { dir: dir.to_path_buf(), manifest, lock: None })
+        let mut manifest = found.unwrap_or_else(|| TaughtManifest::new(model));
+        manifest.check(&dir.join(MANIFEST), model)?;
+        let columns = damage::take_broken(dir, &mut manifest.columns);
+        Ok(Self { dir: dir.to_path_buf(), manifest, damage: Damage { manifest: broken, columns }, lock: None })
     }
 
     /// Where the tasks are.
@@ -69,9 +76,14 @@ impl StateStore {
         &self.manifest
     }
 
-    /// False while another process owns the folder.
+    /// False while another process owns the folder, and when something in it is broken.
     pub fn writable(&self) -> bool {
-        self.lock.is_some()
+        self.require_writable().is_ok()
+    }
+
+    /// What is broken. [`facelab state repair`](crate::repair_state) mends it.
+    pub fn damage(&self) -> &Damage {
+        &self.damage
     }
 
     /// Adds the taught columns to the model's network, part by part.
@@ -124,6 +136,8 @@ impl StateStore {
         let next = TaughtManifest { columns, ..TaughtManifest::new(model) };
         parts::commit(&self.dir, Access::Private, &next)?;
         self.manifest = next;
+        // Before older weights are swept: the copy never names files that are gone.
+        self.copy_manifest();
         // The change is made; a file that could not be removed is swept at the next start.
         if let Err(error) = self.sweep() {
             tracing::warn!("old weights are left behind: {error}");
@@ -140,11 +154,33 @@ impl StateStore {
     }
 
     pub(crate) fn require_writable(&self) -> Result<(), StoreError> {
-        if self.writable() { Ok(()) } else { Err(StoreError::InUse(self.dir.clone())) }
+        if !self.damage.is_none() {
+            return Err(self.damaged());
+        }
+        if self.lock.is_some() { Ok(()) } else { Err(StoreError::InUse(self.dir.clone())) }
+    }
+
+    fn damaged(&self) -> StoreError {
+        StoreError::Damaged { path: self.dir.clone(), damage: self.damage.to_string().into() }
+    }
+
+    /// Keeps a copy of the manifest, for a repair. A change is made without it, too.
+    fn copy_manifest(&self) {
+        let (from, to) = (self.dir.join(MANIFEST), self.dir.join(MANIFEST_COPY));
+        let copied = match fs::read(&from) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Ok(bytes) if fs::read(&to).is_ok_and(|before| before == bytes) => return,
+            Ok(bytes) => disk::write_atomic(&to, &bytes, Access::Private),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = copied {
+            tracing::warn!("{}: no copy of the manifest: {error}", to.display());
+        }
     }
 }
 
-fn lock(dir: &Path) -> Result<Option<File>, StoreError> {
+/// Takes the folder for this process; nothing where another one has it.
+pub(crate) fn lock(dir: &Path) -> Result<Option<File>, StoreError> {
     let path = dir.join(LOCK);
     let file = OpenOptions::new()
         .create(true)

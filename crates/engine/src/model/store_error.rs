@@ -132,6 +132,24 @@ pub enum StoreError {
         /// Columns that draw from it.
         by: String,
     },
+    /// Taught tasks are damaged.
+    #[error("{}: {damage}; what is sound answers, and nothing is taught or erased here until it is repaired: facelab state repair {}", path.display(), path.display())]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// What is broken, in words.
+        damage: Box<str>,
+    },
+    /// There is nothing that a damaged folder could be repaired from.
+    #[error(
+        "{}: {damage}, and the manifest's copy is gone too: weights alone do not say which labels they tell apart; move the folder away,          put its samples/ into a new one, and teach again", path.display()
+    )]
+    Unrepairable {
+        /// The folder.
+        path: PathBuf,
+        /// What is broken, in words.
+        damage: Box<str>,
+    },
     /// Another process owns the folder.
     #[error("{}: another process keeps its taught tasks here; teach through that one, or set another state_dir", .0.display())]
     InUse(PathBuf),

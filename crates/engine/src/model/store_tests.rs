@@ -17,7 +17,7 @@ fn load_error(dir: &Path) -> String {
 
 fn bits(network: &ProgressiveNetwork<CpuBackend>) -> Vec<(String, Vec<Vec<u32>>)> {
     let faces: Vec<LabelledFace> = crate::model::testing::faces("up", 2);
-    let faces: Vec<&[u8]> = faces.iter().map(|sample| &*sample.face).collect();
+    let faces: Vec<&[u8]> = faces.iter().map(|sample| sample.face.as_slice()).collect();
     let answers = network.forward(faces_to_tensor::<CpuBackend>(&faces, &TestDevice::default()));
     let to_bits = |row: Vec<f32>| row.into_iter().map(f32::to_bits).collect();
     answers

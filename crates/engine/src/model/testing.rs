@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use learning::Calibration;
 use network::weights::Precision;
-use network::{ColumnConfig, CpuBackend, EncoderConfig, FACE_SIZE, TaskName};
+use network::{ColumnConfig, CpuBackend, EncoderConfig, FACE_SIZE, FaceCrop, TaskName};
 
 use crate::model::manifest::ColumnRecord;
 use crate::model::samples::LabelledFace;
@@ -81,14 +81,12 @@ pub(crate) fn model_that_knows_people(dir: &Path) -> ModelStore {
 pub(crate) fn faces(text: &str, count: usize) -> Vec<LabelledFace> {
     (0..count)
         .map(|number| {
-            let face: Vec<u8> = (0..FACE_SIZE * FACE_SIZE)
-                .map(|pixel| {
-                    let above = pixel / FACE_SIZE < FACE_SIZE / 2;
-                    let noise = (pixel.wrapping_mul(2_654_435_761) >> (number % 13 + 3)) % 40;
-                    (if above == (text == "up") { 190 } else { 30 } + noise) as u8
-                })
-                .collect();
-            LabelledFace { label: label(text), face: face.into() }
+            let face = FaceCrop::from_fn(|pixel| {
+                let above = pixel / FACE_SIZE < FACE_SIZE / 2;
+                let noise = (pixel.wrapping_mul(2_654_435_761) >> (number % 13 + 3)) % 40;
+                (if above == (text == "up") { 190 } else { 30 } + noise) as u8
+            });
+            LabelledFace { label: label(text), face }
         })
         .collect()
 }

@@ -107,7 +107,7 @@ mod tests {
         };
         let mut explainer = Explainer::open(&config).unwrap();
         let face = faces("up", 1).remove(0).face;
-        let found = explainer.explain(&face).unwrap();
+        let found = explainer.explain(face.as_slice()).unwrap();
         let tasks: Vec<&str> = found.iter().map(|explained| explained.task.as_str()).collect();
         assert_eq!(tasks, ["emotion", "person"]);
         assert!(found.iter().all(|explained| explained.explanation.guided.iter().any(|value| *value != 0.0)));

@@ -110,7 +110,7 @@ impl Pipeline {
 /// What the network says of the faces of a batch.
 pub(crate) fn judge_batch(judge: &mut dyn Judge, batch: &[DueFace]) -> Vec<Vec<Judgement>> {
     let shown: Vec<_> = batch.iter().map(DueFace::shown).collect();
-    judge.judge(&shown.iter().map(|face| &**face).collect::<Vec<_>>())
+    judge.judge(&shown.iter().map(|face| face.as_slice()).collect::<Vec<_>>())
 }
 
 /// The faces of a frame with what is known of them now.

@@ -1,10 +1,9 @@
 //! Detection, tracking, alignment and quality of one frame: everything that needs the picture.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use learning::Face as FacePixels;
+use network::FaceCrop;
 use vision::{
     BgrImage, DetectError, DetectorKind, FaceDetector, Landmarks, Quality, Roi, Track, TrackId, Tracker, TrackerConfig,
     align,
@@ -21,7 +20,7 @@ pub(crate) struct SeenFace {
     pub(crate) landmarks: Option<Landmarks>,
     pub(crate) quality: Quality,
     /// 128×128 grey; `None` for a face that cannot be aligned, or is not in this frame.
-    pub(crate) crop: Option<FacePixels>,
+    pub(crate) crop: Option<FaceCrop>,
 }
 
 /// What there is in a frame.
@@ -135,7 +134,7 @@ fn seen_face(image: &BgrImage, track: Track) -> SeenFace {
         score: track.score,
         landmarks: track.landmarks,
         quality,
-        crop: aligned.map(|face| Arc::from(face.pixels)),
+        crop: aligned.map(|face| face.pixels.into()),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Faces that wait for the network, each in its newest frame.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use learning::data::Face as FacePixels;
 use learning::{LOOKS, Look};
+use network::FaceCrop;
 use vision::TrackId;
 
 use crate::SchedulerConfig;
@@ -18,13 +18,13 @@ pub(crate) struct DueFace {
     pub(crate) track: TrackId,
     pub(crate) moment: Moment,
     pub(crate) quality: f32,
-    crop: FacePixels,
+    crop: FaceCrop,
     look: Look,
 }
 
 impl DueFace {
     /// What the network is to see: its aligned crop as the look shows it. Takes a millisecond, so not under a lock.
-    pub(crate) fn shown(&self) -> FacePixels {
+    pub(crate) fn shown(&self) -> FaceCrop {
         self.look.at(&self.crop)
     }
 }
@@ -58,7 +58,7 @@ impl Waiting {
                 track: face.track.clone(),
                 moment: seen.moment,
                 quality: face.quality.overall,
-                crop: Arc::clone(crop),
+                crop: crop.clone(),
                 look: Look::PLAIN,
             };
             self.faces.insert(face.track.clone(), due);
@@ -152,13 +152,13 @@ mod tests {
 
     #[test]
     fn looks_at_a_track_show_its_face_in_every_way_and_round_again() {
-        let ramp: FacePixels = (0..128 * 128).map(|at| (at % 128) as u8).collect();
+        let ramp = FaceCrop::from_fn(|at| (at % 128) as u8);
         let mut waiting = waiting(4);
-        let mut look = |stamp: usize, tracks: &[usize]| -> Vec<(TrackId, FacePixels)> {
+        let mut look = |stamp: usize, tracks: &[usize]| -> Vec<(TrackId, FaceCrop)> {
             let faces: Vec<_> = tracks.iter().map(|&number| (track(number), 40.0, 0.9)).collect();
             let mut seen = seen(stamp as f64, &faces);
             for face in &mut seen.faces {
-                face.crop = Some(FacePixels::clone(&ramp));
+                face.crop = Some(ramp.clone());
             }
             waiting.offer(&seen);
             let mut shown: Vec<_> =

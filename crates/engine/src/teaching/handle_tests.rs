@@ -89,7 +89,7 @@ impl Bench {
 
 fn bits(network: &Network, name: &str) -> Vec<Vec<u32>> {
     let shown = faces("up", 2);
-    let shown: Vec<&[u8]> = shown.iter().map(|sample| &*sample.face).collect();
+    let shown: Vec<&[u8]> = shown.iter().map(|sample| sample.face.as_slice()).collect();
     let answers = network.forward(faces_to_tensor::<CpuBackend>(&shown, &TestDevice::default()));
     let (_, logits) = answers.into_iter().find(|(answered, _)| answered.as_str() == name).unwrap();
     rows(logits).into_iter().map(|row| row.into_iter().map(f32::to_bits).collect()).collect()

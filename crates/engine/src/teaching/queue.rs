@@ -65,6 +65,18 @@ impl QueueFile {
         Ok(read_yaml::<QueueRecord>(&self.path)?.jobs)
     }
 
+    /// As [`Self::read`]; a list that cannot be understood is kept under another name, and nothing waits.
+    pub(crate) fn read_or_set_aside(&self) -> Result<Vec<JobSpec>, StoreError> {
+        match self.read() {
+            Err(error @ StoreError::Manifest { .. }) => {
+                tracing::error!("trainings that waited are lost, their samples are not; call add_task again: {error}");
+                disk::set_aside(&self.path).map_err(StoreError::io(&self.path))?;
+                Ok(Vec::new())
+            }
+            read => read,
+        }
+    }
+
     pub(crate) fn write(&self, jobs: Vec<JobSpec>) -> Result<(), StoreError> {
         let record = QueueRecord { schema: SCHEMA, jobs };
         let text = serde_yaml::to_string(&record)
@@ -76,6 +88,15 @@ impl QueueFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broken_queue_is_kept_aside_and_stops_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = QueueFile::new(dir.path());
+        std::fs::write(dir.path().join(QUEUE), "schema: 1\njobs: [").unwrap();
+        assert_eq!(queue.read_or_set_aside().unwrap(), []);
+        assert!(dir.path().join("damaged-1-queue.yaml").exists() && !dir.path().join(QUEUE).exists());
+    }
 
     #[test]
     fn the_queue_is_read_back_in_its_order() {

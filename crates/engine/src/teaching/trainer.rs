@@ -208,7 +208,7 @@ fn labelled(spec: &JobSpec, samples: &[LabelledFace], known: &[Option<Person>]) 
         if let Some(class) = spec.labels.iter().position(|label| *label == sample.label)
             && known[class].is_none()
         {
-            faces.push(Arc::clone(&sample.face), class);
+            faces.push(sample.face.clone(), class);
         }
     }
     faces

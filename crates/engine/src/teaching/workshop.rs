@@ -51,11 +51,15 @@ impl<B: NetworkBackend> Workshop<B> {
             ..Board::default()
         };
         for name in samples.tasks()? {
-            board.kept.insert(name.clone(), samples.counts(&name)?);
+            match samples.counts(&name) {
+                Ok(counts) => drop(board.kept.insert(name, counts)),
+                // One task's samples are no reason to see nobody.
+                Err(error) => tracing::error!("samples of {name} cannot be used: {error}"),
+            }
         }
         // Who only reads leaves the trainings to the process that writes.
         if state.writable() {
-            for spec in queue.read()? {
+            for spec in queue.read_or_set_aside()? {
                 let name = spec.name.clone();
                 // Its end was not written down, so its samples may still be there.
                 if !resume(&mut board, spec) && !config.retain_samples {

@@ -4,7 +4,8 @@ use crate::common::Common;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::{MAX_STRANGERS, ModelStore};
-use learning::{Face, FewShotConfig, LOOKS, Readings, data};
+use learning::{FewShotConfig, LOOKS, Readings, data};
+use network::FaceCrop;
 use network::{ColumnConfig, Encoder, NetworkBackend, ProgressiveNetwork};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
@@ -54,7 +55,7 @@ fn put<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
     if wanted < 2 {
         bail!("{} faces found; a cohort needs at least two", faces.len());
     }
-    let chosen: Vec<Face> = (0..wanted).map(|at| faces[at * faces.len() / wanted].clone()).collect();
+    let chosen: Vec<FaceCrop> = (0..wanted).map(|at| faces[at * faces.len() / wanted].clone()).collect();
     let features = store.manifest().encoder.config.features();
     let strangers = describe(&store.load_encoder::<B>(&device)?, features, &chosen, &device)?;
     store.put_cohort::<B>(&strangers, &args.provenance, &device)?;
@@ -66,14 +67,15 @@ fn put<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
 pub(super) fn describe<B: NetworkBackend>(
     encoder: &Encoder<B>,
     features: usize,
-    strangers: &[Face],
+    strangers: &[FaceCrop],
     device: &B::Device,
 ) -> anyhow::Result<Vec<Vec<f32>>> {
     let network = ProgressiveNetwork::new(encoder.clone());
     let head = network.descriptor_head().context("the encoder has no descriptor")?.clone();
     let like = ColumnConfig { features, ..ColumnConfig::new(2, 0) };
     let once = FewShotConfig { looks: 1, ..FewShotConfig::default() };
-    let seen: Vec<Face> = strangers.par_iter().enumerate().map(|(at, face)| LOOKS[at % LOOKS.len()].at(face)).collect();
+    let seen: Vec<FaceCrop> =
+        strangers.par_iter().enumerate().map(|(at, face)| LOOKS[at % LOOKS.len()].at(face)).collect();
     let read = Readings::of(&network, &[], &seen, &like, &once, device, &mut |_| ControlFlow::Continue(()))?;
     Ok(read.described(&head, device).all(0).to_vec())
 }

@@ -8,8 +8,9 @@ use crate::{figure, labels, progress, report};
 use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, ValueEnum};
 use engine::{MANIFEST, ModelStore};
-use learning::data::{self, Face, Split};
+use learning::data::{self, Split};
 use learning::{Accuracy, Calibration, Corruption, LOOKS, LabelledFaces, evaluate_column, evaluate_looks};
+use network::FaceCrop;
 use network::{NetworkBackend, ProgressiveNetwork, TaskName};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -150,7 +151,7 @@ fn by_group(
     }
     let columns: Vec<&str> = args.groups.iter().map(String::as_str).collect();
     let rows = data::load_rows(&args.data, &columns).with_context(|| format!("reading {}", args.data.display()))?;
-    let said: HashMap<Face, Vec<String>> = rows.into_iter().collect();
+    let said: HashMap<FaceCrop, Vec<String>> = rows.into_iter().collect();
     for ((face, row), &class) in faces.faces.iter().zip(logits).zip(truth) {
         let right = usize::from(data::argmax(row) == class);
         for (column, group) in args.groups.iter().zip(said.get(face).into_iter().flatten()) {

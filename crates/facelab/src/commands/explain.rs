@@ -7,7 +7,8 @@ use crate::source::Source;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::ModelStore;
-use learning::data::{self, Face};
+use learning::data;
+use network::FaceCrop;
 use network::{Label, NetworkBackend, TaskName, explain};
 use std::path::{Path, PathBuf};
 use vision::align::{self, from_crop};
@@ -62,7 +63,7 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
 }
 
 /// Names and faces of the input.
-fn faces(args: &Args) -> anyhow::Result<Vec<(String, Face)>> {
+fn faces(args: &Args) -> anyhow::Result<Vec<(String, FaceCrop)>> {
     if args.input.join("labels.csv").is_file() {
         let all = data::load_rows(&args.input, &["file"]);
         let all = all.with_context(|| format!("reading {}", args.input.display()))?;
@@ -126,7 +127,7 @@ fn sheet<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
                     class => class,
                 },
             };
-            let explanation = explain(&network, &record.name, class, face, &device)?;
+            let explanation = explain(&network, &record.name, class, face.as_slice(), &device)?;
             let caption =
                 format!("{}: {} (logit {:.2})", record.name, record.labels[explanation.class], explanation.logit);
             text += &format!("{file}  {caption}\n");

@@ -21,5 +21,7 @@ pub mod import;
 pub mod models;
 pub mod probe;
 pub mod refine_encoder;
+#[cfg(feature = "perception")]
+pub mod state;
 pub mod train_encoder;
 pub mod train_task;

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, bail};
 use learning::LabelledFaces;
-use learning::data::{self, Face};
+use learning::data;
+use network::FaceCrop;
 use network::Label;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -13,7 +14,7 @@ use std::path::Path;
 /// Labelled faces that samples are drawn from.
 pub struct Pool {
     pub labels: Vec<Label>,
-    pub faces: Vec<Face>,
+    pub faces: Vec<FaceCrop>,
     /// Label of each face.
     pub truth: Vec<usize>,
     /// Fold of each face, where the data says.
@@ -45,7 +46,7 @@ impl Pool {
         [least, most]: [usize; 2],
         seed: u64,
     ) -> anyhow::Result<Self> {
-        let rows: Vec<(Face, String, String)> = if column == "votes" {
+        let rows: Vec<(FaceCrop, String, String)> = if column == "votes" {
             // FER+ is no pack of files; its majority is a label.
             let part = data::load_pack(folder, "emotion", None)?.val;
             let classes = part.classes();
@@ -162,7 +163,7 @@ mod tests {
         let truth: Vec<usize> = counts.iter().enumerate().flat_map(|(label, &n)| vec![label; n]).collect();
         Pool {
             labels: (0..counts.len()).map(|label| format!("l{label}").parse().unwrap()).collect(),
-            faces: truth.iter().enumerate().map(|(at, _)| vec![at as u8; 4].into()).collect(),
+            faces: truth.iter().enumerate().map(|(at, _)| FaceCrop::from_fn(|_| at as u8)).collect(),
             folds: Some((0..truth.len()).map(|at| (at % 2).to_string()).collect()),
             truth,
         }

@@ -8,10 +8,10 @@ use anyhow::Context;
 use learning::data::argmax;
 use learning::hog;
 use learning::{
-    ColumnTrainingConfig, Corruption, Face, FewShotConfig, IdentityConfig, Parts, Readings, Reads, Trainable, Training,
+    ColumnTrainingConfig, Corruption, FewShotConfig, IdentityConfig, Parts, Readings, Reads, Trainable, Training,
     evaluate_column, fit, fit_people, train_column,
 };
-use network::{Cohort, ColumnConfig, ColumnEntry, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{Cohort, ColumnConfig, ColumnEntry, FaceCrop, NetworkBackend, ProgressiveNetwork, TaskName};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -58,7 +58,7 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
             ControlFlow::Continue(())
         })?;
         let seconds_a_look = start.elapsed().as_secs_f32() / readings.rows().max(1) as f32;
-        let hogs = pool.faces.iter().map(|face| hog::descriptor(face)).collect();
+        let hogs = pool.faces.iter().map(|face| hog::descriptor(face.as_slice())).collect();
         let people = network.descriptor_head().zip(cohort);
         let people = people.map(|(head, cohort)| (readings.described(head, device), cohort.rows()));
         let covered = None;
@@ -83,7 +83,7 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         let (faces, mut go_on) = (&self.pool.faces, |_: &_| ControlFlow::Continue(()));
         // Others than teaching makes.
         let cover = |(at, face)| Corruption::MouthAndEyesCovered.of(face, !(at as u64));
-        let covered: Vec<Face> = faces.iter().enumerate().map(cover).collect();
+        let covered: Vec<FaceCrop> = faces.iter().enumerate().map(cover).collect();
         let once = FewShotConfig { looks: 1, ..self.config.clone() };
         let (network, like, device) = (self.network, &self.like, self.device);
         self.covered = Some(Readings::of(network, &self.sources, &covered, like, &once, device, &mut go_on)?);

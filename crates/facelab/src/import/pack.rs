@@ -4,7 +4,7 @@ use super::{Listing, is_taken};
 use crate::common::{make_parent, write_file};
 use anyhow::Context;
 use image::codecs::jpeg::JpegEncoder;
-use network::FACE_SIZE;
+use network::{FACE_SIZE, FaceCrop};
 use std::path::Path;
 use vision::align;
 use vision::{BgrImage, FaceDetector};
@@ -54,7 +54,7 @@ pub fn write_pack(
         let name = format!("{number:06}.jpg");
         let mut jpeg = Vec::new();
         JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
-            .encode(&face, FACE_SIZE as u32, FACE_SIZE as u32, image::ExtendedColorType::L8)
+            .encode(face.as_slice(), FACE_SIZE as u32, FACE_SIZE as u32, image::ExtendedColorType::L8)
             .with_context(|| format!("encoding {name}"))?;
         let mut header = tar::Header::new_gnu();
         header.set_size(jpeg.len() as u64);
@@ -74,7 +74,7 @@ pub fn write_pack(
 }
 
 /// The aligned face of a picture; nothing when it cannot be read or shows none.
-fn face(path: &Path, detector: &mut dyn FaceDetector) -> anyhow::Result<Option<Vec<u8>>> {
+fn face(path: &Path, detector: &mut dyn FaceDetector) -> anyhow::Result<Option<FaceCrop>> {
     let image = match BgrImage::read(path, MAX_PIXELS) {
         Ok(image) => image,
         Err(error) => {
@@ -87,7 +87,7 @@ fn face(path: &Path, detector: &mut dyn FaceDetector) -> anyhow::Result<Option<V
     let distance = |roi: &vision::Roi| (roi.center().x - middle.0).hypot(roi.center().y - middle.1);
     let nearest = found.iter().min_by(|a, b| distance(&a.roi).total_cmp(&distance(&b.roi)));
     let aligned = nearest.and_then(|face| align::face(&image, face.landmarks.as_ref(), &face.roi).ok());
-    Ok(aligned.map(|face| face.pixels))
+    Ok(aligned.map(|face| face.pixels.into()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::game::{Game, Losses};
 use super::{BeganConfig, Objective, Sheet};
 use crate::checkpoint::Checkpoint;
-use crate::data::Face;
+use crate::data::FaceCrop;
 use crate::pictures::shrunk;
 use crate::training::TrainError;
 use burn::module::AutodiffModule;
@@ -51,7 +51,7 @@ type Train<B> = TrainBackend<B>;
 /// # Errors
 /// Cancelled by the observer, a checkpoint that cannot be written, no faces, or a loss that is no number.
 pub fn train<B: NetworkBackend>(
-    faces: &[Face],
+    faces: &[FaceCrop],
     config: &BeganConfig,
     checkpoint: &Checkpoint,
     device: &B::Device,
@@ -122,7 +122,7 @@ pub fn train<B: NetworkBackend>(
 
 /// A batch of changed faces.
 fn pictures<B: Backend>(
-    faces: &[Face],
+    faces: &[FaceCrop],
     config: &BeganConfig,
     side: usize,
     rng: &mut StdRng,
@@ -130,7 +130,8 @@ fn pictures<B: Backend>(
 ) -> Tensor<B, 4> {
     let drawn: Vec<(usize, u64)> =
         (0..config.batch).map(|_| (rng.random_range(0..faces.len()), rng.random())).collect();
-    let changed: Vec<Face> = drawn.par_iter().map(|&(face, seed)| config.augment.apply(&faces[face], seed)).collect();
+    let changed: Vec<FaceCrop> =
+        drawn.par_iter().map(|&(face, seed)| config.augment.apply(&faces[face], seed)).collect();
     shrunk(&changed, side, device)
 }
 

@@ -1,7 +1,7 @@
 //! Faces with descriptors of a teacher: `labels.dlib128.f16` beside `labels.csv`, as `scripts/teacher-targets` makes it.
 
 use super::packs::{Table, read_archives, read_sheets, split, tile_key};
-use super::{DataError, Face, Split, io};
+use super::{DataError, FaceCrop, Split, io};
 use half::f16;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ pub const DESCRIPTOR: usize = 128;
 #[derive(Debug, Clone, Default)]
 pub struct DescribedFaces {
     /// The pictures.
-    pub faces: Vec<Face>,
+    pub faces: Vec<FaceCrop>,
     /// [`DESCRIPTOR`] values for each, of any length.
     pub descriptors: Vec<Vec<f32>>,
 }
@@ -62,7 +62,7 @@ pub fn load_described(folder: &Path, descriptors: Option<&Path>, part: Split) ->
         let of_split = table.require("split")?;
         let rows = table.rows.iter().zip(values).filter(|(row, _)| split(&row[of_split]) == Some(part));
         let rows: Vec<_> = rows.collect();
-        let faces: Vec<Option<Face>> = if table.column("sheet").is_some() {
+        let faces: Vec<Option<FaceCrop>> = if table.column("sheet").is_some() {
             let tiles = read_sheets(folder)?;
             let key = tile_key(table)?;
             rows.iter().map(|(row, _)| tiles.get(&key(row)).cloned()).collect()

@@ -1,6 +1,6 @@
 //! One folder per class, as any user has: `smiling/a.jpg`, `neutral/b.png`, …
 
-use super::{DataError, Dataset, Face, LabelledFaces, holdout, io, to_face};
+use super::{DataError, Dataset, FaceCrop, LabelledFaces, holdout, io, to_face};
 use network::Label;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(found)
 }
 
-fn read(path: &Path) -> Result<Face, DataError> {
+fn read(path: &Path) -> Result<FaceCrop, DataError> {
     let picture = image::open(path).map_err(|error| DataError::Picture {
         path: path.parent().unwrap_or(path).to_owned(),
         name: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -93,7 +93,7 @@ fn read_classes(folder: &Path, expected: Option<&[Label]>) -> Result<LabelledFac
 }
 
 /// Every picture below a folder.
-pub(super) fn load_all(folder: &Path) -> Result<Vec<Face>, DataError> {
+pub(super) fn load_all(folder: &Path) -> Result<Vec<FaceCrop>, DataError> {
     let (mut open, mut pictures) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = open.pop() {
         for path in sorted(&folder)? {

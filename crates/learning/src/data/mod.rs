@@ -8,8 +8,9 @@ mod packs;
 mod split;
 
 pub use described::{DESCRIPTOR, DescribedFaces, load_described};
-pub use face::{Face, mirrored};
+pub use face::mirrored;
 pub use folder::load_folder;
+pub(crate) use network::FaceCrop;
 pub use packs::{load_pack, load_rows, load_unlabelled};
 pub use split::{holdout, stratified_folds};
 
@@ -20,7 +21,7 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// Faces enlarged so many times around their middle.
-pub(crate) fn enlarged(faces: &[Face], zoom: f32) -> Vec<Face> {
+pub(crate) fn enlarged(faces: &[FaceCrop], zoom: f32) -> Vec<FaceCrop> {
     let augment = AugmentConfig { zoom, ..AugmentConfig::none() };
     faces.par_iter().map(|face| augment.apply(face, 0)).collect()
 }
@@ -43,7 +44,7 @@ pub struct LabelledFaces {
     /// The task's labels, in the order of the column's outputs.
     pub labels: Vec<Label>,
     /// The pictures.
-    pub faces: Vec<Face>,
+    pub faces: Vec<FaceCrop>,
     /// One row a face, one share a label; a row sums to 1.
     pub targets: Vec<Vec<f32>>,
 }
@@ -55,7 +56,7 @@ impl LabelledFaces {
     }
 
     /// Adds a face of one class.
-    pub fn push(&mut self, face: Face, class: usize) {
+    pub fn push(&mut self, face: FaceCrop, class: usize) {
         let mut target = vec![0.0; self.labels.len()];
         if let Some(share) = target.get_mut(class) {
             *share = 1.0;
@@ -64,7 +65,7 @@ impl LabelledFaces {
     }
 
     /// Adds a face with shares of classes.
-    pub fn push_soft(&mut self, face: Face, target: Vec<f32>) {
+    pub fn push_soft(&mut self, face: FaceCrop, target: Vec<f32>) {
         self.faces.push(face);
         self.targets.push(target);
     }
@@ -279,13 +280,13 @@ pub fn load(path: &Path, task: &str, column: Option<&str>, seed: u64) -> Result<
 }
 
 /// A decoded picture as an aligned face: grey, 128×128.
-pub(crate) fn to_face(picture: &image::DynamicImage) -> Face {
+pub(crate) fn to_face(picture: &image::DynamicImage) -> FaceCrop {
     let grey = picture.to_luma8();
     let side = FACE_SIZE as u32;
-    if grey.dimensions() == (side, side) {
-        return grey.into_raw().into();
-    }
-    image::imageops::resize(&grey, side, side, image::imageops::FilterType::CatmullRom).into_raw().into()
+    let fits = grey.dimensions() == (side, side);
+    let fitting =
+        if fits { grey } else { image::imageops::resize(&grey, side, side, image::imageops::FilterType::CatmullRom) };
+    FaceCrop::from_fn(|at| fitting.as_raw()[at])
 }
 
 #[cfg(test)]
@@ -295,8 +296,8 @@ mod tests {
     #[test]
     fn neighbours_get_their_share_and_rows_still_sum_to_one() {
         let mut faces = LabelledFaces::new(["a", "b", "c"].map(|label| label.parse().unwrap()).to_vec());
-        faces.push(vec![0].into(), 1);
-        faces.push(vec![1].into(), 0);
+        faces.push(FaceCrop::from_fn(|_| 0), 1);
+        faces.push(FaceCrop::from_fn(|_| 1), 0);
         let soft = faces.with_neighbours(0.25);
         assert_eq!(soft.targets, [vec![0.125, 0.75, 0.125], vec![0.875, 0.125, 0.0]]);
         assert_eq!(soft.classes(), [1, 0]);
@@ -306,7 +307,7 @@ mod tests {
     fn a_limit_takes_faces_from_the_whole_set() {
         let mut all = LabelledFaces::new(vec!["a".parse().unwrap(), "b".parse().unwrap()]);
         for at in 0..10_u8 {
-            all.push(vec![at].into(), usize::from(at >= 5));
+            all.push(FaceCrop::from_fn(|_| at), usize::from(at >= 5));
         }
         assert_eq!(all.spread(4).counts(), [2, 2]);
         assert_eq!(all.spread(0).len(), 10);

@@ -1,6 +1,6 @@
 //! Packs: a `labels.csv` beside tar archives of JPEGs, or beside PNG sheets of 48×48 tiles (FER+).
 
-use super::{DataError, Dataset, Face, Split, io, to_face};
+use super::{DataError, Dataset, FaceCrop, Split, io, to_face};
 use network::Label;
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap};
@@ -71,7 +71,7 @@ fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>, DataError> {
 }
 
 /// Every picture of the pack's tar archives that `wanted` names.
-pub(super) fn read_archives(folder: &Path, wanted: &BTreeSet<&str>) -> Result<HashMap<String, Face>, DataError> {
+pub(super) fn read_archives(folder: &Path, wanted: &BTreeSet<&str>) -> Result<HashMap<String, FaceCrop>, DataError> {
     let mut pictures = Vec::new();
     for path in files(folder, "tar")? {
         let mut archive = tar::Archive::new(File::open(&path).map_err(io(&path))?);
@@ -107,7 +107,7 @@ pub(super) fn tile_key(table: &Table) -> Result<impl Fn(&csv::StringRecord) -> T
 }
 
 /// Every tile of a pack's sheets.
-pub(super) fn read_sheets(folder: &Path) -> Result<HashMap<TileKey, Face>, DataError> {
+pub(super) fn read_sheets(folder: &Path) -> Result<HashMap<TileKey, FaceCrop>, DataError> {
     let sheets = files(folder, "png")?
         .into_par_iter()
         .map(|path| {
@@ -255,7 +255,7 @@ fn load_votes(folder: &Path, name: String, table: &Table) -> Result<Dataset, Dat
 ///
 /// # Errors
 /// The pack cannot be read or lacks one of the columns.
-pub fn load_rows(folder: &Path, columns: &[&str]) -> Result<Vec<(Face, Vec<String>)>, DataError> {
+pub fn load_rows(folder: &Path, columns: &[&str]) -> Result<Vec<(FaceCrop, Vec<String>)>, DataError> {
     let mut rows = Vec::new();
     let tables = Table::of(folder)?;
     for table in &tables {
@@ -282,7 +282,7 @@ pub fn load_rows(folder: &Path, columns: &[&str]) -> Result<Vec<(Face, Vec<Strin
 ///
 /// # Errors
 /// The data cannot be read.
-pub fn load_unlabelled(folder: &Path) -> Result<Vec<Face>, DataError> {
+pub fn load_unlabelled(folder: &Path) -> Result<Vec<FaceCrop>, DataError> {
     if !folder.join("labels.csv").is_file() {
         let parts = ["train", "test"].map(|part| folder.join(part));
         return super::folder::load_all(if parts.iter().all(|part| part.is_dir()) { &parts[0] } else { folder });

@@ -55,7 +55,7 @@ mod tests {
         let mut faces = LabelledFaces::new(labels);
         for (class, &count) in counts.iter().enumerate() {
             for _ in 0..count {
-                faces.push(vec![0u8; 4].into(), class);
+                faces.push(network::FaceCrop::from_fn(|_| 0), class);
             }
         }
         faces

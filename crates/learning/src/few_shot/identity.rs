@@ -186,7 +186,7 @@ mod tests {
         let mut rows = Vec::new();
         for (person, direction) in people.iter().enumerate() {
             for _ in 0..each {
-                faces.push(vec![rows.len() as u8].into(), person);
+                faces.push(network::FaceCrop::from_fn(|_| rows.len() as u8), person);
                 rows.push(near(direction, 0.1, rng));
             }
         }

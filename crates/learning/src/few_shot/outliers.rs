@@ -9,7 +9,7 @@ use super::group::Group;
 use super::head::{PENALTIES, PENALTY, SHARPNESS, head};
 use super::ridge::Ridge;
 use crate::calibration::{Calibration, log_sum_exp};
-use crate::data::Face;
+use crate::data::FaceCrop;
 use crate::features::{Frozen, Inputs};
 use crate::looks::LOOKS;
 use crate::occlusion::illegible;
@@ -104,7 +104,7 @@ pub(crate) fn half_way(logits: &[Vec<f32>], calibration: Calibration) -> Calibra
 }
 
 /// Illegible faces, each with the number of the face that it was made of; of at most so many, spread over all.
-pub(crate) fn of(faces: &[Face], most: usize) -> Vec<(usize, Face)> {
+pub(crate) fn of(faces: &[FaceCrop], most: usize) -> Vec<(usize, FaceCrop)> {
     let count = faces.len().min(most);
     let made = (0..count).into_par_iter().map(|at| {
         let face = at * faces.len() / count;
@@ -121,7 +121,7 @@ pub(crate) fn of(faces: &[Face], most: usize) -> Vec<(usize, Face)> {
 pub fn expose<B: NetworkBackend>(
     network: &ProgressiveNetwork<B>,
     task: &TaskName,
-    faces: &[Face],
+    faces: &[FaceCrop],
     device: &B::Device,
 ) -> Result<Column<B>, NetworkError> {
     let entry = network.get(task).ok_or_else(|| NetworkError::Unknown(task.clone()))?;
@@ -134,7 +134,7 @@ pub fn expose<B: NetworkBackend>(
 pub(crate) fn exposed<B: NetworkBackend>(
     column: Column<B>,
     frozen: &Frozen<B>,
-    faces: &[Face],
+    faces: &[FaceCrop],
     device: &B::Device,
 ) -> Column<B> {
     let column = column.centred();
@@ -143,7 +143,7 @@ pub(crate) fn exposed<B: NetworkBackend>(
         return column;
     }
     let known = outliers.iter().enumerate().map(|(at, (face, _))| LOOKS[at % LOOKS.len()].at(&faces[*face]));
-    let pictures: Vec<Face> = known.chain(outliers.iter().map(|(_, face)| face.clone())).collect();
+    let pictures: Vec<FaceCrop> = known.chain(outliers.iter().map(|(_, face)| face.clone())).collect();
     let mut units = Vec::with_capacity(pictures.len());
     for batch in pictures.chunks(BATCH) {
         let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn illegible_faces_are_made_of_faces_spread_over_all() {
-        let faces: Vec<Face> = (0..10u8).map(|at| vec![at; network::FACE_PIXELS].into()).collect();
+        let faces: Vec<FaceCrop> = (0..10u8).map(|at| FaceCrop::from_fn(|_| at)).collect();
         let made: Vec<usize> = of(&faces, 5).into_iter().map(|(face, _)| face).collect();
         assert_eq!(made, [0, 2, 4, 6, 8]);
         assert_eq!(of(&faces[..2], 5).len(), 2);

@@ -3,7 +3,7 @@
 use super::config::FewShotConfig;
 use super::group::Group;
 use super::outliers::{self, EnergyShift};
-use crate::data::Face;
+use crate::data::FaceCrop;
 use crate::features::{Frozen, Inputs};
 use crate::looks::LOOKS;
 use crate::training::{Progress, TrainError};
@@ -40,7 +40,7 @@ impl Readings {
     pub fn of<B: NetworkBackend>(
         network: &ProgressiveNetwork<B>,
         sources: &[TaskName],
-        faces: &[Face],
+        faces: &[FaceCrop],
         like: &ColumnConfig,
         config: &FewShotConfig,
         device: &B::Device,
@@ -48,7 +48,7 @@ impl Readings {
     ) -> Result<Self, TrainError> {
         let frozen = Frozen::new(network, sources, false)?;
         let pool = ColumnConfig { own_blocks: false, sources: sources.len(), ..like.clone() }.init::<B>(device, 0);
-        let mut pictures: Vec<Face> = faces.to_vec();
+        let mut pictures: Vec<FaceCrop> = faces.to_vec();
         for look in 1..config.looks.clamp(1, LOOKS.len()) {
             let others = &LOOKS[1..];
             let seen = faces.par_iter().enumerate().map(|(at, face)| {
@@ -69,7 +69,7 @@ impl Readings {
     pub fn with_outliers<B: NetworkBackend>(
         self,
         network: &ProgressiveNetwork<B>,
-        faces: &[Face],
+        faces: &[FaceCrop],
         most: usize,
         like: &ColumnConfig,
         device: &B::Device,
@@ -77,7 +77,7 @@ impl Readings {
     ) -> Result<Self, TrainError> {
         let frozen = Frozen::new(network, &[], false)?;
         let pool = ColumnConfig { own_blocks: false, sources: 0, ..like.clone() }.init::<B>(device, 0);
-        let (made_of, pictures): (Vec<usize>, Vec<Face>) = outliers::of(faces, most).into_iter().unzip();
+        let (made_of, pictures): (Vec<usize>, Vec<FaceCrop>) = outliers::of(faces, most).into_iter().unzip();
         let mut values = read(&frozen, &pool, &pictures, 1, device, observer)?;
         Ok(Self { outliers: made_of.into_iter().zip(values.remove(0)).collect(), ..self })
     }
@@ -186,7 +186,7 @@ impl Readings {
 fn read<B: NetworkBackend>(
     frozen: &Frozen<B>,
     pool: &Column<B>,
-    pictures: &[Face],
+    pictures: &[FaceCrop],
     parts: usize,
     device: &B::Device,
     observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,

@@ -3,7 +3,7 @@
 use super::config::{ColumnTrainingConfig, Trainable};
 use super::kept::Kept;
 use super::standard::Standard;
-use crate::data::{Face, LabelledFaces};
+use crate::data::{FaceCrop, LabelledFaces};
 use crate::features::{Frozen, Inputs};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
@@ -109,7 +109,7 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
     }
 
     /// What the column or its head reads of one batch.
-    fn inputs(&self, faces: &[Face]) -> Inputs<B> {
+    fn inputs(&self, faces: &[FaceCrop]) -> Inputs<B> {
         let faces: Vec<&[u8]> = faces.iter().map(AsRef::as_ref).collect();
         let inputs = self.frozen.inputs(&faces, self.device);
         match &self.blocks {
@@ -138,7 +138,7 @@ impl<'a, B: NetworkBackend> Supply<'a, B> {
         Some(HeldBack { batches: batches.collect::<Option<_>>()?, trainable: self.config.trainable, standard })
     }
 
-    fn changed(&self, indices: &[usize], copy: u64) -> Vec<Face> {
+    fn changed(&self, indices: &[usize], copy: u64) -> Vec<FaceCrop> {
         let augment = &self.config.augment;
         indices
             .par_iter()

@@ -2,13 +2,13 @@
 
 use super::union::Union;
 use super::{RefinePhase, RefineTask};
-use crate::data::{Face, enlarged};
+use crate::data::{FaceCrop, enlarged};
 use crate::pictures::shrunk;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 /// Faces as a phase sees them, otherwise unchanged.
-pub(super) fn seen<B: Backend>(faces: &[Face], phase: RefinePhase, device: &B::Device) -> Tensor<B, 4> {
+pub(super) fn seen<B: Backend>(faces: &[FaceCrop], phase: RefinePhase, device: &B::Device) -> Tensor<B, 4> {
     shrunk(&enlarged(faces, phase.zoom), phase.side, device)
 }
 

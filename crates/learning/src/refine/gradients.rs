@@ -1,6 +1,6 @@
 //! Histograms of oriented gradients as something to learn without labels.
 
-use crate::data::Face;
+use crate::data::FaceCrop;
 use crate::gradients::Standard;
 use crate::hog;
 use burn::module::Module;
@@ -34,8 +34,8 @@ pub(super) struct Histograms<B: NetworkBackend> {
 
 impl<B: NetworkBackend> Histograms<B> {
     /// From faces that stand for all, as the first phase sees them, and their features.
-    pub fn new(faces: &[Face], features: Tensor<B, 4>) -> Self {
-        let blocks: Vec<Vec<f32>> = faces.par_iter().map(|face| hog::blocks(face)).collect();
+    pub fn new(faces: &[FaceCrop], features: Tensor<B, 4>) -> Self {
+        let blocks: Vec<Vec<f32>> = faces.par_iter().map(|face| hog::blocks(face.as_slice())).collect();
         let values = |at: usize| blocks.iter().flat_map(move |face| face.iter().skip(at).step_by(hog::BLOCK));
         let count = (faces.len() * 16).max(1) as f32;
         let moments = (0..hog::BLOCK).map(|at| {
@@ -51,14 +51,14 @@ impl<B: NetworkBackend> Histograms<B> {
         &self,
         reader: &Reader<TrainBackend<B>>,
         features: Tensor<TrainBackend<B>, 4>,
-        faces: &[Face],
+        faces: &[FaceCrop],
         device: &B::Device,
     ) -> Tensor<TrainBackend<B>, 1> {
         let said = reader.conv.forward(self.standard.apply(pooled_features(features)), None, 1, Activation::None);
         let wanted: Vec<f32> = faces
             .par_iter()
             .flat_map_iter(|face| {
-                let each = hog::blocks(face).into_iter().zip(self.moments.iter().cycle());
+                let each = hog::blocks(face.as_slice()).into_iter().zip(self.moments.iter().cycle());
                 each.map(|(value, (mean, deviation))| (value - mean) / deviation).collect::<Vec<_>>()
             })
             .collect();

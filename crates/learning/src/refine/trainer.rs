@@ -11,7 +11,7 @@ use super::union::{Told, Union};
 use super::{RefineConfig, RefineData, Start};
 use crate::augment::AugmentConfig;
 use crate::checkpoint::Checkpoint;
-use crate::data::{DESCRIPTOR, Face, enlarged};
+use crate::data::{DESCRIPTOR, FaceCrop, enlarged};
 use crate::gradients::{cosine, tracked};
 use crate::loss::{class_weights, cross_entropy, matrix, number};
 use crate::metrics::Confusion;
@@ -114,7 +114,7 @@ struct Refinement<'a, B: NetworkBackend> {
     config: &'a RefineConfig,
     device: &'a B::Device,
     union: Union,
-    population: Vec<Face>,
+    population: Vec<FaceCrop>,
     standards: Standards<B>,
     train_standards: Standards<Train<B>>,
     histograms: Option<Histograms<B>>,
@@ -145,7 +145,7 @@ impl<'a, B: NetworkBackend> Refinement<'a, B> {
         let told = told.chain(described.map(|parts| Told { faces: &parts.train.faces, repeat: 1 }));
         let mut union = Union::new(&told.collect::<Vec<_>>());
         let drawn = union.batch(0, POPULATION_FACES, config.seed);
-        let population: Vec<Face> = drawn.iter().map(|&at| union.faces[at].clone()).collect();
+        let population: Vec<FaceCrop> = drawn.iter().map(|&at| union.faces[at].clone()).collect();
         let first_phase = config.phase_at(0).0;
         let shown = seen::<B>(&population, first_phase, device);
 
@@ -234,7 +234,7 @@ impl<'a, B: NetworkBackend> Refinement<'a, B> {
         let drawn = self.union.batch(self.state.step, config.batch, config.seed);
         let seed = |at: usize| config.seed ^ (u64::from(self.state.step) << 24) ^ at as u64;
         let faces = &self.union.faces;
-        let changed: Vec<Face> =
+        let changed: Vec<FaceCrop> =
             drawn.par_iter().enumerate().map(|(at, &index)| augment.apply(&faces[index], seed(at))).collect();
         let trunk = &self.fit.trunk;
         let features = trunk.encoder.forward(shrunk(&changed, phase.side, device));
@@ -288,9 +288,9 @@ impl<'a, B: NetworkBackend> Refinement<'a, B> {
         let trunk = self.fit.best().folded_on(seen(&self.population, phase, self.device));
         let most = self.config.validation_faces;
         let tasks = &self.data.tasks;
-        let answers = |faces: &[Face], answer: &dyn Fn(Tensor<B, 4>) -> Tensor<B, 2>| -> Vec<Vec<f32>> {
+        let answers = |faces: &[FaceCrop], answer: &dyn Fn(Tensor<B, 4>) -> Tensor<B, 2>| -> Vec<Vec<f32>> {
             let batches = faces.chunks(VALIDATION_BATCH);
-            let features = |faces: &[Face]| trunk.encoder.forward(seen(faces, phase, self.device));
+            let features = |faces: &[FaceCrop]| trunk.encoder.forward(seen(faces, phase, self.device));
             batches.flat_map(|faces| rows(answer(features(faces)))).collect()
         };
         let found: Vec<Confusion> = (0..tasks.len())

@@ -1,6 +1,6 @@
 //! The faces of several tasks, each once, with what every task says of it.
 
-use crate::data::Face;
+use crate::data::FaceCrop;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -9,13 +9,13 @@ use std::collections::HashMap;
 /// Faces that somebody says something of, and how often an epoch has each.
 #[derive(Clone, Copy)]
 pub(super) struct Told<'a> {
-    pub faces: &'a [Face],
+    pub faces: &'a [FaceCrop],
     pub repeat: usize,
 }
 
 /// Training faces of all tasks, and of the teacher.
 pub(super) struct Union {
-    pub faces: Vec<Face>,
+    pub faces: Vec<FaceCrop>,
     /// For each face, its row among those of each who says something of it.
     pub rows: Vec<Vec<Option<usize>>>,
     /// Every face as often as an epoch has it.
@@ -26,7 +26,7 @@ pub(super) struct Union {
 
 impl Union {
     pub fn new(told: &[Told<'_>]) -> Self {
-        let mut found: HashMap<&Face, usize> = HashMap::new();
+        let mut found: HashMap<&FaceCrop, usize> = HashMap::new();
         let (mut faces, mut rows) = (Vec::new(), Vec::new());
         for (of, told_faces) in told.iter().enumerate() {
             for (row, face) in told_faces.faces.iter().enumerate() {
@@ -68,13 +68,13 @@ impl Union {
 mod tests {
     use super::*;
 
-    fn faces(bytes: &[u8]) -> Vec<Face> {
-        bytes.iter().map(|&byte| vec![byte; 4].into()).collect()
+    fn faces(bytes: &[u8]) -> Vec<FaceCrop> {
+        bytes.iter().map(|&byte| FaceCrop::from_fn(|_| byte)).collect()
     }
 
     /// Of each list of faces and how often they come.
     fn union(told: &[(&[u8], usize)]) -> Union {
-        let lists: Vec<Vec<Face>> = told.iter().map(|(bytes, _)| faces(bytes)).collect();
+        let lists: Vec<Vec<FaceCrop>> = told.iter().map(|(bytes, _)| faces(bytes)).collect();
         let told = lists.iter().zip(told).map(|(faces, (_, repeat))| Told { faces, repeat: *repeat });
         Union::new(&told.collect::<Vec<_>>())
     }

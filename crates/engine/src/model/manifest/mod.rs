@@ -232,9 +232,14 @@ impl TaughtManifest {
     /// Names the file, the key, what was expected and what was found; with another encoder, what to do.
     pub fn read(path: &Path, model: &Manifest) -> Result<Self, StoreError> {
         let manifest: Self = read_yaml(path)?;
-        manifest.check_encoder(path, model)?;
-        validate_columns(path, &model.encoder.config, &model.columns, &manifest.columns)?;
+        manifest.check(path, model)?;
         Ok(manifest)
+    }
+
+    /// Whether the tasks can stand on this model.
+    pub(crate) fn check(&self, path: &Path, model: &Manifest) -> Result<(), StoreError> {
+        self.check_encoder(path, model)?;
+        validate_columns(path, &model.encoder.config, &model.columns, &self.columns)
     }
 
     pub(crate) fn check_encoder(&self, path: &Path, model: &Manifest) -> Result<(), StoreError> {

@@ -1,0 +1,108 @@
+//! What is broken in a folder of taught tasks. What is sound answers; nothing is written or swept there until it is repaired.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use network::TaskName;
+use network::weights::sha256;
+
+use crate::model::disk;
+use crate::model::manifest::{ColumnRecord, MANIFEST, TaughtManifest, read_yaml};
+use crate::model::parts;
+use crate::model::store_error::StoreError;
+
+/// A copy of [`MANIFEST`], made after each change: weights alone do not say which labels they tell apart.
+pub const MANIFEST_COPY: &str = "manifest.copy.yaml";
+
+/// A taught column that cannot answer.
+#[derive(Debug, Clone)]
+pub struct BrokenColumn {
+    /// What the manifest says of it.
+    pub record: ColumnRecord,
+    /// What is wrong with its weights, or with a column that it draws from.
+    pub reason: String,
+}
+
+/// What is broken in a folder of taught tasks.
+#[derive(Debug, Clone, Default)]
+pub struct Damage {
+    /// Why the manifest cannot be used.
+    pub manifest: Option<String>,
+    /// Columns whose weights are not what the manifest says.
+    pub columns: Vec<BrokenColumn>,
+}
+
+impl Damage {
+    /// Nothing is broken.
+    pub fn is_none(&self) -> bool {
+        self.manifest.is_none() && self.columns.is_empty()
+    }
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let columns = self.columns.iter().map(|broken| format!("task {}: {}", broken.record.name, broken.reason));
+        let all: Vec<String> = self.manifest.iter().cloned().chain(columns).collect();
+        f.write_str(&all.join("; "))
+    }
+}
+
+/// The manifest of a folder, whatever model it belongs to; nothing where nothing was taught.
+///
+/// # Errors
+/// [`StoreError::Schema`], or a disk that refuses.
+pub(crate) fn read_manifest(dir: &Path) -> Result<Result<Option<TaughtManifest>, String>, StoreError> {
+    let path = dir.join(MANIFEST);
+    if !path.try_exists().map_err(StoreError::io(&path))? {
+        let left = parts::found(dir)?.len();
+        let copied = copy(dir).is_some_and(|manifest| !manifest.columns.is_empty());
+        return Ok(match (left, copied) {
+            (0, false) => Ok(None),
+            _ => Err(format!("{MANIFEST} is missing, but {left} weights of taught tasks are there")),
+        });
+    }
+    match read_yaml(&path) {
+        Ok(manifest) => Ok(Ok(Some(manifest))),
+        Err(StoreError::Manifest { reason, .. }) => Ok(Err(format!("{MANIFEST} cannot be read: {reason}"))),
+        Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::InvalidData => {
+            Ok(Err(format!("{MANIFEST} cannot be read: {source}")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The copy of the manifest, where it can be read.
+pub(crate) fn copy(dir: &Path) -> Option<TaughtManifest> {
+    read_yaml(&dir.join(MANIFEST_COPY)).ok()
+}
+
+/// Takes columns that cannot answer out of a manifest: those whose weights are missing or others, and those that draw from them.
+pub(crate) fn take_broken(dir: &Path, columns: &mut Vec<ColumnRecord>) -> Vec<BrokenColumn> {
+    let mut broken: Vec<BrokenColumn> = Vec::new();
+    let all = std::mem::take(columns);
+    for record in all {
+        let lost = |name: &TaskName| broken.iter().any(|other| other.record.name == *name);
+        let source = record.sources.iter().find(|source| lost(&source.name));
+        let reason = match source {
+            Some(source) => Some(format!("it draws from {}", source.name)),
+            None => weights_are_wrong(dir, &record),
+        };
+        match reason {
+            Some(reason) => broken.push(BrokenColumn { record, reason }),
+            None => columns.push(record),
+        }
+    }
+    broken
+}
+
+fn weights_are_wrong(dir: &Path, record: &ColumnRecord) -> Option<String> {
+    if !disk::is_plain_name(&record.file) {
+        return Some(format!("its weights `{}` are no file of this folder", record.file));
+    }
+    match fs::read(dir.join(&record.file)) {
+        Ok(bytes) if sha256(&bytes) == record.sha256 => None,
+        Ok(_) => Some(format!("its weights {} are not those that were written", record.file)),
+        Err(error) => Some(format!("its weights {} cannot be read: {error}", record.file)),
+    }
+}

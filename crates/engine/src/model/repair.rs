@@ -1,0 +1,81 @@
+//! Brings a damaged folder of taught tasks back to what is sound.
+
+use std::path::Path;
+
+use network::TaskName;
+
+use crate::model::damage::{self, Damage};
+use crate::model::disk::{self, Access};
+use crate::model::manifest::{MANIFEST, TaughtManifest};
+use crate::model::parts;
+use crate::model::samples::{SampleCounts, SampleStore};
+use crate::model::state::lock;
+use crate::model::store_error::StoreError;
+
+/// What a folder of taught tasks holds, and what is broken in it.
+#[derive(Debug)]
+pub struct StateReport {
+    /// What is broken; of a folder that was repaired, what was.
+    pub damage: Damage,
+    /// Tasks that answer, `name@version`, silent ones too.
+    pub sound: Vec<String>,
+    /// Stored samples of each task by label, or why they cannot be read.
+    pub samples: Vec<(TaskName, Result<SampleCounts, String>)>,
+}
+
+/// Looks at a folder of taught tasks and leaves it as it is.
+///
+/// # Errors
+/// A disk that refuses, or a manifest of another version of this program.
+pub fn check_state(dir: &Path) -> Result<StateReport, StoreError> {
+    report(dir).map(|(report, _)| report)
+}
+
+/// Repairs a folder of taught tasks: a manifest that is missing or broken is written anew from its copy, columns whose weights are
+/// lost leave it. Broken files are kept under `damaged-…`; samples are not touched, so that what is lost can be taught again.
+///
+/// # Errors
+/// Another process has the folder; there is no copy of the manifest; the disk refuses.
+pub fn repair_state(dir: &Path) -> Result<StateReport, StoreError> {
+    let Some(_lock) = lock(dir)? else { return Err(StoreError::InUse(dir.to_path_buf())) };
+    let (report, manifest) = report(dir)?;
+    if report.damage.is_none() {
+        return Ok(report);
+    }
+    let Some(manifest) = manifest else {
+        return Err(StoreError::Unrepairable { path: dir.to_path_buf(), damage: report.damage.to_string().into() });
+    };
+    let broken = report.damage.columns.iter().map(|broken| broken.record.file.as_str());
+    let broken =
+        broken.filter(|file| disk::is_plain_name(file)).chain(report.damage.manifest.as_ref().map(|_| MANIFEST));
+    for path in broken.map(|name| dir.join(name)) {
+        disk::set_aside(&path).map_err(StoreError::io(&path))?;
+    }
+    parts::commit(dir, Access::Private, &manifest)?;
+    Ok(report)
+}
+
+/// What is there, and the manifest that a repair would write.
+fn report(dir: &Path) -> Result<(StateReport, Option<TaughtManifest>), StoreError> {
+    let (found, broken) = match damage::read_manifest(dir)? {
+        Ok(found) => (found, None),
+        Err(reason) => (damage::copy(dir), Some(reason)),
+    };
+    let mut damage = Damage { manifest: broken, columns: Vec::new() };
+    let manifest = found.map(|mut manifest| {
+        damage.columns = damage::take_broken(dir, &mut manifest.columns);
+        manifest
+    });
+    let sound = manifest.iter().flat_map(|manifest| &manifest.columns).map(|column| column.id()).collect();
+    let store = SampleStore::new(dir, usize::MAX);
+    let samples = store.tasks().map_err(|error| StoreError::io(dir)(std::io::Error::other(error.to_string())))?;
+    let counts = |task: TaskName| {
+        let counts = store.counts(&task).map_err(|error| error.to_string());
+        (task, counts)
+    };
+    Ok((StateReport { damage, sound, samples: samples.into_iter().map(counts).collect() }, manifest))
+}
+
+#[cfg(test)]
+#[path = "repair_tests.rs"]
+mod tests;
