@@ -53,6 +53,7 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, watched: Watched) -> r2r:
                 detector: watched.engine.detector(),
                 stale_s,
                 tasks: &watched.engine.tasks().list(),
+                damage: watched.engine.damage(),
             };
             let message = DiagnosticArray {
                 header: Header { stamp: watched.clock.now(), frame_id: String::new() },
@@ -77,6 +78,8 @@ struct View<'a> {
     detector: DetectorKind,
     stale_s: f32,
     tasks: &'a [TaskStatus],
+    /// What is broken among the taught tasks.
+    damage: Option<&'a str>,
 }
 
 type Level = u8;
@@ -168,10 +171,11 @@ impl View<'_> {
             chosen.map(|task| task.name.to_string()).collect::<Vec<_>>().join(", ")
         };
         let (training, failed) = (names(TaskState::Training), names(TaskState::Failed));
-        let state = match (failed.is_empty(), training.is_empty()) {
-            (false, _) => (WARN, format!("training failed: {failed}; see `{}`", names::TASKS)),
-            (true, false) => (OK, format!("training: {training}")),
-            (true, true) => (OK, format!("{} tasks", self.tasks.len())),
+        let state = match (self.damage, failed.is_empty(), training.is_empty()) {
+            (Some(damage), ..) => (ERROR, format!("nothing can be taught: {damage}; see `facelab state --help`")),
+            (None, false, _) => (WARN, format!("training failed: {failed}; see `{}`", names::TASKS)),
+            (None, true, false) => (OK, format!("training: {training}")),
+            (None, true, true) => (OK, format!("{} tasks", self.tasks.len())),
         };
         self.status(
             "tasks",
@@ -244,7 +248,16 @@ mod tests {
 
     fn view<'a>(stats: &'a Stats, input: &'a InputCounts, tasks: &'a [TaskStatus]) -> View<'a> {
         let node_name = "/face/face_attributes";
-        View { node_name, stats, input, failed_lately: 0, detector: DetectorKind::YuNet, stale_s: 2.0, tasks }
+        View {
+            node_name,
+            stats,
+            input,
+            failed_lately: 0,
+            detector: DetectorKind::YuNet,
+            stale_s: 2.0,
+            tasks,
+            damage: None,
+        }
     }
 
     fn levels(view: &View<'_>) -> Vec<Level> {
@@ -313,6 +326,15 @@ mod tests {
         let view = View { detector: DetectorKind::Haar, ..view(&stats, &input, &[]) };
         let status = &view.statuses()[1];
         assert!(status.level == WARN && status.message.contains("scripts/setup"));
+    }
+
+    #[test]
+    fn a_damaged_state_folder_is_an_error_with_what_to_do() {
+        let (stats, input) = (stats(), InputCounts::default());
+        let view = View { damage: Some("manifest.yaml is missing"), ..view(&stats, &input, &[]) };
+        let status = &view.statuses()[3];
+        assert!(status.level == ERROR && status.message.contains("manifest.yaml is missing"));
+        assert!(status.message.contains("facelab state"));
     }
 
     #[test]

@@ -5,9 +5,12 @@ One node throughout; `who` is taught once, from two people on real video.
 
 import re
 import stat
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from face_attributes.msg import FaceAttributesArray, Task, TaskArray
 from face_attributes.srv import (
     AddSamples,
@@ -174,6 +177,46 @@ def test_a_restarted_node_finds_its_taught_task_again(taught, node, peer, answer
     assert list(task.samples) == list(taught.task.samples)
     with Camera(peer, films["ada"]):
         answers.next(labelled("who", "ada"), "the label ada")
+
+
+def test_a_lost_manifest_costs_no_task_and_no_answer_and_is_repaired(taught, node, peer, answers, films, program):
+    manifest = node.state_dir / "manifest.yaml"
+    whole, before = manifest.read_bytes(), sorted(node.files())
+
+    def facelab_state(action):
+        return subprocess.run(
+            [program("facelab"), "state", action, node.state_dir], capture_output=True, text=True, check=False, timeout=60
+        )
+
+    assert node.process.stop() == 0
+    manifest.unlink()
+    node.start()
+    assert set(SHIPPED) <= set(listed(peer)) and "who" not in {
+        name for name, task in listed(peer).items() if task.state == Task.READY
+    }
+    with Camera(peer, films["ada"]):
+        answers.next(lambda answer: any(face.attributes for face in answer.faces), "what the model ships")
+    refused = peer.call(AddTask, "add_task", name="other", labels=["a", "b"], samples=teaching.crops(2, ["a", "b"]))
+    assert not refused.success and "facelab state repair" in refused.message, refused.message
+    diagnostics = peer.listen(DiagnosticArray, "/diagnostics")
+    diagnostics.next(
+        lambda message: any(
+            status.name.endswith(": tasks") and status.level == DiagnosticStatus.ERROR and "manifest.yaml" in status.message
+            for status in message.status
+        ),
+        "what is broken",
+    )
+    checked = facelab_state("check")
+    assert checked.returncode == 1 and "manifest    BROKEN" in checked.stdout, checked.stderr
+    assert facelab_state("repair").returncode == 1, "the node still has the folder"
+    assert node.process.stop() == 0
+    assert sorted(set(node.files()) | {Path("manifest.yaml")}) == before, "nothing was swept"
+    repaired = facelab_state("repair")
+    assert repaired.returncode == 0 and "who@1: whole" in repaired.stdout, repaired.stderr
+    assert manifest.read_bytes() == whole
+    node.start()
+    task = listed(peer)["who"]
+    assert (task.state, task.digest) == (Task.READY, taught.task.digest)
 
 
 def test_more_samples_retrain_that_column_alone(taught, node, peer):

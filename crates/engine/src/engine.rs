@@ -37,6 +37,7 @@ pub struct Engine {
     tasks: Tasks,
     backend: String,
     detector: DetectorKind,
+    damage: Option<String>,
     threads: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
 }
 
@@ -77,6 +78,7 @@ impl Engine {
         let model = ModelStore::open(&config.model)?;
         let state = StateStore::open(&config.state_dir, model.manifest())?;
         let initial = load::load::<B>(&model, &state, &device)?;
+        let damage = (!state.damage().is_none()).then(|| state.damage().to_string());
 
         let mut smoother = Smoother::new(config.smoothing);
         smoother.set_heads(&initial.heads);
@@ -106,7 +108,8 @@ impl Engine {
         let tasks = Tasks::start::<B>(&config, found, requests, captures, exchange)?;
 
         let detector = camera.kind();
-        let engine = Self { shared: Arc::clone(&shared), tasks, backend, detector, threads: Mutex::new(vec![]) };
+        let engine =
+            Self { shared: Arc::clone(&shared), tasks, backend, detector, damage, threads: Mutex::new(vec![]) };
         let stage = VisionStage::new(camera, config.tracker.clone());
         let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, stage))?;
         lock(&engine.threads).push((EngineThread::Vision.name(), vision));
@@ -153,6 +156,11 @@ impl Engine {
     /// What finds faces in the camera's pictures.
     pub fn detector(&self) -> DetectorKind {
         self.detector
+    }
+
+    /// What is broken among the taught tasks; nothing can be taught until it is repaired.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
     }
 
     /// How it goes: rates, latencies, drops, memory.
