@@ -37,6 +37,13 @@ pub(crate) enum FilesError {
     NoDetector,
 }
 
+/// From now on all files of this process are its owner's alone, the middleware's shared memory (`/dev/shm`) too: pictures and crops
+/// pass through it. To be called before any thread is started.
+pub(crate) fn keep_to_the_owner() {
+    // SAFETY: sets the process's own mask.
+    unsafe { libc::umask(0o077) };
+}
+
 /// What surrounds the process.
 pub(crate) struct Surroundings<'a> {
     pub(crate) variable: &'a dyn Fn(&str) -> Option<OsString>,

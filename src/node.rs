@@ -41,6 +41,7 @@ impl Failure {
 /// Runs the node until a signal ends it. Exit codes: 0 stopped, 1 failed, 2 wrong usage or a bad parameter.
 pub fn main() -> ExitCode {
     memory::give_back_large_pieces();
+    files::keep_to_the_owner();
     let line = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     let (own, ros) = arguments::split(line);
     let arguments = match Arguments::try_parse_from(own) {

@@ -3,6 +3,7 @@
 One node throughout; `who` is taught once, from two people on real video.
 """
 
+import os
 import re
 import stat
 import subprocess
@@ -168,6 +169,16 @@ def test_what_the_node_keeps_is_for_its_owner_alone(taught, node):
     assert stat.S_IMODE(node.state_dir.stat().st_mode) == 0o700
     for name, path in entries.items():
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), name
+
+
+def test_shared_memory_of_the_node_is_for_its_owner_alone(taught, node):
+    status = Path(f"/proc/{node.process.pid}/status").read_text(encoding="utf-8")
+    assert re.search(r"^Umask:\s+0077$", status, re.MULTILINE)
+    maps = Path(f"/proc/{node.process.pid}/maps").read_text(encoding="utf-8")
+    shared = {line.split(maxsplit=5)[5] for line in maps.splitlines() if "/dev/shm/" in line and "(deleted)" not in line}
+    # Those of its peers are among them, and are as their own masks say.
+    modes = [stat.S_IMODE(os.stat(path).st_mode) for path in shared if os.path.exists(path)]
+    assert not modes or any(mode & 0o077 == 0 for mode in modes), shared
 
 
 def test_a_restarted_node_finds_its_taught_task_again(taught, node, peer, answers, films):

@@ -77,12 +77,24 @@ pub(crate) mod tests {
 
     #[test]
     fn states_have_the_numbers_of_the_message() {
-        let states =
-            [TaskState::Ready, TaskState::Queued, TaskState::Training, TaskState::Failed, TaskState::Cancelled];
+        let states = [
+            TaskState::Ready,
+            TaskState::Queued,
+            TaskState::Training,
+            TaskState::Failed,
+            TaskState::Cancelled,
+            TaskState::Untaught,
+        ];
         let numbers = states.map(|state| task(&status("gaze", state)).state);
         // Each constant has a type of its own.
-        let of_message =
-            [Task::READY as u8, Task::QUEUED as u8, Task::TRAINING as u8, Task::FAILED as u8, Task::CANCELLED as u8];
+        let of_message = [
+            Task::READY as u8,
+            Task::QUEUED as u8,
+            Task::TRAINING as u8,
+            Task::FAILED as u8,
+            Task::CANCELLED as u8,
+            Task::UNTAUGHT as u8,
+        ];
         assert_eq!(numbers, of_message);
     }
 

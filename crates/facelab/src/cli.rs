@@ -19,7 +19,7 @@ use network::DeviceChoice;
   facelab evaluate --model models/mine --task smile --data my_faces/ --split test --json smile.json
   facelab annotate talk.mp4 --model models/mine --out talk_faces.mp4 --csv talk.csv
   facelab models models/mine --verify
-  facelab state check ~/.local/state/face_attributes
+  facelab state check ~/.local/share/face_attributes
   facelab bench --threads 2
 
 Exit codes: 0 done, 1 failed, 2 wrong usage. FACELAB_LOG=debug shows what happens inside.")]

@@ -1,13 +1,12 @@
 //! What is broken in a folder of taught tasks. What is sound answers; nothing is written or swept there until it is repaired.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use network::TaskName;
 use network::weights::sha256;
 
-use crate::model::disk;
+use crate::model::disk::{self, Links};
 use crate::model::manifest::{ColumnRecord, MANIFEST, TaughtManifest, read_yaml};
 use crate::model::parts;
 use crate::model::store_error::StoreError;
@@ -62,11 +61,13 @@ pub(crate) fn read_manifest(dir: &Path) -> Result<Result<Option<TaughtManifest>,
             _ => Err(format!("{MANIFEST} is missing, but {left} weights of taught tasks are there")),
         });
     }
-    match read_yaml(&path) {
+    match read_yaml(&path, Links::Refused) {
         Ok(manifest) => Ok(Ok(Some(manifest))),
         Err(StoreError::Manifest { reason, .. }) => Ok(Err(format!("{MANIFEST} cannot be read: {reason}"))),
-        Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::InvalidData => {
-            Ok(Err(format!("{MANIFEST} cannot be read: {source}")))
+        Err(StoreError::Io { source, .. })
+            if matches!(source.kind(), ErrorKind::InvalidInput | ErrorKind::FileTooLarge) =>
+        {
+            Ok(Err(format!("{MANIFEST} cannot be used: it {source}")))
         }
         Err(error) => Err(error),
     }
@@ -74,7 +75,7 @@ pub(crate) fn read_manifest(dir: &Path) -> Result<Result<Option<TaughtManifest>,
 
 /// The copy of the manifest, where it can be read.
 pub(crate) fn copy(dir: &Path) -> Option<TaughtManifest> {
-    read_yaml(&dir.join(MANIFEST_COPY)).ok()
+    read_yaml(&dir.join(MANIFEST_COPY), Links::Refused).ok()
 }
 
 /// Takes columns that cannot answer out of a manifest: those whose weights are missing or others, and those that draw from them.
@@ -100,7 +101,7 @@ fn weights_are_wrong(dir: &Path, record: &ColumnRecord) -> Option<String> {
     if !disk::is_plain_name(&record.file) {
         return Some(format!("its weights `{}` are no file of this folder", record.file));
     }
-    match fs::read(dir.join(&record.file)) {
+    match disk::read_file(&dir.join(&record.file), parts::MAX_BYTES, Links::Refused) {
         Ok(bytes) if sha256(&bytes) == record.sha256 => None,
         Ok(_) => Some(format!("its weights {} are not those that were written", record.file)),
         Err(error) => Some(format!("its weights {} cannot be read: {error}", record.file)),

@@ -1,8 +1,8 @@
 //! Writing files so that a power cut leaves the old ones or the new ones, never a mixture.
 
-use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use tempfile::{Builder, NamedTempFile};
@@ -53,6 +53,37 @@ pub(crate) fn keep(file: NamedTempFile, path: &Path, access: Access) -> io::Resu
     File::open(file.path())?.sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Whether the last name of a path may be a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// Installed models may be links to the workspace.
+    Followed,
+    /// What the node keeps, and what a request hands over: a link could lead to a file that is not the caller's.
+    #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
+    Refused,
+}
+
+/// Reads a regular file of at most `limit` bytes: no pipe that nobody writes to, no device, nothing that fills the memory.
+pub(crate) fn read_file(path: &Path, limit: u64, links: Links) -> io::Result<Vec<u8>> {
+    let no_follow = if links == Links::Refused { libc::O_NOFOLLOW } else { 0 };
+    // A pipe is opened without a writer, and refused below.
+    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | no_follow).open(path) {
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "is a link; give the file itself"));
+        }
+        opened => opened?,
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("has more than {limit} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// Makes renames and removals in a folder outlive a power cut.
@@ -131,6 +162,27 @@ mod tests {
         sweep_unfinished(dir.path()).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn pipes_links_folders_and_bombs_are_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name);
+        fs::write(place("file"), b"four").unwrap();
+        assert_eq!(read_file(&place("file"), 4, Links::Refused).unwrap(), b"four");
+        let refusal = |name: &str, links| read_file(&place(name), 3, links).unwrap_err().to_string();
+        assert!(refusal("file", Links::Refused).contains("more than 3 bytes"));
+        std::os::unix::fs::symlink(place("file"), place("link")).unwrap();
+        assert!(refusal("link", Links::Refused).contains("is a link"));
+        assert_eq!(read_file(&place("link"), 4, Links::Followed).unwrap(), b"four");
+        let pipe = std::ffi::CString::new(place("pipe").to_str().unwrap()).unwrap();
+        // SAFETY: the name ends with a zero.
+        assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
+        assert!(refusal("pipe", Links::Followed).contains("no regular file"));
+        assert!(refusal(".", Links::Followed).contains("no regular file"));
+        // A sparse file of a terabyte.
+        File::create(place("sparse")).unwrap().set_len(1 << 40).unwrap();
+        assert!(refusal("sparse", Links::Refused).contains("more than 3 bytes"));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) mod sample_index;
 #[cfg(feature = "perception")]
 pub(crate) mod samples;
 #[cfg(feature = "perception")]
+pub(crate) mod samples_aside;
+#[cfg(feature = "perception")]
 pub(crate) mod state;
 pub(crate) mod store;
 pub(crate) mod store_error;

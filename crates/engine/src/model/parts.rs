@@ -19,6 +19,9 @@ use crate::model::store_error::StoreError;
 // 48 bits tell the versions of one column apart; the manifest has the whole digest.
 const NAME_DIGITS: usize = 12;
 
+/// Of one part, at most: a column of Table III in `f32` has 53 MB.
+pub(crate) const MAX_BYTES: u64 = 256 << 20;
+
 /// A file that was written beside the model and counts once a manifest names it.
 pub(crate) struct Staged {
     pub(crate) file: String,

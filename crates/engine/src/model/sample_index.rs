@@ -1,11 +1,11 @@
 //! Which folder holds which label's samples. Labels may have any characters, folders may not.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use network::Label;
 use serde::{Deserialize, Serialize};
 
-use crate::model::disk::{self, Access, is_plain_name};
+use crate::model::disk::{self, Access, Links, is_plain_name};
 use crate::model::manifest::{SCHEMA, read_yaml};
 use crate::model::sample_error::SampleError;
 
@@ -27,6 +27,21 @@ pub(crate) struct SampleIndex {
 pub(crate) struct LabelFolder {
     pub(crate) label: Label,
     pub(crate) folder: String,
+    /// Pictures count that have a lower number: those above were being written when it ended. None: all do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    below: Option<u32>,
+}
+
+impl LabelFolder {
+    /// Whether the picture of this number belongs to the label.
+    pub(crate) fn counts(&self, number: u32) -> bool {
+        self.below.is_none_or(|below| number < below)
+    }
+
+    /// The number that the next picture gets, by those in the folder.
+    pub(crate) fn next(&self, last: Option<u32>) -> u32 {
+        self.below.unwrap_or_default().max(last.map_or(0, |last| last + 1))
+    }
 }
 
 impl SampleIndex {
@@ -36,7 +51,7 @@ impl SampleIndex {
         if !path.try_exists().map_err(SampleError::io(&path))? {
             return Ok(Self { schema: SCHEMA, labels: Vec::new() });
         }
-        let index: Self = read_yaml(&path)?;
+        let index: Self = read_yaml(&path, Links::Refused)?;
         // Folders of people may have been brought in from elsewhere: none may lead out of here.
         match index.labels.iter().find(|entry| !is_plain_name(&entry.folder)) {
             Some(entry) => Err(SampleError::Index { path, folder: entry.folder.clone() }),
@@ -55,10 +70,6 @@ impl SampleIndex {
         &self.labels
     }
 
-    pub(crate) fn folder(&self, dir: &Path, label: &Label) -> Option<PathBuf> {
-        self.labels.iter().find(|entry| entry.label == *label).map(|entry| dir.join(&entry.folder))
-    }
-
     /// Gives a label a folder of its own; true when it is new.
     pub(crate) fn insert(&mut self, label: &Label) -> bool {
         if self.labels.iter().any(|entry| entry.label == *label) {
@@ -70,8 +81,19 @@ impl SampleIndex {
             !self.labels.iter().any(|entry| entry.folder.starts_with(&prefix))
         });
         let folder = format!("{:02}-{}", number.unwrap_or(self.labels.len()), slug(label.as_ref()));
-        self.labels.push(LabelFolder { label: label.clone(), folder });
+        self.labels.push(LabelFolder { label: label.clone(), folder, below: Some(0) });
         true
+    }
+
+    /// From here on the label's pictures below this number count.
+    pub(crate) fn count_below(&mut self, label: &Label, below: u32) {
+        for entry in self.labels.iter_mut().filter(|entry| entry.label == *label) {
+            entry.below = Some(below);
+        }
+    }
+
+    pub(crate) fn entry(&self, label: &Label) -> Option<&LabelFolder> {
+        self.labels.iter().find(|entry| entry.label == *label)
     }
 
     pub(crate) fn remove(&mut self, label: &Label) {

@@ -12,9 +12,9 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader};
 use network::{FACE_SIZE, FaceCrop, FaceCropError, Label, TaskName};
 
-use crate::model::disk::{self, Access};
+use crate::model::disk::{self, Access, Links};
 use crate::model::sample_error::SampleError;
-use crate::model::sample_index::{INDEX, SampleIndex};
+use crate::model::sample_index::{INDEX, LabelFolder, SampleIndex};
 
 /// A face crop with its label.
 #[derive(Debug, Clone)]
@@ -31,6 +31,9 @@ impl SampleError {
         move |source| Self::Io { path, source }
     }
 }
+
+/// Of a stored picture: 128×128 grey pixels take 16 KB as they are.
+const MAX_PICTURE_BYTES: u64 = 1 << 20;
 
 /// Counts of samples, one per label, in the order in which the labels first came.
 pub type SampleCounts = Vec<(Label, u32)>;
@@ -55,11 +58,7 @@ impl SampleStore {
     pub fn counts(&self, task: &TaskName) -> Result<SampleCounts, SampleError> {
         let dir = self.dir(task);
         let index = SampleIndex::read(&dir)?;
-        index
-            .labels()
-            .iter()
-            .map(|entry| Ok((entry.label.clone(), pictures(&dir.join(&entry.folder))?.len() as u32)))
-            .collect()
+        index.labels().iter().map(|entry| Ok((entry.label.clone(), counted(&dir, entry)?.len() as u32))).collect()
     }
 
     /// Tasks that have samples.
@@ -67,15 +66,8 @@ impl SampleStore {
     /// # Errors
     /// When the folder cannot be read.
     pub fn tasks(&self) -> Result<Vec<TaskName>, SampleError> {
-        if !self.root.try_exists().map_err(SampleError::io(&self.root))? {
-            return Ok(Vec::new());
-        }
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.root).map_err(SampleError::io(&self.root))? {
-            let name = entry.map_err(SampleError::io(&self.root))?.file_name();
-            // Whatever else people put there is not ours.
-            names.extend(name.to_str().and_then(|name| name.parse::<TaskName>().ok()));
-        }
+        // Whatever else people put there is not ours.
+        let mut names: Vec<TaskName> = self.entries()?.iter().filter_map(|name| name.parse().ok()).collect();
         names.sort();
         Ok(names)
     }
@@ -106,55 +98,43 @@ impl SampleStore {
         if samples.is_empty() {
             return self.counts(task);
         }
-        let dir = self.dir(task);
-        disk::make_dir(&dir, Access::Private).map_err(SampleError::io(&dir))?;
+        self.write(&self.dir(task), samples)?;
+        self.counts(task)
+    }
+
+    /// Adds crops to a task's folder, all or none: they count once the list of labels says so.
+    pub(crate) fn write(&self, dir: &Path, samples: &[LabelledFace]) -> Result<(), SampleError> {
+        disk::make_dir(dir, Access::Private).map_err(SampleError::io(dir))?;
         // Also when someone made the folders by hand.
-        for folder in [&self.root, &dir] {
+        for folder in [self.root.as_path(), dir] {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(SampleError::io(folder))?;
         }
-        let mut index = SampleIndex::read(&dir)?;
+        let mut index = SampleIndex::read(dir)?;
         let mut written = Vec::new();
-        let result = self.write_all(&dir, &mut index, samples, &mut written);
+        let result = write_all(dir, &mut index, samples, &mut written);
         if result.is_err() {
             for path in &written {
                 // The first error is the one to tell.
                 fs::remove_file(path).ok();
             }
         }
-        result?;
-        self.counts(task)
+        result
     }
 
-    fn write_all(
-        &self,
-        dir: &Path,
-        index: &mut SampleIndex,
-        samples: &[LabelledFace],
-        written: &mut Vec<PathBuf>,
-    ) -> Result<(), SampleError> {
-        let mut labels: Vec<&Label> = Vec::new();
-        for sample in samples {
-            if !labels.contains(&&sample.label) {
-                labels.push(&sample.label);
-            }
+    /// Whether the crops that are stored fit under the limit; ask before reading what others stored.
+    ///
+    /// # Errors
+    /// The first label that has more, or a folder that cannot be read.
+    pub(crate) fn check_stored(&self, task: &TaskName) -> Result<(), SampleError> {
+        match self.counts(task)?.into_iter().find(|(_, count)| *count > self.limit) {
+            Some((label, given)) => Err(SampleError::TooMany { label, stored: 0, given, limit: self.limit }),
+            None => Ok(()),
         }
-        let added = labels.iter().filter(|label| index.insert(label)).count();
-        if added > 0 {
-            index.write(dir)?;
-        }
-        for label in labels {
-            let Some(folder) = index.folder(dir, label) else { continue };
-            disk::make_dir(&folder, Access::Private).map_err(SampleError::io(&folder))?;
-            disk::sweep_unfinished(&folder).map_err(SampleError::io(&folder))?;
-            let next = pictures(&folder)?.last().map_or(0, |(number, _)| number + 1);
-            for (number, sample) in (next..).zip(samples.iter().filter(|sample| sample.label == *label)) {
-                let path = folder.join(format!("{number:04}.png"));
-                write_picture(&folder, &path, &sample.face)?;
-                written.push(path);
-            }
-            disk::sync_dir(&folder).map_err(SampleError::io(&folder))?;
-        }
-        disk::sync_dir(dir).map_err(SampleError::io(dir))
+    }
+
+    /// How many crops of a label are kept, at most.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit as usize
     }
 
     /// Reads a task's crops of the given labels.
@@ -166,8 +146,8 @@ impl SampleStore {
         let index = SampleIndex::read(&dir)?;
         let mut samples = Vec::new();
         for label in labels {
-            let Some(folder) = index.folder(&dir, label) else { continue };
-            for (_, path) in pictures(&folder)? {
+            let Some(entry) = index.entry(label) else { continue };
+            for (_, path) in counted(&dir, entry)? {
                 samples.push(LabelledFace { label: label.clone(), face: read_picture(&path)? });
             }
         }
@@ -189,7 +169,7 @@ impl SampleStore {
         let index = SampleIndex::read(&dir)?;
         let mut files = Vec::new();
         for entry in index.labels() {
-            files.extend(pictures(&dir.join(&entry.folder))?.into_iter().map(|(_, path)| path));
+            files.extend(counted(&dir, entry)?.into_iter().map(|(_, path)| path));
         }
         if !index.labels().is_empty() {
             files.push(dir.join(INDEX));
@@ -212,30 +192,97 @@ impl SampleStore {
                 fs::read_dir(&dir).map_err(SampleError::io(&dir))?.filter_map(Result::ok).map(|entry| entry.path());
             let counts = folders.filter(|path| path.is_dir()).map(|folder| Ok(pictures(&folder)?.len() as u32));
             let erased = counts.sum::<Result<u32, SampleError>>()?;
-            fs::remove_dir_all(&dir).map_err(SampleError::io(&dir))?;
-            disk::sync_dir(&self.root).map_err(SampleError::io(&self.root))?;
+            self.erase(&dir)?;
             return Ok(erased);
         };
         let mut index = SampleIndex::read(&dir)?;
-        let Some(folder) = index.folder(&dir, label) else { return Ok(0) };
-        let erased = pictures(&folder)?.len() as u32;
-        if folder.try_exists().map_err(SampleError::io(&folder))? {
-            fs::remove_dir_all(&folder).map_err(SampleError::io(&folder))?;
-        }
+        let Some(entry) = index.entry(label) else { return Ok(0) };
+        let (folder, erased) = (dir.join(&entry.folder), counted(&dir, entry)?.len() as u32);
+        // First the list: a folder that it does not name is erased at the next start at the latest.
         index.remove(label);
         index.write(&dir)?;
+        self.erase(&folder)?;
         Ok(erased)
     }
 
-    fn dir(&self, task: &TaskName) -> PathBuf {
+    /// Names of everything in the store's folder.
+    pub(crate) fn entries(&self) -> Result<Vec<String>, SampleError> {
+        if !self.root.try_exists().map_err(SampleError::io(&self.root))? {
+            return Ok(Vec::new());
+        }
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(SampleError::io(&self.root))? {
+            names.extend(entry.map_err(SampleError::io(&self.root))?.file_name().into_string().ok());
+        }
+        Ok(names)
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn dir(&self, task: &TaskName) -> PathBuf {
         self.root.join(task.as_ref())
     }
 }
 
+/// Writes pictures, and last the list of labels that makes them count.
+fn write_all(
+    dir: &Path,
+    index: &mut SampleIndex,
+    samples: &[LabelledFace],
+    written: &mut Vec<PathBuf>,
+) -> Result<(), SampleError> {
+    let mut labels: Vec<&Label> = Vec::new();
+    for sample in samples {
+        if !labels.contains(&&sample.label) {
+            labels.push(&sample.label);
+        }
+    }
+    for label in labels {
+        index.insert(label);
+        let Some(entry) = index.entry(label) else { continue };
+        let folder = dir.join(&entry.folder);
+        disk::make_dir(&folder, Access::Private).map_err(SampleError::io(&folder))?;
+        disk::sweep_unfinished(&folder).map_err(SampleError::io(&folder))?;
+        // What a writing that failed left there must not count with the next ones.
+        for (_, left) in pictures(&folder)?.into_iter().filter(|(number, _)| !entry.counts(*number)) {
+            fs::remove_file(&left).map_err(SampleError::io(&left))?;
+        }
+        let mut next = entry.next(pictures(&folder)?.last().map(|(number, _)| *number));
+        for sample in samples.iter().filter(|sample| sample.label == *label) {
+            let path = folder.join(format!("{next:04}.png"));
+            write_picture(&folder, &path, &sample.face)?;
+            written.push(path);
+            next += 1;
+        }
+        disk::sync_dir(&folder).map_err(SampleError::io(&folder))?;
+        index.count_below(label, next);
+    }
+    disk::sync_dir(dir).map_err(SampleError::io(dir))?;
+    index.write(dir)
+}
+
+/// A label's pictures by number.
+fn counted(dir: &Path, entry: &LabelFolder) -> Result<Vec<(u32, PathBuf)>, SampleError> {
+    let mut found = pictures(&dir.join(&entry.folder))?;
+    found.retain(|(number, _)| entry.counts(*number));
+    Ok(found)
+}
+
 /// A folder's pictures by number.
-fn pictures(folder: &Path) -> Result<Vec<(u32, PathBuf)>, SampleError> {
-    if !folder.try_exists().map_err(SampleError::io(folder))? {
-        return Ok(Vec::new());
+pub(crate) fn pictures(folder: &Path) -> Result<Vec<(u32, PathBuf)>, SampleError> {
+    match fs::symlink_metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(SampleError::io(folder)(error)),
+        // It could lead to pictures of others.
+        Ok(found) if !found.is_dir() => {
+            return Err(SampleError::io(folder)(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "is no folder, or a link to one",
+            )));
+        }
+        Ok(_) => {}
     }
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(SampleError::io(folder))? {
@@ -260,7 +307,7 @@ fn write_picture(folder: &Path, path: &Path, face: &FaceCrop) -> Result<(), Samp
 
 fn read_picture(path: &Path) -> Result<FaceCrop, SampleError> {
     let wrong = |found: String| SampleError::Picture { path: path.to_path_buf(), found };
-    let bytes = fs::read(path).map_err(SampleError::io(path))?;
+    let bytes = disk::read_file(path, MAX_PICTURE_BYTES, Links::Refused).map_err(SampleError::io(path))?;
     let reader = || ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Png);
     // Imported folders may hold anything: look at the size before decoding.
     let (width, height) = reader().into_dimensions().map_err(|error| wrong(error.to_string()))?;

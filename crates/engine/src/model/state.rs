@@ -1,7 +1,7 @@
 //! Taught tasks: an overlay on a shipped model, in a folder of the user's.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use network::weights::Precision;
 use network::{Column, NetworkBackend, ProgressiveNetwork};
 
 use crate::model::damage::{self, Damage, MANIFEST_COPY};
-use crate::model::disk::{self, Access};
+use crate::model::disk::{self, Access, Links};
 use crate::model::manifest::{ColumnRecord, MANIFEST, Manifest, TaughtManifest, read_yaml, validate_columns};
 use crate::model::parts;
 use crate::model::store::insert_columns;
@@ -109,12 +109,11 @@ impl StateStore {
         parts::stage_column(&self.dir, Access::Private, record, column, Precision::F16)
     }
 
-    /// Takes over a column's file that has been written elsewhere; it counts after [`Self::commit`].
-    pub(crate) fn adopt(&self, record: &mut ColumnRecord, from: &Path) -> Result<(), StoreError> {
+    /// Takes over a column's weights that have been written elsewhere; they count after [`Self::commit`].
+    pub(crate) fn adopt(&self, record: &mut ColumnRecord, weights: &[u8]) -> Result<(), StoreError> {
         self.require_writable()?;
-        let mut source = File::open(from).map_err(StoreError::io(from))?;
         let mut part = disk::unfinished(&self.dir, Access::Private).map_err(StoreError::io(&self.dir))?;
-        std::io::copy(&mut source, &mut part).map_err(StoreError::io(from))?;
+        part.write_all(weights).map_err(StoreError::io(&self.dir))?;
         record.file = format!("{}-v{}-{}.safetensors", record.name, record.version, &record.sha256[..12]);
         let path = self.dir.join(&record.file);
         disk::keep(part, &path, Access::Private).map_err(StoreError::io(&path))
@@ -148,7 +147,7 @@ impl StateStore {
     /// Removes files that the manifest does not name: of older versions, or of changes that did not happen.
     pub(crate) fn sweep(&self) -> Result<(), StoreError> {
         // A commit that failed after its renaming left another manifest on the disk than the one in use.
-        let on_disk: Option<TaughtManifest> = read_yaml(&self.dir.join(MANIFEST)).ok();
+        let on_disk: Option<TaughtManifest> = read_yaml(&self.dir.join(MANIFEST), Links::Refused).ok();
         let columns = self.manifest.columns.iter().chain(on_disk.iter().flat_map(|manifest| &manifest.columns));
         parts::sweep(&self.dir, &columns.map(|column| column.file.as_str()).collect())
     }

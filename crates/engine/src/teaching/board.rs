@@ -142,13 +142,14 @@ impl Board {
         Ok(running.spec.name.clone())
     }
 
-    /// Every task: shipped ones, taught ones, then those that have no column yet.
+    /// Every task: shipped ones, taught ones, then those that have no column yet, be it that they have samples alone.
     pub(crate) fn statuses(&self) -> Vec<TaskStatus> {
         let shipped = self.shipped.iter().map(|record| self.status(Some(record), &record.name, true));
         let taught = self.taught.iter().map(|record| self.status(Some(record), &record.name, false));
         let mut all: Vec<TaskStatus> = shipped.chain(taught).collect();
         let noted = self.notes.iter().filter(|(_, note)| note.spec.is_some()).map(|(name, _)| name);
-        for name in self.jobs().map(|spec| &spec.name).chain(noted) {
+        let sampled = self.kept.iter().filter(|(_, counts)| !counts.is_empty()).map(|(name, _)| name);
+        for name in self.jobs().map(|spec| &spec.name).chain(noted).chain(sampled) {
             if !all.iter().any(|status| status.name == *name) {
                 all.push(self.status(None, name, false));
             }
@@ -171,7 +172,13 @@ impl Board {
             }
             _ => match note {
                 Some(note) => (note.state, note.message.clone()),
-                None => (TaskState::Ready, record.map_or_else(String::new, |record| standing(record, shipped))),
+                None => match record {
+                    Some(record) => (TaskState::Ready, standing(record, shipped)),
+                    None => (
+                        TaskState::Untaught,
+                        "samples, not taught yet: add_task teaches, forget_samples erases".to_owned(),
+                    ),
+                },
             },
         };
         let progress = running.and_then(|running| running.progress.as_ref());
@@ -179,7 +186,7 @@ impl Board {
         let labels = match (record, spec) {
             (Some(record), _) => record.labels.clone(),
             (None, Some(spec)) => spec.labels.clone(),
-            (None, None) => Vec::new(),
+            (None, None) => self.kept.get(name).into_iter().flatten().map(|(label, _)| label.clone()).collect(),
         };
         TaskStatus {
             name: name.clone(),

@@ -67,3 +67,58 @@ fn an_import_that_does_not_belong_here_or_is_broken_is_refused_and_leaves_nothin
     fs::write(alone.join("manifest.yaml"), manifest).unwrap();
     tasks.import(&alone, None).unwrap();
 }
+
+#[test]
+fn what_is_no_file_of_the_folder_is_not_read_and_nobody_waits_for_it() {
+    let bench = Bench::new();
+    let tasks = bench.start();
+    teach(&tasks, request("mood", 3));
+    let out = tempfile::tempdir().unwrap();
+    let whole = out.path().join("whole");
+    let files = tasks.export(&task("mood"), &whole, true).unwrap().files;
+    tasks.remove(&remove("mood")).unwrap();
+
+    let copied = |name: &str| {
+        let folder = out.path().join(name);
+        for file in &files {
+            let to = folder.join(file.strip_prefix(&whole).unwrap());
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(file, to).unwrap();
+        }
+        folder
+    };
+    let secret = out.path().join("secret");
+    fs::write(&secret, "root:x:0:0:a secret").unwrap();
+    let replaced: Vec<(&str, &Path)> = files
+        .iter()
+        .map(|file| file.strip_prefix(&whole).unwrap())
+        .map(|file| match file.extension().and_then(|extension| extension.to_str()) {
+            Some("safetensors") => ("weights", file),
+            Some("png") => ("picture", file),
+            _ if file.ends_with("labels.yaml") => ("labels", file),
+            _ => ("manifest", file),
+        })
+        .collect();
+    for kind in ["weights", "picture", "labels", "manifest"] {
+        let (_, file) = replaced.iter().find(|(of, _)| *of == kind).unwrap();
+        for with in ["pipe", "link", "sparse"] {
+            let folder = copied(&format!("{kind}-{with}"));
+            let path = folder.join(file);
+            fs::remove_file(&path).unwrap();
+            match with {
+                "pipe" => {
+                    let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+                    // SAFETY: the name ends with a zero.
+                    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+                }
+                "link" => std::os::unix::fs::symlink(&secret, &path).unwrap(),
+                _ => fs::File::create(&path).unwrap().set_len(1 << 40).unwrap(),
+            }
+            let message = message(tasks.import(&folder, None));
+            assert!(message.contains(file.file_name().unwrap().to_str().unwrap()), "{kind} {with}: {message}");
+            assert!(!message.contains("secret,") && !message.contains("root:x"), "{kind} {with}: {message}");
+            assert!(bench.stored("mood").is_empty(), "{kind} {with}");
+        }
+    }
+    tasks.import(&whole, None).unwrap();
+}

@@ -6,7 +6,7 @@ use network::{Label, TaskName};
 use serde::{Deserialize, Serialize};
 
 use crate::TaskKind;
-use crate::model::disk::{self, Access};
+use crate::model::disk::{self, Access, Links};
 use crate::model::manifest::{SCHEMA, read_yaml};
 use crate::model::store_error::StoreError;
 
@@ -62,7 +62,7 @@ impl QueueFile {
         if !self.path.try_exists().map_err(StoreError::io(&self.path))? {
             return Ok(Vec::new());
         }
-        Ok(read_yaml::<QueueRecord>(&self.path)?.jobs)
+        Ok(read_yaml::<QueueRecord>(&self.path, Links::Refused)?.jobs)
     }
 
     /// As [`Self::read`]; a list that cannot be understood is kept under another name, and nothing waits.

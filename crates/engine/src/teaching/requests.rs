@@ -13,6 +13,7 @@ use crate::teaching::tasks::{
     AddTask, Exported, Imported, LabelledFace, Promise, RemoveTask, Removed, Stored, TaskError, TaskState, TaskStatus,
     TaskTicket,
 };
+use crate::teaching::transfer::Parcel;
 use crate::teaching::workshop::Workshop;
 
 /// Requests, whatever the backend.
@@ -108,10 +109,18 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             gone.extend(drop_unused(&mut plan));
         }
         let changed: BTreeSet<TaskName> = gone.iter().cloned().collect();
-        let promise: Promise = served.change(plan, &changed)?;
-        // The columns are gone whatever becomes of the samples: the list says so before an error does.
+        // A crash from here on leaves tasks with their samples, or neither.
         let to_forget = if request.keep_samples { &[][..] } else { &gone[..] };
-        let forgotten = to_forget.iter().try_for_each(|name| served.samples.forget(name, None).map(drop));
+        let aside = to_forget.iter().try_for_each(|name| served.samples.remove(name)).map_err(TaskError::from);
+        let promise: Promise = match aside.and_then(|()| served.change(plan, &changed)) {
+            Ok(promise) => promise,
+            Err(error) => {
+                to_forget.iter().try_for_each(|name| served.samples.keep_removed(name))?;
+                return Err(error);
+            }
+        };
+        // The columns are gone whatever becomes of the samples: the list says so before an error does.
+        let forgotten = to_forget.iter().try_for_each(|name| served.samples.erase_removed(name));
         {
             let mut board = self.board();
             for name in &gone {
@@ -150,10 +159,15 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
     }
 
     fn import_task(&self, directory: &Path, name: Option<&TaskName>) -> Result<Imported, TaskError> {
+        let limit = {
+            let served = self.served();
+            served.state.require_writable()?;
+            served.samples.limit()
+        };
+        let mut parcel = Parcel::read(directory, self.training.retain_samples, limit)?;
         let mut served = self.served();
-        served.state.require_writable()?;
-        let travelling = served.read_exported(directory, name, self.training.retain_samples)?;
-        let name = travelling.record.name.clone();
+        served.address(&mut parcel, name)?;
+        let name = parcel.record.name.clone();
         {
             let board = self.board();
             if board.in_training(&name) {
@@ -163,7 +177,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
                 return Err(TaskError::NameInUse(name));
             }
         }
-        let imported = served.import(directory, travelling)?;
+        let imported = served.import(parcel)?;
         {
             let mut board = self.board();
             let message = format!("imported from {}", directory.display());
@@ -178,13 +192,18 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
     fn forget_samples(&self, name: &TaskName, label: Option<&Label>) -> Result<u32, TaskError> {
         let served = self.served();
         served.state.require_writable()?;
-        let stored = served.samples.counts(name)?;
+        let (stored, broken) = match served.samples.counts(name) {
+            Ok(stored) => (stored, false),
+            // All of them can be erased, whatever their list of labels says.
+            Err(_) if label.is_none() => (Vec::new(), true),
+            Err(error) => return Err(error.into()),
+        };
         {
             let board = self.board();
             if board.in_training(name) {
                 return Err(TaskError::InTraining(name.clone()));
             }
-            if stored.is_empty() && !board.names().contains(name) {
+            if stored.is_empty() && !broken && !board.names().contains(name) {
                 return Err(board.unknown_task(name));
             }
         }

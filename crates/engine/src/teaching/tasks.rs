@@ -27,6 +27,8 @@ pub enum TaskState {
     Failed = 3,
     /// The last training was cancelled.
     Cancelled = 4,
+    /// Has samples and no column: captured, but not taught yet.
+    Untaught = 5,
 }
 
 /// One task and its column, as in `Task.msg`.

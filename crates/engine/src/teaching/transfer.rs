@@ -1,12 +1,12 @@
 //! Tasks that travel: a folder with the manifest of one column, its weights and, when asked for, its samples.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use network::weights::{self, WeightsError};
 use network::{NetworkBackend, TaskName};
 
-use crate::model::disk::{self, Access};
+use crate::model::disk::{self, Access, Links};
 use crate::model::manifest::{ColumnRecord, MANIFEST, TaughtManifest, read_yaml, validate_columns};
 use crate::model::parts;
 use crate::model::samples::{LabelledFace, SampleStore};
@@ -14,10 +14,54 @@ use crate::model::store_error::StoreError;
 use crate::teaching::served_model::ServedModel;
 use crate::teaching::tasks::{Exported, Imported, TaskError};
 
-/// An exported task as it was read and checked; nothing has changed yet.
-pub(crate) struct Travelling {
+/// What a folder of an exported task holds, read once: what is checked is what is taken over.
+pub(crate) struct Parcel {
+    manifest: TaughtManifest,
+    /// The manifest's path, for messages.
+    path: PathBuf,
     pub(crate) record: ColumnRecord,
-    pub(crate) samples: Vec<LabelledFace>,
+    weights: Vec<u8>,
+    samples: Vec<LabelledFace>,
+}
+
+impl Parcel {
+    /// Reads what [`ServedModel::export`] wrote. It may be anything: nobody who teaches or asks should wait for it, so no lock is
+    /// needed. `limit`: samples of a label that are taken.
+    pub(crate) fn read(directory: &Path, with_samples: bool, limit: usize) -> Result<Self, TaskError> {
+        if !directory.is_absolute() {
+            return Err(TaskError::directory(directory, "give an absolute path"));
+        }
+        let path = directory.join(MANIFEST);
+        if !path.try_exists().map_err(StoreError::io(&path))? {
+            return Err(TaskError::directory(&path, "not found; give a folder that export_task wrote"));
+        }
+        let manifest: TaughtManifest = read_yaml(&path, Links::Refused)?;
+        let [record] = manifest.columns.as_slice() else {
+            let reason =
+                format!("expected one task, found {}; give a folder that export_task wrote", manifest.columns.len());
+            return Err(TaskError::directory(&path, reason));
+        };
+        let record = record.clone();
+        if !disk::is_plain_name(&record.file) {
+            return Err(TaskError::directory(&path, format!("`{}` is no file of this folder", record.file)));
+        }
+        let file = directory.join(&record.file);
+        let weights = disk::read_file(&file, parts::MAX_BYTES, Links::Refused).map_err(StoreError::io(&file))?;
+        let found = weights::sha256(&weights);
+        if found != record.sha256 {
+            let wrong = WeightsError::Digest { path: file, expected: record.sha256, found };
+            return Err(StoreError::from(wrong).into());
+        }
+        let samples = match with_samples {
+            true => {
+                let store = SampleStore::new(directory, limit);
+                store.check_stored(&record.name)?;
+                store.load_all(&record.name)?
+            }
+            false => Vec::new(),
+        };
+        Ok(Self { manifest, path, record, weights, samples })
+    }
 }
 
 impl<B: NetworkBackend> ServedModel<B> {
@@ -46,32 +90,10 @@ impl<B: NetworkBackend> ServedModel<B> {
         Ok(Exported { files })
     }
 
-    /// Reads what [`Self::export`] wrote and finds its sources among the columns here, by their weights.
-    pub(crate) fn read_exported(
-        &self,
-        directory: &Path,
-        name: Option<&TaskName>,
-        with_samples: bool,
-    ) -> Result<Travelling, TaskError> {
-        if !directory.is_absolute() {
-            return Err(TaskError::directory(directory, "give an absolute path"));
-        }
-        let path = directory.join(MANIFEST);
-        if !path.is_file() {
-            return Err(TaskError::directory(&path, "not found; give a folder that export_task wrote"));
-        }
-        let manifest: TaughtManifest = read_yaml(&path)?;
-        manifest.check_encoder(&path, self.base.manifest())?;
-        let [record] = manifest.columns.as_slice() else {
-            let reason =
-                format!("expected one task, found {}; give a folder that export_task wrote", manifest.columns.len());
-            return Err(TaskError::directory(&path, reason));
-        };
-        let mut record = record.clone();
-        let samples = match with_samples {
-            true => SampleStore::new(directory, usize::MAX).load_all(&record.name)?,
-            false => Vec::new(),
-        };
+    /// Finds a parcel's sources among the columns here, by their weights, and gives it its name; nothing has changed yet.
+    pub(crate) fn address(&self, parcel: &mut Parcel, name: Option<&TaskName>) -> Result<(), TaskError> {
+        parcel.manifest.check_encoder(&parcel.path, self.base.manifest())?;
+        let record = &mut parcel.record;
         if let Some(name) = name {
             record.name = name.clone();
         }
@@ -80,7 +102,7 @@ impl<B: NetworkBackend> ServedModel<B> {
         let here: Vec<ColumnRecord> =
             self.base.manifest().columns.iter().chain(&self.state.manifest().columns).cloned().collect();
         if here.iter().any(|column| column.name == record.name) {
-            return Err(TaskError::NameInUse(record.name));
+            return Err(TaskError::NameInUse(record.name.clone()));
         }
         for source in &mut record.sources {
             let same = || here.iter().filter(|column| column.sha256 == source.sha256);
@@ -89,38 +111,33 @@ impl<B: NetworkBackend> ServedModel<B> {
             };
             source.name = found.name.clone();
         }
-        validate_columns(&path, &self.base.manifest().encoder.config, &here, std::slice::from_ref(&record))?;
-        let weights_file = directory.join(&record.file);
-        let found = weights::sha256_file(&weights_file).map_err(StoreError::from)?;
-        if found != record.sha256 {
-            let wrong = WeightsError::Digest { path: weights_file, expected: record.sha256, found };
-            return Err(StoreError::from(wrong).into());
-        }
-        Ok(Travelling { record, samples })
+        validate_columns(&parcel.path, &self.base.manifest().encoder.config, &here, std::slice::from_ref(record))?;
+        Ok(())
     }
 
-    /// Takes in what [`Self::read_exported`] found.
-    pub(crate) fn import(&mut self, directory: &Path, travelling: Travelling) -> Result<Imported, TaskError> {
-        let Travelling { mut record, samples } = travelling;
+    /// Takes in a parcel that has been [addressed](Self::address).
+    pub(crate) fn import(&mut self, parcel: Parcel) -> Result<Imported, TaskError> {
+        let Parcel { mut record, weights, samples, .. } = parcel;
         let name = record.name.clone();
         if !samples.is_empty() && self.samples.counts(&name)?.iter().any(|(_, count)| *count > 0) {
             return Err(TaskError::SamplesInTheWay(name));
         }
         self.samples.check(&name, &samples)?;
-        let from = directory.join(&record.file);
-        self.state.adopt(&mut record, &from)?;
+        self.state.adopt(&mut record, &weights)?;
         let task_id = record.id();
-        // Samples first: a column that counts must not be followed by an error.
-        let stored = self.samples.add(&name, &samples).map_err(TaskError::from);
-        let put = stored.and_then(|_| self.put(record));
-        match put {
-            Ok(promise) => Ok(Imported { task_id, promise }),
+        // Samples first: a column that counts must not be followed by an error. They count with it.
+        let staged = self.samples.stage_imported(&name, &samples).map_err(TaskError::from);
+        match staged.and_then(|()| self.put(record)) {
+            Ok(promise) => {
+                if !samples.is_empty() {
+                    self.samples.keep_imported(&name)?;
+                }
+                Ok(Imported { task_id, promise })
+            }
             Err(error) => {
                 // What was taken over belongs to nothing.
                 self.state.sweep()?;
-                if !samples.is_empty() {
-                    self.samples.forget(&name, None)?;
-                }
+                self.samples.drop_imported(&name)?;
                 Err(error)
             }
         }

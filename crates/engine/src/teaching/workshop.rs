@@ -50,6 +50,9 @@ impl<B: NetworkBackend> Workshop<B> {
             knows_people: base.manifest().encoder.cohort.is_some(),
             ..Board::default()
         };
+        if state.writable() {
+            samples.recover(|name| state.manifest().columns.iter().any(|column| column.name == *name))?;
+        }
         for name in samples.tasks()? {
             match samples.counts(&name) {
                 Ok(counts) => drop(board.kept.insert(name, counts)),

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 /// Look at a folder of taught tasks (the node's `state_dir`), or repair it.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
-  facelab state check ~/.local/state/face_attributes
-  facelab state repair ~/.local/state/face_attributes
+  facelab state check ~/.local/share/face_attributes
+  facelab state repair ~/.local/share/face_attributes
 
 Stop the node before a repair. A manifest that is missing or broken is written anew from its copy (manifest.copy.yaml); tasks whose
 weights are lost leave it, and can be taught again from their samples. Nothing is erased: broken files are kept as damaged-….

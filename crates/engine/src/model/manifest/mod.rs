@@ -4,7 +4,6 @@ mod check;
 
 pub(crate) use check::validate_columns;
 
-use std::fs;
 use std::path::Path;
 
 use learning::{Accuracy, Calibration};
@@ -12,6 +11,7 @@ use network::{ColumnConfig, EncoderConfig, Label, TaskName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::model::disk::{self, Links};
 use crate::model::store_error::StoreError;
 
 /// Name of a manifest in its folder.
@@ -202,7 +202,7 @@ impl Manifest {
     /// # Errors
     /// Names the file, the key, what was expected and what was found.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let manifest: Self = read_yaml(path)?;
+        let manifest: Self = read_yaml(path, Links::Followed)?;
         let encoder = &manifest.encoder;
         encoder.validate(path)?;
         validate_columns(path, &manifest.encoder.config, &[], &manifest.columns)?;
@@ -231,7 +231,7 @@ impl TaughtManifest {
     /// # Errors
     /// Names the file, the key, what was expected and what was found; with another encoder, what to do.
     pub fn read(path: &Path, model: &Manifest) -> Result<Self, StoreError> {
-        let manifest: Self = read_yaml(path)?;
+        let manifest: Self = read_yaml(path, Links::Refused)?;
         manifest.check(path, model)?;
         Ok(manifest)
     }
@@ -255,21 +255,54 @@ impl TaughtManifest {
     }
 }
 
+/// Brackets within brackets of a YAML file that are read. Ours have two, but labels may hold some that are never closed. A parser
+/// takes time with the square of them.
+const MAX_NESTING: usize = 10_000;
+
 /// Reads YAML that has a `schema` key; another schema is said to be one before any key can be called unknown.
-pub(crate) fn read_yaml<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
+pub(crate) fn read_yaml<T: DeserializeOwned>(path: &Path, links: Links) -> Result<T, StoreError> {
     #[derive(Deserialize)]
     struct Versioned {
         schema: u32,
     }
-    let size = fs::metadata(path).map_err(StoreError::io(path))?.len();
     let wrong = |reason: String| StoreError::Manifest { path: path.to_path_buf(), reason };
-    if size > MAX_MANIFEST_BYTES {
-        return Err(wrong(format!("expected at most {MAX_MANIFEST_BYTES} bytes, found {size}")));
+    let bytes = disk::read_file(path, MAX_MANIFEST_BYTES, links).map_err(StoreError::io(path))?;
+    let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
+    if nesting(&text) > MAX_NESTING {
+        return Err(wrong(format!("expected at most {MAX_NESTING} brackets within each other")));
     }
-    let text = fs::read_to_string(path).map_err(StoreError::io(path))?;
     let versioned: Versioned = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if versioned.schema != SCHEMA {
         return Err(StoreError::Schema { path: path.to_path_buf(), expected: SCHEMA, found: versioned.schema });
     }
     serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// How deep brackets lie within each other at most, those in quotes counted too.
+fn nesting(text: &str) -> usize {
+    let mut depth = 0usize;
+    let depths = text.bytes().map(|byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth
+    });
+    depths.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deep_brackets_are_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(MANIFEST);
+        std::fs::write(&path, format!("schema: 1\nmodel: {}", "[".repeat(1 << 20))).unwrap();
+        let message = read_yaml::<TaughtManifest>(&path, Links::Refused).unwrap_err().to_string();
+        assert!(message.contains("brackets"), "{message}");
+        assert_eq!(nesting("a: [b, {c: []}]\nd: []"), 3);
+    }
 }
