@@ -43,7 +43,10 @@ impl Parcel {
         };
         let record = record.clone();
         if !disk::is_plain_name(&record.file) {
-            return Err(TaskError::directory(&path, format!("`{}` is no file of this folder", record.file)));
+            return Err(TaskError::directory(
+                &path,
+                format!("column {}: file: expected a name without folders, found {}", record.name, record.file),
+            ));
         }
         let file = directory.join(&record.file);
         let weights = disk::read_file(&file, parts::MAX_BYTES, Links::Refused).map_err(StoreError::io(&file))?;
