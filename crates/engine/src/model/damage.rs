@@ -14,6 +14,9 @@ use crate::model::store_error::StoreError;
 /// A copy of [`MANIFEST`], made after each change: weights alone do not say which labels they tell apart.
 pub const MANIFEST_COPY: &str = "manifest.copy.yaml";
 
+/// Said of a record that was changed since it was written.
+pub(crate) const OTHER_RECORD: &str = "its record in the manifest is not what was written";
+
 /// A taught column that cannot answer.
 #[derive(Debug, Clone)]
 pub struct BrokenColumn {
@@ -87,6 +90,7 @@ pub(crate) fn take_broken(dir: &Path, columns: &mut Vec<ColumnRecord>) -> Vec<Br
         let source = record.sources.iter().find(|source| lost(&source.name));
         let reason = match source {
             Some(source) => Some(format!("it draws from {}", source.name)),
+            None if !record.is_as_sealed() => Some(OTHER_RECORD.to_owned()),
             None => weights_are_wrong(dir, &record),
         };
         match reason {

@@ -36,9 +36,15 @@ impl Access {
     }
 }
 
-/// Makes a folder with its parents; folders that exist keep their permissions.
+/// Makes a folder with its parents, so that a power cut does not take them away again; folders that exist keep their permissions.
 pub(crate) fn make_dir(dir: &Path, access: Access) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(access.dir_mode()).create(dir)
+    let missing: Vec<&Path> = dir.ancestors().take_while(|path| !path.exists()).collect();
+    DirBuilder::new().recursive(true).mode(access.dir_mode()).create(dir)?;
+    for made in missing.iter().rev() {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_dir(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// A nameless-to-be file in the folder where it will be kept.

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use network::TaskName;
 
-use crate::model::damage::{self, Damage};
+use crate::model::damage::{self, BrokenColumn, Damage};
 use crate::model::disk::{self, Access};
-use crate::model::manifest::{MANIFEST, TaughtManifest};
+use crate::model::manifest::{ColumnRecord, MANIFEST, TaughtManifest};
 use crate::model::parts;
 use crate::model::samples::{SampleCounts, SampleStore};
 use crate::model::state::lock;
@@ -45,9 +45,10 @@ pub fn repair_state(dir: &Path) -> Result<StateReport, StoreError> {
     let Some(manifest) = manifest else {
         return Err(StoreError::Unrepairable { path: dir.to_path_buf(), damage: report.damage.to_string().into() });
     };
+    let kept = |file: &str| manifest.columns.iter().any(|column| column.file == file);
     let broken = report.damage.columns.iter().map(|broken| broken.record.file.as_str());
-    let broken =
-        broken.filter(|file| disk::is_plain_name(file)).chain(report.damage.manifest.as_ref().map(|_| MANIFEST));
+    let broken = broken.filter(|file| disk::is_plain_name(file) && !kept(file));
+    let broken = broken.chain(report.damage.manifest.as_ref().map(|_| MANIFEST));
     for path in broken.map(|name| dir.join(name)) {
         disk::set_aside(&path).map_err(StoreError::io(&path))?;
     }
@@ -63,7 +64,8 @@ fn report(dir: &Path) -> Result<(StateReport, Option<TaughtManifest>), StoreErro
     };
     let mut damage = Damage { manifest: broken, columns: Vec::new() };
     let manifest = found.map(|mut manifest| {
-        damage.columns = damage::take_broken(dir, &mut manifest.columns);
+        damage.columns = take_from_copy(dir, &mut manifest);
+        damage.columns.extend(damage::take_broken(dir, &mut manifest.columns));
         manifest
     });
     let sound = manifest.iter().flat_map(|manifest| &manifest.columns).map(|column| column.id()).collect();
@@ -74,6 +76,20 @@ fn report(dir: &Path) -> Result<(StateReport, Option<TaughtManifest>), StoreErro
         (task, counts)
     };
     Ok((StateReport { damage, sound, samples: samples.into_iter().map(counts).collect() }, manifest))
+}
+
+/// Puts the copy's records in the place of those that were changed since they were written, and returns the latter.
+fn take_from_copy(dir: &Path, manifest: &mut TaughtManifest) -> Vec<BrokenColumn> {
+    let copied = damage::copy(dir).map(|copy| copy.columns).unwrap_or_default();
+    let mut changed = Vec::new();
+    for record in manifest.columns.iter_mut().filter(|record| !record.is_as_sealed()) {
+        let same = |copy: &&ColumnRecord| copy.name == record.name || copy.file == record.file;
+        if let Some(whole) = copied.iter().filter(|copy| copy.is_as_sealed()).find(same) {
+            let record = std::mem::replace(record, whole.clone());
+            changed.push(BrokenColumn { record, reason: damage::OTHER_RECORD.to_owned() });
+        }
+    }
+    changed
 }
 
 #[cfg(test)]

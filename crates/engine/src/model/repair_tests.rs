@@ -114,3 +114,31 @@ fn a_folder_in_which_nothing_was_taught_is_whole() {
     assert!(check_state(dir.path()).unwrap().damage.is_none());
     assert!(StateStore::open(dir.path(), model.manifest()).unwrap().writable());
 }
+
+#[test]
+fn a_record_that_was_changed_calls_nobody_by_another_name_and_comes_back_from_the_copy() {
+    let (model, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let model = small_model(model.path());
+    taught(dir.path(), model.manifest());
+    let path = dir.path().join(MANIFEST);
+    let whole = std::fs::read_to_string(&path).unwrap();
+    for (from, to) in [("  - a\n  - b\n", "  - b\n  - a\n"), ("temperature: 1.0", "temperature: 2.0")] {
+        assert!(whole.contains(from), "{whole}");
+        std::fs::write(&path, whole.replacen(from, to, 1)).unwrap();
+        let state = StateStore::open(dir.path(), model.manifest()).unwrap();
+        assert_eq!((state.writable(), names(&state)), (false, vec!["nod".to_owned()]), "{to}");
+        assert!(state.damage().to_string().contains("task gaze: its record"), "{}", state.damage());
+        drop(state);
+        let report = repair_state(dir.path()).unwrap();
+        assert_eq!(report.sound, ["gaze@1", "nod@1", "tilt@1"]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+        assert!(!all_files(dir.path()).iter().any(|name| name.contains("safetensors") && name.starts_with("damaged")));
+    }
+    // What no training finds is refused also where no digest speaks against it.
+    let text = whole.replacen("temperature: 1.0", "temperature: 1e-38", 1);
+    let unsealed: String =
+        text.lines().filter(|line| !line.contains("record_sha256")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&path, unsealed).unwrap();
+    let message = StateStore::open(dir.path(), model.manifest()).unwrap_err().to_string();
+    assert!(message.contains("calibration") && message.contains("0.01"), "{message}");
+}

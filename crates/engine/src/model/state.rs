@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use network::weights::Precision;
@@ -35,6 +35,10 @@ impl StateStore {
     /// the disk refuses. What is merely broken is [`Self::damage`]: the rest answers.
     pub fn open(dir: &Path, model: &Manifest) -> Result<Self, StoreError> {
         disk::make_dir(dir, Access::Private).map_err(StoreError::io(dir))?;
+        let others = fs::metadata(dir).map_err(StoreError::io(dir))?.permissions().mode() & 0o077;
+        if others != 0 {
+            tracing::warn!("{}: other users have a way in (mode {others:03o}); close it: chmod 700", dir.display());
+        }
         let lock = lock(dir)?;
         let store = Self { lock, ..Self::read(dir, model)? };
         if !store.damage.is_none() {
@@ -61,8 +65,10 @@ impl StateStore {
             Err(reason) => (None, Some(reason)),
         };
         let mut manifest = found.unwrap_or_else(|| TaughtManifest::new(model));
-        manifest.check(&dir.join(MANIFEST), model)?;
+        let path = dir.join(MANIFEST);
+        manifest.check_encoder(&path, model)?;
         let columns = damage::take_broken(dir, &mut manifest.columns);
+        validate_columns(&path, &model.encoder.config, &model.columns, &manifest.columns)?;
         Ok(Self { dir: dir.to_path_buf(), manifest, damage: Damage { manifest: broken, columns }, lock: None })
     }
 
@@ -132,6 +138,7 @@ impl StateStore {
     pub(crate) fn commit(&mut self, model: &Manifest, columns: Vec<ColumnRecord>) -> Result<(), StoreError> {
         self.require_writable()?;
         validate_columns(&self.dir.join(MANIFEST), &model.encoder.config, &model.columns, &columns)?;
+        let columns = columns.into_iter().map(ColumnRecord::sealed).collect();
         let next = TaughtManifest { columns, ..TaughtManifest::new(model) };
         parts::commit(&self.dir, Access::Private, &next)?;
         self.manifest = next;

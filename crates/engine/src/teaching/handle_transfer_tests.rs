@@ -15,6 +15,11 @@ fn an_exported_task_comes_back_bit_for_bit_under_another_name() {
     assert!(message(tasks.export(&task("mood"), &folder, true)).contains("not empty"));
     assert!(message(tasks.export(&task("mood"), Path::new("here"), true)).contains("absolute"));
     assert!(message(tasks.export(&task("emotion"), &folder, true)).contains("shipped"));
+    let own = bench.state.path();
+    std::os::unix::fs::symlink(own, out.path().join("link")).unwrap();
+    for inside in [own.to_path_buf(), own.join("samples/new"), out.path().join("link/new")] {
+        assert!(message(tasks.export(&task("mood"), &inside, true)).contains("state folder"), "{}", inside.display());
+    }
 
     assert!(message(tasks.import(&folder, None)).contains("mood"));
     let imported = tasks.import(&folder, Some(&task("mood_again"))).unwrap();
@@ -64,6 +69,10 @@ fn an_import_that_does_not_belong_here_or_is_broken_is_refused_and_leaves_nothin
     fs::write(alone.join("manifest.yaml"), manifest.replace("file: alone", "file: ../alone")).unwrap();
     assert!(message(tasks.import(&alone, None)).contains("without folders"));
     assert_eq!(bench.weights(), 0);
+    let exchanged = manifest.replacen("  - up\n  - down\n", "  - down\n  - up\n", 1);
+    assert_ne!(exchanged, manifest);
+    fs::write(alone.join("manifest.yaml"), exchanged).unwrap();
+    assert!(message(tasks.import(&alone, None)).contains("not what export_task wrote"));
     fs::write(alone.join("manifest.yaml"), manifest).unwrap();
     tasks.import(&alone, None).unwrap();
 }

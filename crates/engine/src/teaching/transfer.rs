@@ -48,6 +48,12 @@ impl Parcel {
                 format!("column {}: file: expected a name without folders, found {}", record.name, record.file),
             ));
         }
+        if !record.is_as_sealed() {
+            return Err(TaskError::directory(
+                &path,
+                "the task's record is not what export_task wrote; export it again",
+            ));
+        }
         let file = directory.join(&record.file);
         let weights = disk::read_file(&file, parts::MAX_BYTES, Links::Refused).map_err(StoreError::io(&file))?;
         let found = weights::sha256(&weights);
@@ -75,7 +81,7 @@ impl<B: NetworkBackend> ServedModel<B> {
         directory: &Path,
         with_samples: bool,
     ) -> Result<Exported, TaskError> {
-        claim(directory)?;
+        claim(directory, self.state.dir())?;
         let from = self.state.dir().join(&record.file);
         let bytes = fs::read(&from).map_err(StoreError::io(&from))?;
         let weights = directory.join(&record.file);
@@ -147,10 +153,15 @@ impl<B: NetworkBackend> ServedModel<B> {
     }
 }
 
-/// Makes a folder to export to, or takes an empty one.
-fn claim(directory: &Path) -> Result<(), TaskError> {
+/// Makes a folder to export to, or takes an empty one; never one among the node's own.
+fn claim(directory: &Path, own: &Path) -> Result<(), TaskError> {
     if !directory.is_absolute() {
         return Err(TaskError::directory(directory, "give an absolute path"));
+    }
+    // Resolved as far as it exists: a link may lead there too.
+    let real = |path: &Path| path.ancestors().find_map(|path| path.canonicalize().ok());
+    if real(directory).zip(real(own)).is_some_and(|(directory, own)| directory.starts_with(own)) {
+        return Err(TaskError::directory(directory, "lies in the node's own state folder; give another one"));
     }
     disk::make_dir(directory, Access::Private).map_err(|error| TaskError::directory(directory, error))?;
     let mut entries = fs::read_dir(directory).map_err(|error| TaskError::directory(directory, error))?;

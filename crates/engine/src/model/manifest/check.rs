@@ -115,6 +115,11 @@ impl EncoderRecord {
     }
 }
 
+/// Temperatures that a calibration may find; others make every answer certain, or none.
+const TEMPERATURES: RangeInclusive<f32> = 0.01..=1e3;
+/// Widths of the passage from known to unknown.
+const ENERGY_SCALES: RangeInclusive<f32> = 1e-6..=1e6;
+
 impl ColumnRecord {
     pub(super) fn validate(&self, path: &Path, encoder: &EncoderConfig) -> Result<(), StoreError> {
         let wrong = |key, expected: String, found: String| {
@@ -170,11 +175,17 @@ impl ColumnRecord {
             return wrong("sha256", "64 hexadecimal digits".into(), self.sha256.clone());
         }
         let Calibration { temperature, energy_threshold, energy_scale, .. } = self.calibration;
-        let valid = temperature > 0.0 && energy_scale >= 0.0;
-        if !valid || [temperature, energy_threshold, energy_scale].iter().any(|value| !value.is_finite()) {
+        let valid = TEMPERATURES.contains(&temperature) && ENERGY_SCALES.contains(&energy_scale);
+        if !valid || !energy_threshold.is_finite() {
             return wrong(
                 "calibration",
-                "finite values, a positive temperature".into(),
+                format!(
+                    "a temperature from {} to {}, an energy_scale from {} to {}, a finite energy_threshold",
+                    TEMPERATURES.start(),
+                    TEMPERATURES.end(),
+                    ENERGY_SCALES.start(),
+                    ENERGY_SCALES.end()
+                ),
                 format!("{:?}", self.calibration),
             );
         }
