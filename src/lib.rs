@@ -8,6 +8,7 @@ mod annotate;
 mod arguments;
 mod clock;
 mod convert;
+mod decoding;
 mod diagnostics;
 mod explanations;
 mod files;

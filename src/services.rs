@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use engine::{Engine, RemoveTask as Removal, TaskError, TaskKind, TrackSelector, TrainingOutcome};
 use network::{Label, TaskName};
+use r2r::face_attributes::msg::Sample;
 use r2r::face_attributes::srv::{
     AddSamples, AddTask, CancelTraining, CaptureSamples, ExportTask, ForgetSamples, ImportTask, ListTasks, RemoveTask,
 };
@@ -13,6 +14,7 @@ use r2r::{Node, WrappedServiceTypeSupport};
 use tokio::runtime::Handle;
 
 use crate::convert::{self, PictureLimits, counts, samples, texts};
+use crate::decoding::Decoding;
 use crate::names;
 use crate::service::{Refusal, offer};
 
@@ -26,6 +28,7 @@ type Answer<S> = Result<<S as WrappedServiceTypeSupport>::Response, Refusal>;
 struct TaskServices {
     engine: Arc<Engine>,
     limits: PictureLimits,
+    decoding: Arc<Decoding>,
 }
 
 /// Offers all of them.
@@ -33,7 +36,7 @@ struct TaskServices {
 /// # Errors
 /// When ROS refuses to create one.
 pub(crate) fn start(node: &mut Node, runtime: &Handle, engine: &Arc<Engine>, limits: PictureLimits) -> r2r::Result<()> {
-    let services = TaskServices { engine: Arc::clone(engine), limits };
+    let services = TaskServices { engine: Arc::clone(engine), limits, decoding: Arc::default() };
     macro_rules! offer {
         ($service:ident, $name:expr, $answer:ident) => {{
             let services = services.clone();
@@ -57,7 +60,7 @@ impl TaskServices {
     fn add_task(&self, request: AddTask::Request) -> Answer<AddTask::Service> {
         let name = TaskName::try_from(request.name)?;
         let labels = |names: Vec<String>| names.into_iter().map(Label::try_from).collect::<Result<Vec<_>, _>>();
-        let addition = engine::AddTask {
+        let mut addition = engine::AddTask {
             name: name.clone(),
             kind: task_kind(request.kind)?,
             labels: labels(request.labels)?,
@@ -66,10 +69,12 @@ impl TaskServices {
             transferable: request.transferable,
             retrain: request.retrain,
             epochs: request.epochs,
-            // Last: it takes longest.
-            samples: samples(request.samples, self.limits)?,
+            samples: Vec::new(),
         };
-        let ticket = self.engine.tasks().add(addition)?;
+        let ticket = self.with_pictures(request.samples, |samples| {
+            addition.samples = samples;
+            Ok(self.engine.tasks().add(addition)?)
+        })?;
         let response = AddTask::Response {
             success: true,
             task_id: ticket.id.clone(),
@@ -87,11 +92,24 @@ impl TaskServices {
         Ok(trained(response, &name, ticket.wait()))
     }
 
+    /// Does `work` with a request's pictures, decoded in its turn.
+    fn with_pictures<T: Send>(
+        &self,
+        given: Vec<Sample>,
+        work: impl FnOnce(Vec<engine::Sample>) -> Result<T, Refusal> + Send,
+    ) -> Result<T, Refusal> {
+        if given.is_empty() {
+            return work(Vec::new());
+        }
+        self.decoding.in_turn(|| work(samples(given, self.limits)?))?
+    }
+
     fn add_samples(&self, request: AddSamples::Request) -> Answer<AddSamples::Service> {
         let name = TaskName::try_from(request.name)?;
-        let given = samples(request.samples, self.limits)?;
-        let message = format!("{} stored for {name}", pictures(given.len() as u32));
-        let (labels, samples) = counts(&self.engine.tasks().add_samples(&name, given)?.counts);
+        let message = format!("{} stored for {name}", pictures(request.samples.len() as u32));
+        let stored =
+            self.with_pictures(request.samples, |samples| Ok(self.engine.tasks().add_samples(&name, samples)?))?;
+        let (labels, samples) = counts(&stored.counts);
         Ok(AddSamples::Response { success: true, message, labels, samples })
     }
 

@@ -4,7 +4,10 @@ One node with two taught tasks: `posture`, and `stance` which draws from it. A c
 """
 
 import hashlib
+import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 from face_attributes.msg import FaceAttributesArray, Sample, Task, TaskArray
 from face_attributes.srv import (
@@ -22,6 +25,7 @@ from face_attributes.srv import (
 from support import pictures, teaching
 from support.camera import Camera
 from support.peer import LATCHED
+from support.process import wait_until
 
 SAMPLES = teaching.crops(2)
 TEACH = {"name": "gaze", "labels": teaching.LABELS, "samples": SAMPLES, "no_sources": True}
@@ -270,3 +274,26 @@ def test_trainings_wait_in_a_queue_of_four_and_a_further_one_is_refused(node, pe
 
 def test_after_all_refusals_every_column_answers_bit_for_bit_as_before(node, peer, digest_before):
     assert probed(peer) == digest_before
+
+
+def test_pictures_that_grow_when_decoded_neither_fill_the_memory_nor_stop_the_camera(node, peer):
+    """32 calls of four PNGs of 16 million pixels, 50 KB each: decoded at once they would take gigabytes."""
+    bomb = pictures.compressed(pictures.file_bytes(np.zeros((4000, 4000, 3), np.uint8), "PNG"))
+    samples = [Sample(label="a", compressed=bomb, is_crop=True) for _ in range(4)]
+    assert sum(len(sample.compressed.data) for sample in samples) < 1_000_000
+    answers, before = peer.listen(FaceAttributesArray, "attributes"), peak_mb(node)
+    asked = [peer.ask(AddSamples, "add_samples", name=f"bomb{number}", samples=samples) for number in range(32)]
+    seen = len(answers.messages())
+    wait_until(lambda: len(answers.messages()) > seen + 5, "answers to the camera meanwhile")
+    wait_until(lambda: all(future.done() for future in asked), "a reply to each call", timeout=240)
+    replies = [future.result() for future in asked]
+    refused = {reply.message for reply in replies if not reply.success}
+    assert any(reply.success for reply in replies) and any("try again" in message for message in refused), refused
+    assert peak_mb(node) - before < 600
+    for number in range(32):
+        peer.call(ForgetSamples, "forget_samples", name=f"bomb{number}")
+
+
+def peak_mb(node):
+    status = Path(f"/proc/{node.process.pid}/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1000
