@@ -50,10 +50,10 @@ pub(crate) fn keep_to_the_owner() {
 /// the same user.
 pub(crate) fn keep_shared_memory_to_the_owner() {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    // Ports hold no content: who may not open them hears nothing at all.
+    // Ports stay open to others: they hold no pictures, and closing them would cut off nodes of other users.
     for path in maps.lines().filter_map(shared_segment).filter(|path| path.exists()) {
         if let Err(error) = std::fs::set_permissions(path, Permissions::from_mode(0o600)) {
-            tracing::debug!("{}: {error}", path.display());
+            tracing::warn!("{}: other users may read what is sent: {error}", path.display());
         }
     }
 }

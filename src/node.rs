@@ -72,9 +72,9 @@ fn run(ros: &[String]) -> Result<(), Failure> {
     let ros_context = Ros::start().map_err(|error| Failure::Usage(error.to_string()))?;
     let mut node = Node::create(ros_context.context(), names::NODE, "")
         .map_err(|error| Failure::Usage(format!("ROS refuses to make the node: {error}")))?;
-    files::keep_shared_memory_to_the_owner();
     logging::start(arguments::log_level(ros));
     logging::publish(&mut node).map_err(Failure::other)?;
+    files::keep_shared_memory_to_the_owner();
 
     let params = parameters(&node)?;
     let mut config = params.config().map_err(|error| Failure::Usage(error.to_string()))?;

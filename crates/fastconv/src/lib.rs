@@ -11,7 +11,8 @@
 //! | [`backward_weight`] | F(4×4) or F(2×2) where the rule says so in training, else direct |
 //! | all three, in training after [`use_bfloat16`] | direct, on the matrix unit, where whole tiles fit |
 //!
-//! Every sum has one order that does not depend on the batch, the number of threads, or how work is split.
+//! Every sum has one order that does not depend on the batch, the number of threads, or how work is split; only gradients of weights in
+//! bfloat16 are summed in up to eight parts of a batch.
 #![warn(missing_docs)]
 
 mod activation;
@@ -178,7 +179,7 @@ pub fn forward_picture(
 pub fn backward_input(shape: &ConvShape, gradient: &[f32], weight: &[f32], dx: &mut [f32]) -> Result<(), ShapeError> {
     shape.check(dx.len(), weight.len(), gradient.len())?;
     let turned = shape.transposed();
-    if amx::in_use() && backward_plans_fit(shape) {
+    if amx::in_use() && shape.kernel == 3 && backward_plans_fit(shape) {
         let halves = Halves::pack(&exchange(shape, weight, false), shape.co, shape.ci);
         for plan in Plan::backward(shape) {
             amx::convolve(&plan, gradient, &halves, Epilogue::PLAIN, dx);

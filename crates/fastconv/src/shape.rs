@@ -124,7 +124,8 @@ impl ConvShape {
 
     /// Whether the layer's tiles are whole, and the process multiplies in bfloat16.
     fn takes_tiles(&self) -> bool {
-        amx::in_use() && amx::fits(&Plan::forward(self))
+        // Without a 1×1 layer's flattened rows, whose length is the batch's.
+        amx::in_use() && self.kernel == 3 && amx::fits(&Plan::forward(self))
     }
 
     /// [`Self::algorithm`] without the matrix unit.

@@ -119,17 +119,32 @@ pub(crate) fn sweep_unfinished(dir: &Path) -> io::Result<()> {
 
 /// Put before the names of files that were found broken, and kept.
 #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
-const SET_ASIDE: &str = "damaged-";
+pub(crate) const SET_ASIDE: &str = "damaged-";
 
 /// Renames a broken file out of the way, `damaged-N-…` beside it, where it is there.
 #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
 pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
+    found(fs::rename(path, place_aside(path)?))
+}
+
+/// Keeps a copy of a file as it is, `damaged-N-…` beside it, where it is there.
+#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
+pub(crate) fn copy_aside(path: &Path) -> io::Result<()> {
+    found(fs::copy(path, place_aside(path)?).map(drop))
+}
+
+#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
+fn place_aside(path: &Path) -> io::Result<std::path::PathBuf> {
     let name = path.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidInput)?;
     let place = |number: u32| path.with_file_name(format!("{SET_ASIDE}{number}-{name}"));
-    let free = (1..).map(place).find(|place| !place.exists()).ok_or(io::ErrorKind::AlreadyExists)?;
-    match fs::rename(path, free) {
+    Ok((1..).map(place).find(|place| !place.exists()).ok_or(io::ErrorKind::AlreadyExists)?)
+}
+
+#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
+fn found(done: io::Result<()>) -> io::Result<()> {
+    match done {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        renamed => renamed,
+        done => done,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::model::manifest::{ColumnRecord, MANIFEST};
 use crate::model::store_error::StoreError;
 
 // 48 bits tell the versions of one column apart; the manifest has the whole digest.
-const NAME_DIGITS: usize = 12;
+pub(crate) const NAME_DIGITS: usize = 12;
 
 /// Of one part, at most: a column of Table III in `f32` has 53 MB.
 pub(crate) const MAX_BYTES: u64 = 256 << 20;
@@ -111,6 +111,10 @@ pub(crate) fn found(dir: &Path) -> Result<Vec<String>, StoreError> {
 }
 
 fn is_part(name: &str) -> bool {
+    // What a repair kept is nobody's part any more.
+    if name.starts_with(disk::SET_ASIDE) {
+        return false;
+    }
     let Some((_, digest)) = name.strip_suffix(".safetensors").and_then(|stem| stem.rsplit_once('-')) else {
         return false;
     };

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use network::TaskName;
 
-use crate::model::damage::{self, BrokenColumn, Damage};
+use crate::model::damage::{self, BrokenColumn, Damage, MANIFEST_COPY};
 use crate::model::disk::{self, Access};
-use crate::model::manifest::{ColumnRecord, MANIFEST, TaughtManifest};
+use crate::model::manifest::{MANIFEST, TaughtManifest};
 use crate::model::parts;
 use crate::model::samples::{SampleCounts, SampleStore};
 use crate::model::state::lock;
@@ -32,7 +32,7 @@ pub fn check_state(dir: &Path) -> Result<StateReport, StoreError> {
 }
 
 /// Repairs a folder of taught tasks: a manifest that is missing or broken is written anew from its copy, columns whose weights are
-/// lost leave it. Broken files are kept under `damaged-…`; samples are not touched, so that what is lost can be taught again.
+/// lost leave it. Manifest, copy and what nobody names any more are kept under `damaged-…`; samples are not touched, so that what is lost can be taught again.
 ///
 /// # Errors
 /// Another process has the folder; there is no copy of the manifest; the disk refuses.
@@ -45,11 +45,12 @@ pub fn repair_state(dir: &Path) -> Result<StateReport, StoreError> {
     let Some(manifest) = manifest else {
         return Err(StoreError::Unrepairable { path: dir.to_path_buf(), damage: report.damage.to_string().into() });
     };
+    // Labels and calibrations of what leaves the manifest are in these alone.
+    for path in [MANIFEST, MANIFEST_COPY].map(|name| dir.join(name)) {
+        disk::copy_aside(&path).map_err(StoreError::io(&path))?;
+    }
     let kept = |file: &str| manifest.columns.iter().any(|column| column.file == file);
-    let broken = report.damage.columns.iter().map(|broken| broken.record.file.as_str());
-    let broken = broken.filter(|file| disk::is_plain_name(file) && !kept(file));
-    let broken = broken.chain(report.damage.manifest.as_ref().map(|_| MANIFEST));
-    for path in broken.map(|name| dir.join(name)) {
+    for path in parts::found(dir)?.iter().filter(|file| !kept(file)).map(|file| dir.join(file)) {
         disk::set_aside(&path).map_err(StoreError::io(&path))?;
     }
     parts::commit(dir, Access::Private, &manifest)?;
@@ -81,10 +82,13 @@ fn report(dir: &Path) -> Result<(StateReport, Option<TaughtManifest>), StoreErro
 /// Puts the copy's records in the place of those that were changed since they were written, and returns the latter.
 fn take_from_copy(dir: &Path, manifest: &mut TaughtManifest) -> Vec<BrokenColumn> {
     let copied = damage::copy(dir).map(|copy| copy.columns).unwrap_or_default();
+    let names: Vec<TaskName> = manifest.columns.iter().map(|column| column.name.clone()).collect();
     let mut changed = Vec::new();
     for record in manifest.columns.iter_mut().filter(|record| !record.is_as_sealed()) {
-        let same = |copy: &&ColumnRecord| copy.name == record.name || copy.file == record.file;
-        if let Some(whole) = copied.iter().filter(|copy| copy.is_as_sealed()).find(same) {
+        let sealed = || copied.iter().filter(|copy| copy.is_as_sealed());
+        let whole =
+            sealed().find(|copy| copy.file == record.file).or_else(|| sealed().find(|copy| copy.name == record.name));
+        if let Some(whole) = whole.filter(|whole| whole.name == record.name || !names.contains(&whole.name)) {
             let record = std::mem::replace(record, whole.clone());
             changed.push(BrokenColumn { record, reason: damage::OTHER_RECORD.to_owned() });
         }

@@ -1,5 +1,4 @@
 use super::*;
-use crate::model::damage::MANIFEST_COPY;
 use crate::model::manifest::{ColumnRecord, Manifest};
 use crate::model::state::StateStore;
 use crate::model::testing::{column_config, record, small_model};
@@ -83,9 +82,12 @@ fn a_flipped_bit_in_weights_takes_that_task_and_those_that_draw_from_it() {
     let report = repair_state(dir.path()).unwrap();
     assert_eq!((report.sound, report.damage.columns.len()), (vec!["nod@1".to_owned()], 2));
     let kept = dir.path().join(format!("damaged-1-{}", columns[0].file));
-    assert_eq!(std::fs::read(kept).unwrap(), bytes, "what is broken is kept aside");
+    assert_eq!(std::fs::read(&kept).unwrap(), bytes, "what is broken is kept aside");
     let state = StateStore::open(dir.path(), model.manifest()).unwrap();
     assert_eq!((state.writable(), names(&state)), (true, vec!["nod".to_owned()]));
+    // The start after it sweeps: neither what was broken, nor what draws from it, nor what the manifest said.
+    let aside = ["damaged-1-manifest.yaml".to_owned(), format!("damaged-1-{}", columns[2].file)];
+    assert!(kept.exists() && aside.iter().all(|name| dir.path().join(name).exists()), "{:?}", all_files(dir.path()));
 }
 
 #[test]

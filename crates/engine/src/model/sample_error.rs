@@ -30,6 +30,15 @@ pub enum SampleError {
         /// What it names.
         folder: String,
     },
+    /// The list of labels is gone.
+    #[error(
+        "{}: missing, though there are folders of samples: nobody knows whose they are; bring it back, or erase them with forget_samples",
+        path.display()
+    )]
+    NoIndex {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// A stored picture is broken.
     #[error("{}: expected a 128x128 grey PNG, found {found}; delete the file, or erase the label with forget_samples", path.display())]
     Picture {

@@ -1,5 +1,6 @@
 //! Which folder holds which label's samples. Labels may have any characters, folders may not.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use network::Label;
@@ -49,14 +50,27 @@ impl SampleIndex {
     pub(crate) fn read(dir: &Path) -> Result<Self, SampleError> {
         let path = dir.join(INDEX);
         if !path.try_exists().map_err(SampleError::io(&path))? {
-            return Ok(Self { schema: SCHEMA, labels: Vec::new() });
+            // The list is written before the first folder is made.
+            return match has_folders(dir).map_err(SampleError::io(dir))? {
+                true => Err(SampleError::NoIndex { path }),
+                false => Ok(Self { schema: SCHEMA, labels: Vec::new() }),
+            };
         }
         let index: Self = read_yaml(&path, Links::Refused)?;
         // Folders of people may have been brought in from elsewhere: none may lead out of here.
-        match index.labels.iter().find(|entry| !is_plain_name(&entry.folder)) {
+        let mut seen = BTreeSet::new();
+        let new = |entry: &LabelFolder, seen: &mut BTreeSet<String>| {
+            seen.insert(format!("folder {}", entry.folder)) && seen.insert(format!("label {}", entry.label))
+        };
+        match index.labels.iter().find(|entry| !is_plain_name(&entry.folder) || !new(entry, &mut seen)) {
             Some(entry) => Err(SampleError::Index { path, folder: entry.folder.clone() }),
             None => Ok(index),
         }
+    }
+
+    /// Whether every label says which of its pictures count; lists of an earlier version do not.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.labels.iter().all(|entry| entry.below.is_some())
     }
 
     pub(crate) fn write(&self, dir: &Path) -> Result<(), SampleError> {
@@ -98,6 +112,14 @@ impl SampleIndex {
 
     pub(crate) fn remove(&mut self, label: &Label) {
         self.labels.retain(|entry| entry.label != *label);
+    }
+}
+
+/// Whether there are folders, of which nobody knows whose pictures they hold.
+fn has_folders(dir: &Path) -> std::io::Result<bool> {
+    match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        entries => Ok(entries?.filter_map(Result::ok).any(|entry| entry.path().is_dir())),
     }
 }
 

@@ -35,6 +35,9 @@ impl SampleError {
 /// Of a stored picture: 128×128 grey pixels take 16 KB as they are.
 const MAX_PICTURE_BYTES: u64 = 1 << 20;
 
+/// Samples that come with a task at most: they are in memory at once, 16 KB each.
+const MAX_FOREIGN: u32 = 20_000;
+
 /// Counts of samples, one per label, in the order in which the labels first came.
 pub type SampleCounts = Vec<(Label, u32)>;
 
@@ -126,10 +129,23 @@ impl SampleStore {
     /// # Errors
     /// The first label that has more, or a folder that cannot be read.
     pub(crate) fn check_stored(&self, task: &TaskName) -> Result<(), SampleError> {
-        match self.counts(task)?.into_iter().find(|(_, count)| *count > self.limit) {
-            Some((label, given)) => Err(SampleError::TooMany { label, stored: 0, given, limit: self.limit }),
-            None => Ok(()),
+        // A link could lead to samples of others.
+        for folder in [self.root.clone(), self.dir(task)] {
+            if folder.is_symlink() {
+                let refused = io::Error::new(io::ErrorKind::InvalidInput, "is a link; give the folder itself");
+                return Err(SampleError::io(&folder)(refused));
+            }
         }
+        let counts = self.counts(task)?;
+        let mut left = MAX_FOREIGN;
+        for (label, given) in counts {
+            let limit = self.limit.min(left);
+            if given > limit {
+                return Err(SampleError::TooMany { label, stored: 0, given, limit });
+            }
+            left -= given;
+        }
+        Ok(())
     }
 
     /// How many crops of a label are kept, at most.
@@ -190,7 +206,9 @@ impl SampleStore {
             // Whatever the list of labels says: it may be broken.
             let folders =
                 fs::read_dir(&dir).map_err(SampleError::io(&dir))?.filter_map(Result::ok).map(|entry| entry.path());
-            let counts = folders.filter(|path| path.is_dir()).map(|folder| Ok(pictures(&folder)?.len() as u32));
+            let counts = folders
+                .filter(|path| path.is_dir() && !path.is_symlink())
+                .map(|folder| Ok(pictures(&folder)?.len() as u32));
             let erased = counts.sum::<Result<u32, SampleError>>()?;
             self.erase(&dir)?;
             return Ok(erased);
@@ -238,6 +256,19 @@ fn write_all(
         if !labels.contains(&&sample.label) {
             labels.push(&sample.label);
         }
+    }
+    // First a list that says what counts so far: a crash from here on leaves what was there.
+    if !index.is_counted() || !dir.join(INDEX).exists() {
+        let each: Vec<(Label, u32)> = index
+            .labels()
+            .iter()
+            .map(|entry| {
+                let last = pictures(&dir.join(&entry.folder))?.last().map(|(number, _)| *number);
+                Ok((entry.label.clone(), entry.next(last)))
+            })
+            .collect::<Result<_, SampleError>>()?;
+        each.iter().for_each(|(label, below)| index.count_below(label, *below));
+        index.write(dir)?;
     }
     for label in labels {
         index.insert(label);

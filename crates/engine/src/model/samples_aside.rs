@@ -44,6 +44,11 @@ impl SampleStore {
     /// # Errors
     /// When the disk refuses; the next start tries again.
     pub(crate) fn keep_removed(&self, task: &TaskName) -> Result<(), SampleError> {
+        if !self.beside(REMOVED, task).exists() {
+            return Ok(());
+        }
+        // Folders without a picture may be in the way.
+        self.erase(&self.dir(task))?;
         self.move_in_root(&self.beside(REMOVED, task), &self.dir(task))
     }
 
@@ -81,26 +86,35 @@ impl SampleStore {
     /// When the disk refuses.
     pub(crate) fn recover(&self, is_taught: impl Fn(&TaskName) -> bool) -> Result<(), SampleError> {
         for name in self.entries()? {
-            let of = |prefix: &str| name.strip_prefix(prefix).and_then(|task| task.parse::<TaskName>().ok());
-            let place = self.root().join(&name);
-            if let Some(task) = of(REMOVED) {
-                match is_taught(&task) && !self.dir(&task).exists() {
-                    true => self.keep_removed(&task)?,
-                    false => self.erase_removed(&task)?,
-                }
-            } else if let Some(task) = of(IMPORTED) {
-                let kept = is_taught(&task) && !self.has_pictures(&task)?;
-                if kept { self.keep_imported(&task)? } else { self.drop_imported(&task)? }
-            } else if name.starts_with(TRASH) {
-                fs::remove_dir_all(&place).map_err(SampleError::io(&place))?;
-            } else if name.parse::<TaskName>().is_ok() && place.is_dir() {
-                // Of a list of labels that cannot be read nothing is known, so nothing is erased.
-                match SampleIndex::read(&place) {
-                    Ok(index) if index.labels().is_empty() => self.erase(&place)?,
-                    Ok(index) => self.sweep(&place, &index)?,
-                    Err(_) => {}
-                }
+            // What is odd with one is no reason to see nobody.
+            if let Err(error) = self.recover_one(&name, &is_taught) {
+                tracing::error!("{}: {error}", self.root().join(&name).display());
             }
+        }
+        Ok(())
+    }
+
+    fn recover_one(&self, name: &str, is_taught: &impl Fn(&TaskName) -> bool) -> Result<(), SampleError> {
+        let of = |prefix: &str| name.strip_prefix(prefix).and_then(|task| task.parse::<TaskName>().ok());
+        let place = self.root().join(name);
+        if let Some(task) = of(REMOVED) {
+            if !is_taught(&task) {
+                return self.erase_removed(&task);
+            }
+            // Something was added since the removal failed: both stay, for a person to look at.
+            return if self.has_pictures(&task)? { Ok(()) } else { self.keep_removed(&task) };
+        }
+        if let Some(task) = of(IMPORTED) {
+            let kept = is_taught(&task) && !self.has_pictures(&task)?;
+            return if kept { self.keep_imported(&task) } else { self.drop_imported(&task) };
+        }
+        if name.starts_with(TRASH) {
+            return fs::remove_dir_all(&place).map_err(SampleError::io(&place));
+        }
+        if name.parse::<TaskName>().is_ok() && place.is_dir() {
+            // Of a list of labels that cannot be read nothing is known, so nothing is erased.
+            let index = SampleIndex::read(&place)?;
+            return if index.labels().is_empty() { self.erase(&place) } else { self.sweep(&place, &index) };
         }
         Ok(())
     }

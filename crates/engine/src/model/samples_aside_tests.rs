@@ -83,7 +83,7 @@ fn crops_of_an_addition_that_was_cut_off_do_not_count_and_are_erased() {
     assert_eq!((count(&samples, "gaze"), pictures_below(dir.path())), (3, 3));
     // The same before anything counted.
     samples.add(&task("nod"), &faces("up", 2)).unwrap();
-    fs::remove_file(dir.path().join("samples/nod").join(INDEX)).unwrap();
+    fs::write(dir.path().join("samples/nod").join(INDEX), "schema: 1\nlabels: []\n").unwrap();
     store(dir.path()).recover(|_| true).unwrap();
     assert_eq!((samples.tasks().unwrap(), pictures_below(dir.path())), (vec![task("gaze")], 3));
 }
@@ -107,14 +107,20 @@ fn forgetting_that_was_cut_off_is_finished() {
 }
 
 #[test]
-fn of_a_broken_list_of_labels_no_picture_is_erased_but_by_forgetting() {
+fn of_a_broken_or_lost_list_of_labels_no_picture_is_erased_but_by_forgetting() {
     let dir = tempfile::tempdir().unwrap();
     let samples = store(dir.path());
     samples.add(&task("gaze"), &faces("up", 2)).unwrap();
-    fs::write(dir.path().join("samples/gaze").join(INDEX), "schema: 1\nlabels: [").unwrap();
-    store(dir.path()).recover(|_| false).unwrap();
-    assert_eq!(pictures_below(dir.path()), 2);
-    assert!(samples.counts(&task("gaze")).is_err());
+    let list = dir.path().join("samples/gaze").join(INDEX);
+    for broken in [Some("schema: 1\nlabels: ["), None] {
+        match broken {
+            Some(text) => fs::write(&list, text).unwrap(),
+            None => fs::remove_file(&list).unwrap(),
+        }
+        store(dir.path()).recover(|_| false).unwrap();
+        assert_eq!(pictures_below(dir.path()), 2);
+        assert!(samples.counts(&task("gaze")).is_err() && samples.add(&task("gaze"), &faces("up", 1)).is_err());
+    }
     assert_eq!(samples.forget(&task("gaze"), None).unwrap(), 2);
     assert_eq!(pictures_below(dir.path()), 0);
 }

@@ -44,8 +44,9 @@ impl StateStore {
         if !store.damage.is_none() {
             tracing::error!("{}", store.damaged());
         } else if store.writable() {
-            store.copy_manifest();
-            store.sweep()?;
+            if store.copy_manifest() {
+                store.sweep()?;
+            }
         } else {
             tracing::warn!(
                 "{}: another process keeps its taught tasks here: they answer, but none can be taught",
@@ -120,9 +121,11 @@ impl StateStore {
         self.require_writable()?;
         let mut part = disk::unfinished(&self.dir, Access::Private).map_err(StoreError::io(&self.dir))?;
         part.write_all(weights).map_err(StoreError::io(&self.dir))?;
-        record.file = format!("{}-v{}-{}.safetensors", record.name, record.version, &record.sha256[..12]);
+        record.file =
+            format!("{}-v{}-{}.safetensors", record.name, record.version, &record.sha256[..parts::NAME_DIGITS]);
         let path = self.dir.join(&record.file);
-        disk::keep(part, &path, Access::Private).map_err(StoreError::io(&path))
+        disk::keep(part, &path, Access::Private).map_err(StoreError::io(&path))?;
+        disk::sync_dir(&self.dir).map_err(StoreError::io(&self.dir))
     }
 
     /// Reads a staged column back, as the next start will.
@@ -142,8 +145,10 @@ impl StateStore {
         let next = TaughtManifest { columns, ..TaughtManifest::new(model) };
         parts::commit(&self.dir, Access::Private, &next)?;
         self.manifest = next;
-        // Before older weights are swept: the copy never names files that are gone.
-        self.copy_manifest();
+        // Older weights are swept only when the copy names the new ones.
+        if !self.copy_manifest() {
+            return Ok(());
+        }
         // The change is made; a file that could not be removed is swept at the next start.
         if let Err(error) = self.sweep() {
             tracing::warn!("old weights are left behind: {error}");
@@ -170,18 +175,20 @@ impl StateStore {
         StoreError::Damaged { path: self.dir.clone(), damage: self.damage.to_string().into() }
     }
 
-    /// Keeps a copy of the manifest, for a repair. A change is made without it, too.
-    fn copy_manifest(&self) {
+    /// Keeps a copy of the manifest, for a repair; false when it could not. A change is made without it, too.
+    fn copy_manifest(&self) -> bool {
         let (from, to) = (self.dir.join(MANIFEST), self.dir.join(MANIFEST_COPY));
         let copied = match fs::read(&from) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return,
-            Ok(bytes) if fs::read(&to).is_ok_and(|before| before == bytes) => return,
+            Err(error) if error.kind() == ErrorKind::NotFound => return true,
+            Ok(bytes) if fs::read(&to).is_ok_and(|before| before == bytes) => return true,
             Ok(bytes) => disk::write_atomic(&to, &bytes, Access::Private),
             Err(error) => Err(error),
         };
         if let Err(error) = copied {
             tracing::warn!("{}: no copy of the manifest: {error}", to.display());
+            return false;
         }
+        true
     }
 }
 

@@ -142,7 +142,7 @@ pub enum StoreError {
     },
     /// There is nothing that a damaged folder could be repaired from.
     #[error(
-        "{}: {damage}, and the manifest's copy is gone too: weights alone do not say which labels they tell apart; move the folder away,          put its samples/ into a new one, and teach again", path.display()
+        "{}: {damage}, and the manifest's copy is gone too: weights alone do not say which labels they tell apart; move the folder away, put its samples/ into a new one, and teach again", path.display()
     )]
     Unrepairable {
         /// The folder.

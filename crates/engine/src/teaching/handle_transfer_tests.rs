@@ -129,5 +129,17 @@ fn what_is_no_file_of_the_folder_is_not_read_and_nobody_waits_for_it() {
             assert!(bench.stored("mood").is_empty(), "{kind} {with}");
         }
     }
+    // A folder of samples that is a link, or the same folder under many labels.
+    let folder = copied("linked-samples");
+    fs::remove_dir_all(folder.join("samples")).unwrap();
+    std::os::unix::fs::symlink(whole.join("samples"), folder.join("samples")).unwrap();
+    assert!(message(tasks.import(&folder, None)).contains("is a link"));
+    let folder = copied("repeated");
+    let list = folder.join("samples/mood/labels.yaml");
+    let text = fs::read_to_string(&list).unwrap();
+    let entry: String =
+        text.lines().skip_while(|line| !line.starts_with('-')).take(2).map(|line| format!("{line}\n")).collect();
+    fs::write(&list, format!("{text}{}", entry.replace("label: ", "label: also "))).unwrap();
+    assert!(message(tasks.import(&folder, None)).contains("labels.yaml"));
     tasks.import(&whole, None).unwrap();
 }

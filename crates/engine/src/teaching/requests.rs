@@ -15,6 +15,7 @@ use crate::teaching::tasks::{
 };
 use crate::teaching::transfer::Parcel;
 use crate::teaching::workshop::Workshop;
+use crate::threads::lock;
 
 /// Requests, whatever the backend.
 pub(crate) trait Requests: Send + Sync {
@@ -164,6 +165,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             served.state.require_writable()?;
             served.samples.limit()
         };
+        let _alone = lock(&self.importing);
         let mut parcel = Parcel::read(directory, self.training.retain_samples, limit)?;
         let mut served = self.served();
         served.address(&mut parcel, name)?;

@@ -138,15 +138,19 @@ impl<B: NetworkBackend> ServedModel<B> {
         let staged = self.samples.stage_imported(&name, &samples).map_err(TaskError::from);
         match staged.and_then(|()| self.put(record)) {
             Ok(promise) => {
-                if !samples.is_empty() {
-                    self.samples.keep_imported(&name)?;
+                if !samples.is_empty()
+                    && let Err(error) = self.samples.keep_imported(&name)
+                {
+                    tracing::error!("{name} is imported, its samples wait for the next start: {error}");
                 }
                 Ok(Imported { task_id, promise })
             }
             Err(error) => {
                 // What was taken over belongs to nothing.
-                self.state.sweep()?;
-                self.samples.drop_imported(&name)?;
+                let swept = self.samples.drop_imported(&name).map_err(TaskError::from);
+                if let Err(left) = swept.and_then(|()| Ok(self.state.sweep()?)) {
+                    tracing::warn!("what was taken over is left for the next start: {left}");
+                }
                 Err(error)
             }
         }

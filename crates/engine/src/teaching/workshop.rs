@@ -29,6 +29,8 @@ pub(crate) struct TrainingLimits {
 /// What all requests and the teaching thread share.
 pub(crate) struct Workshop<B: NetworkBackend> {
     served: Mutex<ServedModel<B>>,
+    /// Imports are read one after the other: each may be large.
+    pub(crate) importing: Mutex<()>,
     board: Mutex<Board>,
     /// Work has come, or the end.
     pub(crate) wake: Condvar,
@@ -51,7 +53,9 @@ impl<B: NetworkBackend> Workshop<B> {
             ..Board::default()
         };
         if state.writable() {
-            samples.recover(|name| state.manifest().columns.iter().any(|column| column.name == *name))?;
+            // A silent source's samples were to be erased, too.
+            let columns = &state.manifest().columns;
+            samples.recover(|name| columns.iter().any(|column| column.name == *name && !column.silent))?;
         }
         for name in samples.tasks()? {
             match samples.counts(&name) {
@@ -76,6 +80,7 @@ impl<B: NetworkBackend> Workshop<B> {
         let served = ServedModel { base, state, samples, queue, network, cohort, device, on_network, answers: None };
         let workshop = Self {
             served: Mutex::new(served),
+            importing: Mutex::new(()),
             board: Mutex::new(board),
             wake: Condvar::new(),
             bell: bounded(1),

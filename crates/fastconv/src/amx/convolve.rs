@@ -73,6 +73,7 @@ fn rounded(value: f32) -> u16 {
 pub(crate) fn convolve(plan: &Plan, x: &[f32], weight: &Halves, epilogue: Epilogue<'_>, y: &mut [f32]) {
     let [oh, ow, co] = plan.output;
     assert!(super::in_use() && fits(plan), "a layer without whole tiles");
+    assert!(plan.taps.iter().all(|tap| tap.index < weight.taps), "taps beyond the weights");
     assert!(weight.deep * DEPTH == plan.input[2] && weight.data.len() * 2 == weight.taps * plan.input[2] * co);
     assert!(x.len() == plan.n * plan.input.iter().product::<usize>() && y.len() == plan.n * oh * ow * co);
     let rows = plan.grid[0];
