@@ -70,7 +70,7 @@ impl EncoderConfig {
         Encoder { convs, descriptor }
     }
 
-    /// An untrained head for the face descriptor; see [`Encoder::descriptor`].
+    /// An untrained head for the face descriptor; see [`Encoder::descriptor_head`].
     pub fn descriptor_head<B: Backend>(&self, device: &B::Device, seed: u64) -> Dense<B> {
         let sizes = [self.features() * HEAD_PIXELS, self.descriptor];
         Dense::init(sizes, 1.0, true, &mut StdRng::seed_from_u64(seed), device)

@@ -93,7 +93,7 @@ pub struct ColumnOutput<B: Backend> {
     pub logits: Tensor<B, 2>,
     /// What columns that draw from it get, NHWC: outputs of the four blocks, `[N,16,16,256]`, `[N,16,16,256]`, `[N,8,8,256]`,
     /// `[N,4,4,256]`. A column without blocks has the encoder's features, pooled as theirs, in place of the first three, and
-    /// of the last its hidden units: see [`Column::hidden_map`].
+    /// of the last its hidden units: the same at each of the 4×4 pixels.
     pub blocks: Vec<Tensor<B, 4>>,
 }
 
