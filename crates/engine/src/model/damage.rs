@@ -64,8 +64,18 @@ pub(crate) fn read_manifest(dir: &Path) -> Result<Result<Option<TaughtManifest>,
             _ => Err(format!("{MANIFEST} is missing, but {left} weights of taught tasks are there")),
         });
     }
-    match read_yaml(&path, Links::Refused) {
-        Ok(manifest) => Ok(Ok(Some(manifest))),
+    let copied = copy(dir);
+    match read_yaml::<TaughtManifest>(&path, Links::Refused) {
+        Ok(manifest) => Ok(match &copied {
+            // Columns have digests; what stands above them has its copy alone.
+            Some(copy) if other_encoder(&manifest, copy) => {
+                Err(format!("{MANIFEST} names another encoder than its copy"))
+            }
+            _ => Ok(Some(manifest)),
+        }),
+        Err(error @ StoreError::Schema { .. }) if copied.is_some() => {
+            Ok(Err(format!("{MANIFEST} and its copy are not of one version: {error}")))
+        }
         Err(StoreError::Manifest { reason, .. }) => Ok(Err(format!("{MANIFEST} cannot be read: {reason}"))),
         Err(StoreError::Io { source, .. })
             if matches!(source.kind(), ErrorKind::InvalidInput | ErrorKind::FileTooLarge) =>
@@ -74,6 +84,12 @@ pub(crate) fn read_manifest(dir: &Path) -> Result<Result<Option<TaughtManifest>,
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether the same taught columns are said to stand on two encoders.
+fn other_encoder(manifest: &TaughtManifest, copy: &TaughtManifest) -> bool {
+    let files = |of: &TaughtManifest| of.columns.iter().map(|column| column.file.clone()).collect::<Vec<_>>();
+    manifest.encoder_sha256 != copy.encoder_sha256 && !copy.columns.is_empty() && files(manifest) == files(copy)
 }
 
 /// The copy of the manifest, where it can be read.

@@ -39,7 +39,19 @@ fn a_lost_or_broken_manifest_costs_nothing() {
     taught(dir.path(), model.manifest());
     let manifest = dir.path().join(MANIFEST);
     let whole = std::fs::read(&manifest).unwrap();
-    for broken in [None, Some("schema: 1\nmodel: [".as_bytes()), Some(&whole[..whole.len() / 2]), Some(b"\xff\xfe")] {
+    let text = String::from_utf8(whole.clone()).unwrap();
+    let other_version = text.replacen("schema: 1", "schema: 3", 1);
+    let digest = &model.manifest().encoder.sha256;
+    let other_encoder = text.replacen(digest.as_str(), &digest.replace('a', "b"), 1);
+    let files: [Option<&[u8]>; 6] = [
+        None,
+        Some(b"schema: 1\nmodel: ["),
+        Some(&whole[..whole.len() / 2]),
+        Some(b"\xff\xfe"),
+        Some(other_version.as_bytes()),
+        Some(other_encoder.as_bytes()),
+    ];
+    for broken in files {
         match broken {
             None => std::fs::remove_file(&manifest).unwrap(),
             Some(bytes) => std::fs::write(&manifest, bytes).unwrap(),

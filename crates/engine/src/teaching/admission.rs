@@ -81,6 +81,9 @@ impl Board {
     }
 
     pub(crate) fn unknown_task(&self, name: &TaskName) -> TaskError {
+        if self.column(name).is_none() && self.kept.get(name).is_some_and(|counts| !counts.is_empty()) {
+            return TaskError::Untaught(name.clone());
+        }
         TaskError::UnknownTask { name: name.clone(), known: list(self.names()) }
     }
 

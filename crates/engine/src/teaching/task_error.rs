@@ -23,6 +23,9 @@ pub enum TaskError {
         "`{0}` is kept as a silent source of other tasks; choose another name, or set `retrain` to bring it back with a new column"
     )]
     NameSilent(TaskName),
+    /// It has samples alone.
+    #[error("`{0}` has samples and was not taught; add_task without `retrain` teaches it, forget_samples erases them")]
+    Untaught(TaskName),
     /// There is no such task.
     #[error("there is no task `{name}`; there are: {known}")]
     UnknownTask {
