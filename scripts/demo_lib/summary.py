@@ -1,9 +1,8 @@
 """The summary, and whether every promise held. Pure: no ROS, no files."""
 
 LEAST_ANSWERED = 0.9
-# Of the time that the node could have run, the share in which a processor was free for it: 0.73 on two idle virtual CPUs, where its
-# own threads wait for each other. Below, frames that were not answered
-# tell of the machine's other work.
+# Of the time that the node could have run, the share in which a processor was free for it: 0.73 on two idle virtual CPUs, where
+# its own threads wait for each other. Below, frames that were not answered tell of the machine's other work.
 QUIET_SHARE = 0.5
 # emotion, age, gender; a model of the user's own may have other tasks.
 SHIPPED_TASKS = 3

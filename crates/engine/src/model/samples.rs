@@ -199,6 +199,10 @@ impl SampleStore {
     /// When the disk refuses.
     pub fn forget(&self, task: &TaskName, label: Option<&Label>) -> Result<u32, SampleError> {
         let dir = self.dir(task);
+        if label.is_none() {
+            // Nobody sees what a removal that failed left, so nobody could ask for it by label.
+            self.erase_removed(task)?;
+        }
         if !dir.try_exists().map_err(SampleError::io(&dir))? {
             return Ok(0);
         }

@@ -28,6 +28,8 @@ impl SampleStore {
     /// # Errors
     /// When the disk refuses; the samples are then where they were.
     pub(crate) fn remove(&self, task: &TaskName) -> Result<(), SampleError> {
+        // What a removal before this one left there is on its way out, too.
+        self.erase_removed(task)?;
         self.move_in_root(&self.dir(task), &self.beside(REMOVED, task))
     }
 

@@ -44,6 +44,27 @@ fn a_removal_that_was_cut_off_is_undone_or_finished() {
 }
 
 #[test]
+fn what_a_failed_removal_left_is_in_nobodys_way_and_can_be_erased() {
+    for forget in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let samples = store(dir.path());
+        samples.add(&task("gaze"), &faces("up", 3)).unwrap();
+        samples.remove(&task("gaze")).unwrap();
+        samples.add(&task("gaze"), &faces("up", 2)).unwrap();
+        // Both are kept, for neither is known to be unwanted.
+        store(dir.path()).recover(|_| true).unwrap();
+        assert_eq!((count(&samples, "gaze"), pictures_below(dir.path())), (2, 5));
+        if forget {
+            samples.forget(&task("gaze"), None).unwrap();
+        } else {
+            samples.remove(&task("gaze")).unwrap();
+            samples.erase_removed(&task("gaze")).unwrap();
+        }
+        assert_eq!(pictures_below(dir.path()), 0);
+    }
+}
+
+#[test]
 fn an_import_that_was_cut_off_is_finished_or_undone() {
     for taught in [true, false] {
         let dir = tempfile::tempdir().unwrap();
