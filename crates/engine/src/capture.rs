@@ -1,4 +1,4 @@
-//! "This face, for three seconds": crops collected from a live track.
+//! "This face, for three seconds": crops collected from an active track.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,12 +33,12 @@ pub struct Captured {
 #[non_exhaustive]
 pub enum CaptureError {
     /// The id names no face that is followed now.
-    #[error("no face with track id {id} is in view; in view: {}. Read the id from `attributes`, or use \"largest\"", listed(.live))]
+    #[error("no face with track id {id} is in view; in view: {}. Read the id from `attributes`, or use \"largest\"", listed(.active))]
     UnknownTrack {
         /// The id asked for.
         id: TrackId,
         /// Ids of the faces followed now.
-        live: Vec<TrackId>,
+        active: Vec<TrackId>,
     },
     /// No frame came in.
     #[error(
@@ -66,8 +66,8 @@ pub enum CaptureError {
     Store(#[from] TaskError),
 }
 
-fn listed(live: &[TrackId]) -> String {
-    let ids: Vec<String> = live.iter().map(ToString::to_string).collect();
+fn listed(active: &[TrackId]) -> String {
+    let ids: Vec<String> = active.iter().map(ToString::to_string).collect();
     if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
 }
 
@@ -83,7 +83,7 @@ struct Newest {
     /// Grows with every frame; 0 before the first.
     frame: u64,
     faces: Vec<Capturable>,
-    live: Vec<TrackId>,
+    active: Vec<TrackId>,
     /// Faces below it are left out.
     min_quality: f32,
     closed: bool,
@@ -115,7 +115,7 @@ impl Captures {
         let mut newest = self.lock();
         newest.frame += 1;
         newest.faces = seen.faces.iter().filter_map(capturable).collect();
-        newest.live.clone_from(&seen.live);
+        newest.active.clone_from(&seen.active);
         drop(newest);
         self.changed.notify_all();
     }
@@ -173,9 +173,9 @@ impl Captures {
                     track = newest.faces.iter().max_by(|a, b| a.area.total_cmp(&b.area)).map(|face| face.track.clone());
                 }
                 if let Some(id) = &track {
-                    if !newest.live.contains(id) {
+                    if !newest.active.contains(id) {
                         return if crops.is_empty() {
-                            Err(CaptureError::UnknownTrack { id: id.clone(), live: newest.live.clone() })
+                            Err(CaptureError::UnknownTrack { id: id.clone(), active: newest.active.clone() })
                         } else {
                             Ok(crops)
                         };
@@ -272,8 +272,8 @@ mod tests {
             seen(number as f64, &[(track(1), 40.0, 0.9), (track(2), 20.0, 0.9)])
         })
         .unwrap_err();
-        let CaptureError::UnknownTrack { id, live } = &error else { panic!("{error}") };
-        assert_eq!((id, live), (&track(7), &vec![track(1), track(2)]));
+        let CaptureError::UnknownTrack { id, active } = &error else { panic!("{error}") };
+        assert_eq!((id, active), (&track(7), &vec![track(1), track(2)]));
         let message = error.to_string();
         assert!([track(1), track(2), track(7)].iter().all(|id| message.contains(&id.to_string())), "{message}");
     }

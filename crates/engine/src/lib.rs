@@ -29,6 +29,8 @@ mod teaching;
 mod testing;
 #[cfg(feature = "perception")]
 mod threads;
+#[cfg(test)]
+mod torture;
 #[cfg(feature = "perception")]
 mod types;
 

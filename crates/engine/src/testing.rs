@@ -87,7 +87,7 @@ pub(crate) fn seen(stamp: f64, faces: &[(TrackId, f32, f32)]) -> Seen {
     Seen {
         moment: Stamp::from_seconds(stamp).into(),
         faces: faces.iter().map(face).collect(),
-        live: faces.iter().map(|(track, ..)| track.clone()).collect(),
+        active: faces.iter().map(|(track, ..)| track.clone()).collect(),
         detect: Duration::ZERO,
         track: Duration::ZERO,
         align: Duration::ZERO,

@@ -164,7 +164,7 @@ impl Tracker {
     }
 
     /// Whether `id` is a track that has been seen lately enough to be taken up again.
-    pub fn is_alive(&self, id: &TrackId) -> bool {
+    pub fn is_active(&self, id: &TrackId) -> bool {
         self.tracks.iter().any(|track| track.id == *id)
     }
 

@@ -57,7 +57,7 @@ fn a_face_hidden_for_a_second_comes_back_with_its_id_and_after_long_with_another
             now += FRAME_S;
             x += 1.5;
         }
-        assert_eq!(tracker.is_alive(&before[0]), same);
+        assert_eq!(tracker.is_active(&before[0]), same);
         tracker.update(&[face(x, 100.0)], now);
         let after = tracker.update(&[face(x, 100.0)], now + FRAME_S);
         assert_eq!(ids(&after) == before, same, "hidden for {hidden_s} s");
@@ -139,9 +139,9 @@ fn a_stamp_that_jumps_back_starts_anew_with_fresh_ids_and_a_late_frame_does_not(
     let again = ids(&tracker.update(&[face(100.0, 100.0)], 10.0));
     assert_eq!(again.len(), 1);
     assert_ne!(again, first);
-    assert!(!tracker.is_alive(&first[0]));
+    assert!(!tracker.is_active(&first[0]));
     tracker.reset();
-    assert!(!tracker.is_alive(&again[0]));
+    assert!(!tracker.is_active(&again[0]));
 }
 
 /// People who walk through a frame of 1280×720, each hidden at times, with the frame times of a bad camera.
@@ -252,7 +252,7 @@ proptest! {
                 let index = left.iter().position(|roi| *roi == track.roi);
                 prop_assert!(index.is_some(), "a box of no detection, or of one taken already");
                 left.swap_remove(index.unwrap());
-                prop_assert!(tracker.is_alive(&track.id));
+                prop_assert!(tracker.is_active(&track.id));
             }
             prop_assert!(tracks.is_sorted_by(|a, b| a.age_s >= b.age_s));
         }

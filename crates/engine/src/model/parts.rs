@@ -88,7 +88,7 @@ pub(crate) fn sweep(dir: &Path, keep: &BTreeSet<&str>) -> Result<(), StoreError>
         let name = name.to_string_lossy();
         if is_part(&name) && !keep.contains(name.as_ref()) {
             let path: PathBuf = entry.path();
-            fs::remove_file(&path).map_err(StoreError::io(&path))?;
+            disk::remove_file(&path).map_err(StoreError::io(&path))?;
         }
     }
     disk::sync_dir(dir).map_err(StoreError::io(dir))
@@ -110,7 +110,7 @@ pub(crate) fn found(dir: &Path) -> Result<Vec<String>, StoreError> {
     Ok(names)
 }
 
-fn is_part(name: &str) -> bool {
+pub(crate) fn is_part(name: &str) -> bool {
     // What a repair kept is nobody's part any more.
     if name.starts_with(disk::SET_ASIDE) {
         return false;

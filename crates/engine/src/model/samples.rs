@@ -32,6 +32,9 @@ impl SampleError {
     }
 }
 
+/// Their folder.
+pub(crate) const SAMPLES: &str = "samples";
+
 /// Of a stored picture: 128×128 grey pixels take 16 KB as they are.
 const MAX_PICTURE_BYTES: u64 = 1 << 20;
 
@@ -51,7 +54,7 @@ pub struct SampleStore {
 impl SampleStore {
     /// Samples below `<state_dir>/samples`, at most `limit` per label of a task. Nothing is made on the disk yet.
     pub fn new(state_dir: &Path, limit: usize) -> Self {
-        Self { root: state_dir.join("samples"), limit: u32::try_from(limit).unwrap_or(u32::MAX) }
+        Self { root: state_dir.join(SAMPLES), limit: u32::try_from(limit).unwrap_or(u32::MAX) }
     }
 
     /// Counts of a task's samples; empty when it has none.
@@ -118,7 +121,7 @@ impl SampleStore {
         if result.is_err() {
             for path in &written {
                 // The first error is the one to tell.
-                fs::remove_file(path).ok();
+                disk::remove_file(path).ok();
             }
         }
         result
@@ -282,7 +285,7 @@ fn write_all(
         disk::sweep_unfinished(&folder).map_err(SampleError::io(&folder))?;
         // What a writing that failed left there must not count with the next ones.
         for (_, left) in pictures(&folder)?.into_iter().filter(|(number, _)| !entry.counts(*number)) {
-            fs::remove_file(&left).map_err(SampleError::io(&left))?;
+            disk::remove_file(&left).map_err(SampleError::io(&left))?;
         }
         let mut next = entry.next(pictures(&folder)?.last().map(|(number, _)| *number));
         for sample in samples.iter().filter(|sample| sample.label == *label) {

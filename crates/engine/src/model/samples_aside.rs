@@ -8,7 +8,6 @@
 //! | `.trash-<number>` | is being erased | erased |
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use network::TaskName;
@@ -111,7 +110,7 @@ impl SampleStore {
             return if kept { self.keep_imported(&task) } else { self.drop_imported(&task) };
         }
         if name.starts_with(TRASH) {
-            return fs::remove_dir_all(&place).map_err(SampleError::io(&place));
+            return disk::remove_dir_all(&place).map_err(SampleError::io(&place));
         }
         if name.parse::<TaskName>().is_ok() && place.is_dir() {
             // Of a list of labels that cannot be read nothing is known, so nothing is erased.
@@ -137,7 +136,7 @@ impl SampleStore {
             disk::sweep_unfinished(&folder).map_err(SampleError::io(&folder))?;
             for (number, picture) in pictures(&folder)? {
                 if !label.counts(number) {
-                    fs::remove_file(&picture).map_err(SampleError::io(&picture))?;
+                    disk::remove_file(&picture).map_err(SampleError::io(&picture))?;
                 }
             }
         }
@@ -149,18 +148,15 @@ impl SampleStore {
         let free = (0u32..).map(|number| self.root().join(format!("{TRASH}{number}"))).find(|place| !place.exists());
         let Some(trash) = free else { return Ok(()) };
         self.move_in_root(folder, &trash)?;
-        match fs::remove_dir_all(&trash) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SampleError::io(&trash)(error)),
-            _ => Ok(()),
-        }
+        disk::remove_dir_all(&trash).map_err(SampleError::io(&trash))
     }
 
     /// Renames a folder of this store, where it is there.
     fn move_in_root(&self, from: &Path, to: &Path) -> Result<(), SampleError> {
-        match fs::rename(from, to) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            renamed => renamed.map_err(SampleError::io(from))?,
+        if !from.try_exists().map_err(SampleError::io(from))? {
+            return Ok(());
         }
+        disk::rename(from, to).map_err(SampleError::io(from))?;
         let parents = [from, to].map(|path| path.parent().unwrap_or(self.root()));
         parents.iter().try_for_each(|parent| disk::sync_dir(parent).map_err(SampleError::io(parent)))
     }

@@ -6,13 +6,14 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use network::weights::Precision;
-use network::{Column, NetworkBackend, ProgressiveNetwork};
+use network::{Column, NetworkBackend, ProgressiveNetwork, TaskName};
 
 use crate::model::damage::{self, Damage, MANIFEST_COPY};
+use crate::model::disk::steps::Step;
 use crate::model::disk::{self, Access, Links};
 use crate::model::manifest::{ColumnRecord, MANIFEST, Manifest, TaughtManifest, read_yaml, validate_columns};
 use crate::model::parts;
-use crate::model::store::insert_columns;
+use crate::model::store::with_columns;
 use crate::model::store_error::StoreError;
 
 const LOCK: &str = ".lock";
@@ -44,6 +45,10 @@ impl StateStore {
         if !store.damage.is_none() {
             tracing::error!("{}", store.damaged());
         } else if store.writable() {
+            // Weights without a manifest are a damage: it is there before the first of them.
+            if !dir.join(MANIFEST).exists() {
+                parts::commit(dir, Access::Private, &store.manifest)?;
+            }
             if store.copy_manifest() {
                 store.sweep()?;
             }
@@ -88,6 +93,11 @@ impl StateStore {
         self.require_writable().is_ok()
     }
 
+    /// Whether a task has a column that answers. A silent source's samples were to be erased, too.
+    pub(crate) fn is_taught(&self, name: &TaskName) -> bool {
+        self.manifest.columns.iter().any(|column| column.name == *name && !column.silent)
+    }
+
     /// What is broken. [`facelab state repair`](crate::repair_state) mends it.
     pub fn damage(&self) -> &Damage {
         &self.damage
@@ -99,11 +109,10 @@ impl StateStore {
     /// As [`crate::ModelStore::load`].
     pub fn load<B: NetworkBackend>(
         &self,
-        mut network: ProgressiveNetwork<B>,
+        network: ProgressiveNetwork<B>,
         device: &B::Device,
     ) -> Result<ProgressiveNetwork<B>, StoreError> {
-        insert_columns(&mut network, &self.dir, &self.manifest.columns, device)?;
-        Ok(network)
+        with_columns(network, &self.dir, &self.manifest.columns, device)
     }
 
     /// Writes a new column beside the others; it counts after [`Self::commit`].
@@ -143,7 +152,10 @@ impl StateStore {
         validate_columns(&self.dir.join(MANIFEST), &model.encoder.config, &model.columns, &columns)?;
         let columns = columns.into_iter().map(ColumnRecord::sealed).collect();
         let next = TaughtManifest { columns, ..TaughtManifest::new(model) };
-        parts::commit(&self.dir, Access::Private, &next)?;
+        if let Err(error) = parts::commit(&self.dir, Access::Private, &next) {
+            self.take_back(&next);
+            return Err(error);
+        }
         self.manifest = next;
         // Older weights are swept only when the copy names the new ones.
         if !self.copy_manifest() {
@@ -154,6 +166,18 @@ impl StateStore {
             tracing::warn!("old weights are left behind: {error}");
         }
         Ok(())
+    }
+
+    /// Renamed, but not certain to stay: what is told to have failed must not be there after a restart.
+    fn take_back(&self, refused: &TaughtManifest) {
+        let on_disk = damage::read_manifest(&self.dir).ok().and_then(Result::ok).flatten();
+        let seals =
+            |of: &TaughtManifest| of.columns.iter().map(|column| column.record_sha256.clone()).collect::<Vec<_>>();
+        if on_disk.is_some_and(|on_disk| seals(&on_disk) == seals(refused))
+            && let Err(error) = parts::commit(&self.dir, Access::Private, &self.manifest)
+        {
+            tracing::error!("{}: a change that failed may be there after a restart: {error}", self.dir.display());
+        }
     }
 
     /// Removes files that the manifest does not name: of older versions, or of changes that did not happen.
@@ -202,6 +226,7 @@ pub(crate) fn lock(dir: &Path) -> Result<Option<File>, StoreError> {
         .mode(0o600)
         .open(&path)
         .map_err(StoreError::io(&path))?;
+    disk::steps::next(Step::Lock(dir)).map_err(StoreError::io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

@@ -77,7 +77,8 @@ impl ModelStore {
     /// # Errors
     /// A missing or unknown key, a wrong shape, a digest that does not match: names file, key, expected and found.
     pub fn load<B: NetworkBackend>(&self, device: &B::Device) -> Result<ProgressiveNetwork<B>, StoreError> {
-        self.fill(ProgressiveNetwork::new(self.load_encoder(device)?), device)
+        let encoder = self.load_encoder(device)?;
+        with_columns(ProgressiveNetwork::new(encoder), &self.dir, &self.manifest.columns, device)
     }
 
     /// As [`Self::load`], for a network that only answers; see [`ProgressiveNetwork::answering_only`].
@@ -85,7 +86,8 @@ impl ModelStore {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_answering<B: NetworkBackend>(&self, device: &B::Device) -> Result<ProgressiveNetwork<B>, StoreError> {
-        self.fill(ProgressiveNetwork::new(self.load_encoder(device)?).answering_only(), device)
+        let network = ProgressiveNetwork::new(self.load_encoder(device)?).answering_only();
+        with_columns(network, &self.dir, &self.manifest.columns, device)
     }
 
     /// Reads the encoder alone.
@@ -149,15 +151,6 @@ impl ModelStore {
         parts::commit(&self.dir, Access::Shared, &next)?;
         self.manifest = next;
         self.sweep()
-    }
-
-    fn fill<B: NetworkBackend>(
-        &self,
-        mut network: ProgressiveNetwork<B>,
-        device: &B::Device,
-    ) -> Result<ProgressiveNetwork<B>, StoreError> {
-        insert_columns(&mut network, &self.dir, &self.manifest.columns, device)?;
-        Ok(network)
     }
 
     /// Adds a column, or replaces the one of its name by a next version: new file beside the old ones, synced, then the
@@ -246,17 +239,17 @@ impl ModelStore {
 }
 
 /// Reads columns part by part and adds them to a network, in the manifest's order.
-pub(crate) fn insert_columns<B: NetworkBackend>(
-    network: &mut ProgressiveNetwork<B>,
+pub(crate) fn with_columns<B: NetworkBackend>(
+    mut network: ProgressiveNetwork<B>,
     dir: &Path,
     records: &[ColumnRecord],
     device: &B::Device,
-) -> Result<(), StoreError> {
+) -> Result<ProgressiveNetwork<B>, StoreError> {
     for record in records {
         let column = parts::load_column(dir, record, device)?;
         network.insert(ColumnEntry::new(record.name.clone(), record.source_names(), column, record.silent))?;
     }
-    Ok(())
+    Ok(network)
 }
 
 #[cfg(test)]

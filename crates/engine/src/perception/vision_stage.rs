@@ -29,8 +29,8 @@ pub(crate) struct Seen {
     pub(crate) moment: Moment,
     /// Oldest track first.
     pub(crate) faces: Vec<SeenFace>,
-    /// Tracks that live, those that are out of sight for a moment included.
-    pub(crate) live: Vec<TrackId>,
+    /// The active tracks: those that are out of sight for a moment, too.
+    pub(crate) active: Vec<TrackId>,
     pub(crate) detect: Duration,
     pub(crate) track: Duration,
     pub(crate) align: Duration,
@@ -38,7 +38,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn is_live(&self, track: &TrackId) -> bool {
-        self.live.contains(track)
+        self.active.contains(track)
     }
 }
 
@@ -46,7 +46,7 @@ impl Seen {
 pub(crate) struct VisionStage {
     detector: Box<dyn FaceDetector>,
     tracker: Tracker,
-    live: BTreeSet<TrackId>,
+    active: BTreeSet<TrackId>,
     clock: FrameClock,
 }
 
@@ -89,7 +89,7 @@ impl FrameClock {
 
 impl VisionStage {
     pub(crate) fn new(detector: Box<dyn FaceDetector>, tracker: TrackerConfig) -> Self {
-        Self { detector, tracker: Tracker::new(tracker), live: BTreeSet::new(), clock: FrameClock::default() }
+        Self { detector, tracker: Tracker::new(tracker), active: BTreeSet::new(), clock: FrameClock::default() }
     }
 
     pub(crate) fn detector(&self) -> DetectorKind {
@@ -107,14 +107,14 @@ impl VisionStage {
         let detections = self.detector.detect(image)?;
         let detected = Instant::now();
         let tracks = self.tracker.update(&detections, moment.seconds);
-        self.live.extend(tracks.iter().map(|track| track.id.clone()));
-        self.live.retain(|id| self.tracker.is_alive(id));
+        self.active.extend(tracks.iter().map(|track| track.id.clone()));
+        self.active.retain(|id| self.tracker.is_active(id));
         let tracked = Instant::now();
         let faces: Vec<SeenFace> = tracks.into_iter().map(|track| seen_face(image, track)).collect();
         Ok(Seen {
             moment,
             faces,
-            live: self.live.iter().cloned().collect(),
+            active: self.active.iter().cloned().collect(),
             detect: detected - start,
             track: tracked - detected,
             align: tracked.elapsed(),
@@ -162,7 +162,7 @@ mod tests {
             let face = &seen.faces[0];
             assert_eq!(face.crop.as_ref().unwrap().len(), 128 * 128);
             assert!(face.quality.overall > 0.1, "{:?}", face.quality);
-            assert_eq!(seen.live, std::slice::from_ref(&face.track));
+            assert_eq!(seen.active, std::slice::from_ref(&face.track));
             ids.insert(face.track.clone());
         }
         assert_eq!(ids.len(), 1);
@@ -176,7 +176,7 @@ mod tests {
         let id = stage.see(&someone, at(0.0)).unwrap().faces[0].track.clone();
         let soon = stage.see(&nobody, at(0.1)).unwrap();
         assert!(soon.faces.is_empty() && soon.is_live(&id));
-        assert!(stage.see(&nobody, at(30.0)).unwrap().live.is_empty());
+        assert!(stage.see(&nobody, at(30.0)).unwrap().active.is_empty());
     }
 
     #[test]
@@ -217,6 +217,6 @@ mod tests {
         let before = stage.see(&someone, at(1000.0)).unwrap();
         let after = stage.see(&someone, at(1.0)).unwrap();
         assert_ne!(before.faces[0].track, after.faces[0].track);
-        assert_eq!(after.live, [after.faces[0].track.clone()]);
+        assert_eq!(after.active, [after.faces[0].track.clone()]);
     }
 }

@@ -4,7 +4,7 @@ use network::{Label, TaskName};
 
 use crate::TaskKind;
 use crate::model::manifest::ColumnRecord;
-use crate::model::samples::SampleCounts;
+use crate::model::samples::{LabelledFace, SampleCounts};
 use crate::model::store_error::list;
 use crate::teaching::board::{Board, counts_of};
 use crate::teaching::queue::JobSpec;
@@ -21,7 +21,12 @@ pub(crate) struct Limits {
 
 impl Board {
     /// Turns a request into a training, or says what to do instead. `stored` are the samples kept under its name.
-    pub(crate) fn admit(&self, request: &AddTask, stored: &SampleCounts, limits: Limits) -> Result<JobSpec, TaskError> {
+    pub(crate) fn admit(
+        &self,
+        request: &AddTask<LabelledFace>,
+        stored: &SampleCounts,
+        limits: Limits,
+    ) -> Result<JobSpec, TaskError> {
         let name = &request.name;
         if self.is_shipped(name) {
             return Err(if request.retrain {
@@ -87,7 +92,7 @@ impl Board {
         TaskError::UnknownTask { name: name.clone(), known: list(self.names()) }
     }
 
-    fn kind_of(&self, request: &AddTask, old: Option<&ColumnRecord>) -> Result<TaskKind, TaskError> {
+    fn kind_of(&self, request: &AddTask<LabelledFace>, old: Option<&ColumnRecord>) -> Result<TaskKind, TaskError> {
         let noted = || self.notes.get(&request.name).and_then(|note| note.spec.as_ref()).map(|spec| spec.kind);
         let before = if request.retrain { old.map(ColumnRecord::kind).or_else(noted) } else { None };
         let kind = match (before, request.kind) {
@@ -113,7 +118,7 @@ impl Board {
         Ok(kind)
     }
 
-    fn labels_of(&self, request: &AddTask, old: Option<&ColumnRecord>, kind: TaskKind) -> Vec<Label> {
+    fn labels_of(&self, request: &AddTask<LabelledFace>, old: Option<&ColumnRecord>, kind: TaskKind) -> Vec<Label> {
         if let (TaskKind::Identity, true, Some(old)) = (kind, request.retrain, old) {
             let new = request.labels.iter().filter(|label| !old.labels.contains(label));
             return old.labels.iter().chain(new).cloned().collect();
@@ -125,7 +130,11 @@ impl Board {
         old.map(|old| &old.labels).or_else(noted).cloned().unwrap_or_default()
     }
 
-    fn sources_of(&self, request: &AddTask, old: Option<&ColumnRecord>) -> Result<Vec<TaskName>, TaskError> {
+    fn sources_of(
+        &self,
+        request: &AddTask<LabelledFace>,
+        old: Option<&ColumnRecord>,
+    ) -> Result<Vec<TaskName>, TaskError> {
         let name = &request.name;
         if request.no_sources {
             return if request.sources.is_empty() {
@@ -168,7 +177,7 @@ impl Board {
 }
 
 /// The people whom an identity task learns, where others stay as they are: those whom the request names or shows.
-fn learned(request: &AddTask, old: Option<&ColumnRecord>, kind: TaskKind) -> Vec<Label> {
+fn learned(request: &AddTask<LabelledFace>, old: Option<&ColumnRecord>, kind: TaskKind) -> Vec<Label> {
     if old.is_none() || kind == TaskKind::General {
         return Vec::new();
     }
@@ -181,7 +190,12 @@ fn learned(request: &AddTask, old: Option<&ColumnRecord>, kind: TaskKind) -> Vec
     learned
 }
 
-fn check_labels(name: &TaskName, labels: &[Label], request: &AddTask, kind: TaskKind) -> Result<(), TaskError> {
+fn check_labels(
+    name: &TaskName,
+    labels: &[Label],
+    request: &AddTask<LabelledFace>,
+    kind: TaskKind,
+) -> Result<(), TaskError> {
     let least = match kind {
         TaskKind::General => 2,
         TaskKind::Identity => 1,

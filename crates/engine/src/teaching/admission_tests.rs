@@ -1,6 +1,6 @@
 use super::*;
 use crate::TaskKind;
-use crate::model::testing::{record, samples};
+use crate::model::testing::{faces, record};
 use crate::teaching::board::{Job, Note};
 use crate::teaching::tasks::{RemoveTask, TaskState};
 use crate::testing::{label, task};
@@ -20,12 +20,12 @@ fn board() -> Board {
     }
 }
 
-fn request(name: &str, labels: &[&str]) -> AddTask {
+fn request(name: &str, labels: &[&str]) -> AddTask<LabelledFace> {
     AddTask {
         name: task(name),
         kind: TaskKind::General,
         labels: labels.iter().map(|text| label(text)).collect(),
-        samples: labels.iter().flat_map(|text| samples(text, 1)).collect(),
+        samples: labels.iter().flat_map(|text| faces(text, 1)).collect(),
         sources: Vec::new(),
         no_sources: false,
         transferable: true,
@@ -89,16 +89,16 @@ fn every_wrong_request_is_refused_with_what_to_do() {
     };
     let new = || request("mood", &["up", "down"]);
     let drawing = |names: &[&str]| AddTask { sources: sources(names), ..new() };
-    let without = AddTask { samples: samples("up", 2), ..new() };
-    let unlisted = AddTask { samples: samples("sideways", 1), ..new() };
-    let refused: Vec<(&Board, AddTask, &[&str])> = vec![
+    let without = AddTask { samples: faces("up", 2), ..new() };
+    let unlisted = AddTask { samples: faces("sideways", 1), ..new() };
+    let refused: Vec<(&Board, AddTask<LabelledFace>, &[&str])> = vec![
         (&full, new(), &["4 trainings", "cancel_training"]),
         (&full, request("three", &["a", "b"]), &["three", "cancel_training"]),
         (&full, drawing(&["three"]), &["three", "wait"]),
         (&silent, request("gaze", &["a", "b"]), &["gaze", "silent", "retrain"]),
     ];
     let board = board();
-    let more: Vec<(&Board, AddTask, &[&str])> = vec![
+    let more: Vec<(&Board, AddTask<LabelledFace>, &[&str])> = vec![
         (&board, request("gaze", &["a", "b"]), &["gaze", "retrain"]),
         (&board, request("emotion", &["a", "b"]), &["emotion", "another name"]),
         (&board, AddTask { retrain: true, ..request("emotion", &["a", "b"]) }, &["emotion", "shipped"]),

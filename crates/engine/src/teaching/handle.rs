@@ -76,10 +76,8 @@ impl Tasks {
     ///
     /// # Errors
     /// A request that is refused, with what to do about it; nothing has changed then.
-    pub fn add(&self, mut request: AddTask) -> Result<TaskTicket, TaskError> {
-        let faces = self.cropper.crop(std::mem::take(&mut request.samples))?;
-        request.samples = faces.iter().cloned().map(Sample::from).collect();
-        self.requests.add_task(&request, &faces)
+    pub fn add(&self, request: AddTask) -> Result<TaskTicket, TaskError> {
+        self.requests.add_task(&request.try_with_samples(|samples| self.cropper.crop(samples))?)
     }
 
     /// Stores samples without training. The task need not exist yet.
@@ -90,7 +88,7 @@ impl Tasks {
         self.requests.add_samples(name, &self.cropper.crop(samples)?)
     }
 
-    /// Collects `count` (1..=200) crops of one live track within `time` (0.1..=60 s), spread over it, and stores them
+    /// Collects `count` (1..=200) crops of one active track within `time` (0.1..=60 s), spread over it, and stores them
     /// under a label. Blocks until then.
     ///
     /// # Errors

@@ -48,9 +48,7 @@ pub(crate) fn checkpoint(
 
 /// Removes the epochs of a training that has ended.
 pub(crate) fn discard(folder: &Path) {
-    if let Err(error) = std::fs::remove_dir_all(folder)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
+    if let Err(error) = disk::remove_dir_all(folder) {
         tracing::warn!("{}: {error}", folder.display());
     }
 }

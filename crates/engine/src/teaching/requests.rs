@@ -17,12 +17,11 @@ use crate::teaching::transfer::Parcel;
 use crate::teaching::workshop::Workshop;
 use crate::threads::lock;
 
-/// Requests, whatever the backend.
+/// What [`crate::Tasks`] asks for, with faces where its callers give pictures. A trait, so that the handle names no backend.
 pub(crate) trait Requests: Send + Sync {
     fn tasks(&self) -> Vec<TaskStatus>;
     fn changes(&self) -> Receiver<()>;
-    /// `faces`: those of the request's samples.
-    fn add_task(&self, request: &AddTask, faces: &[LabelledFace]) -> Result<TaskTicket, TaskError>;
+    fn add_task(&self, request: &AddTask<LabelledFace>) -> Result<TaskTicket, TaskError>;
     fn add_samples(&self, name: &TaskName, samples: &[LabelledFace]) -> Result<Stored, TaskError>;
     fn remove_task(&self, request: &RemoveTask) -> Result<Removed, TaskError>;
     fn cancel_training(&self, name: Option<&TaskName>) -> Result<TaskName, TaskError>;
@@ -41,7 +40,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         self.bell.1.clone()
     }
 
-    fn add_task(&self, request: &AddTask, faces: &[LabelledFace]) -> Result<TaskTicket, TaskError> {
+    fn add_task(&self, request: &AddTask<LabelledFace>) -> Result<TaskTicket, TaskError> {
         let served = self.served();
         served.state.require_writable()?;
         let name = &request.name;
@@ -54,7 +53,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             board.admit(request, &stored, self.limits)?
         };
         // On the disk before anything trains: a crash loses no sample.
-        let counts = served.samples.add(name, faces)?;
+        let counts = served.samples.add(name, &request.samples)?;
         let (sender, outcome) = bounded(1);
         let ticket = TaskTicket { id: spec.id(), samples: counts_of(&spec.labels, &counts), outcome };
         {

@@ -78,9 +78,10 @@ pub struct TaskStatus {
     pub message: String,
 }
 
-/// Teaches a new task, or retrains a taught one.
+/// Teaches a new task, or retrains a taught one. `S` is what its samples are: pictures and crops as they were sent, or the
+/// faces found in them.
 #[derive(Debug, Clone)]
-pub struct AddTask {
+pub struct AddTask<S = Sample> {
     /// Not in use unless `retrain`.
     pub name: TaskName,
     /// What it tells apart; with `retrain`, what it told apart before.
@@ -89,7 +90,7 @@ pub struct AddTask {
     /// as they were. For an identity task with `retrain`: the people who are learned anew or added; all others stay as they are.
     pub labels: Vec<Label>,
     /// Samples of this request; may be empty when some are stored under this name.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<S>,
     /// Tasks to draw from; empty: every transferable one, with `retrain` those it drew from.
     pub sources: Vec<TaskName>,
     /// No lateral connections at all (for identities).
@@ -100,6 +101,18 @@ pub struct AddTask {
     pub retrain: bool,
     /// Epochs at most; 0: as configured.
     pub epochs: u32,
+}
+
+impl<S> AddTask<S> {
+    /// The same request, with what `found` makes of its samples.
+    pub(crate) fn try_with_samples<T, E>(
+        self,
+        found: impl FnOnce(Vec<S>) -> Result<Vec<T>, E>,
+    ) -> Result<AddTask<T>, E> {
+        let Self { name, kind, labels, samples, sources, no_sources, transferable, retrain, epochs } = self;
+        let samples = found(samples)?;
+        Ok(AddTask { name, kind, labels, samples, sources, no_sources, transferable, retrain, epochs })
+    }
 }
 
 /// An accepted training.

@@ -1,6 +1,7 @@
 //! Tasks that travel: a folder with the manifest of one column, its weights and, when asked for, its samples.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use network::weights::{self, WeightsError};
@@ -9,10 +10,13 @@ use network::{NetworkBackend, TaskName};
 use crate::model::disk::{self, Access, Links};
 use crate::model::manifest::{ColumnRecord, MANIFEST, TaughtManifest, read_yaml, validate_columns};
 use crate::model::parts;
-use crate::model::samples::{LabelledFace, SampleStore};
+use crate::model::samples::{LabelledFace, SAMPLES, SampleStore};
 use crate::model::store_error::StoreError;
 use crate::teaching::served_model::ServedModel;
 use crate::teaching::tasks::{Exported, Imported, TaskError};
+
+/// In a folder that is being exported to: what a crash leaves of it is replaced by the next export, and imported by none.
+const UNFINISHED: &str = ".export-unfinished";
 
 /// What a folder of an exported task holds, read once: what is checked is what is taken over.
 pub(crate) struct Parcel {
@@ -30,6 +34,9 @@ impl Parcel {
     pub(crate) fn read(directory: &Path, with_samples: bool, limit: usize) -> Result<Self, TaskError> {
         if !directory.is_absolute() {
             return Err(TaskError::directory(directory, "give an absolute path"));
+        }
+        if directory.join(UNFINISHED).exists() {
+            return Err(TaskError::directory(directory, "its export was cut off; call export_task again"));
         }
         let path = directory.join(MANIFEST);
         if !path.try_exists().map_err(StoreError::io(&path))? {
@@ -74,7 +81,7 @@ impl Parcel {
 }
 
 impl<B: NetworkBackend> ServedModel<B> {
-    /// Writes a taught task into a folder that is missing or empty.
+    /// Writes a taught task into a folder that is missing, empty, or was left by an export that was cut off.
     pub(crate) fn export(
         &self,
         record: &ColumnRecord,
@@ -96,6 +103,9 @@ impl<B: NetworkBackend> ServedModel<B> {
         let manifest = TaughtManifest { columns: vec![record.clone()], ..TaughtManifest::new(self.base.manifest()) };
         parts::commit(directory, Access::Private, &manifest)?;
         files.push(directory.join(MANIFEST));
+        let unfinished = directory.join(UNFINISHED);
+        let finished = disk::remove_file(&unfinished).and_then(|()| disk::sync_dir(directory));
+        finished.map_err(StoreError::io(&unfinished))?;
         Ok(Exported { files })
     }
 
@@ -157,7 +167,8 @@ impl<B: NetworkBackend> ServedModel<B> {
     }
 }
 
-/// Makes a folder to export to, or takes an empty one; never one among the node's own.
+/// Makes a folder to export to, or takes an empty one; never one among the node's own. What an export that was cut off left there is
+/// removed.
 fn claim(directory: &Path, own: &Path) -> Result<(), TaskError> {
     if !directory.is_absolute() {
         return Err(TaskError::directory(directory, "give an absolute path"));
@@ -168,12 +179,30 @@ fn claim(directory: &Path, own: &Path) -> Result<(), TaskError> {
         return Err(TaskError::directory(directory, "lies in the node's own state folder; give another one"));
     }
     disk::make_dir(directory, Access::Private).map_err(|error| TaskError::directory(directory, error))?;
-    let mut entries = fs::read_dir(directory).map_err(|error| TaskError::directory(directory, error))?;
-    match entries.next() {
-        None => Ok(()),
-        Some(_) => Err(TaskError::directory(
-            directory,
-            "the folder is not empty; give one that is, or that does not exist yet",
-        )),
+    let refused = |error| TaskError::directory(directory, error);
+    let unfinished = directory.join(UNFINISHED);
+    if unfinished.exists() {
+        clear(directory).map_err(refused)?;
     }
+    let others = fs::read_dir(directory).map_err(refused)?.filter_map(Result::ok);
+    if others.into_iter().any(|entry| entry.path() != unfinished) {
+        let reason = "the folder is not empty; give one that is, or that does not exist yet";
+        return Err(TaskError::directory(directory, reason));
+    }
+    disk::write_atomic(&unfinished, &[], Access::Private).map_err(refused)
+}
+
+/// Removes what an export writes.
+fn clear(directory: &Path) -> io::Result<()> {
+    disk::sweep_unfinished(directory)?;
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name == SAMPLES {
+            disk::remove_dir_all(&path)?;
+        } else if name == MANIFEST || parts::is_part(name) {
+            disk::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }

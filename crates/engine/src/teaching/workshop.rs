@@ -53,9 +53,7 @@ impl<B: NetworkBackend> Workshop<B> {
             ..Board::default()
         };
         if state.writable() {
-            // A silent source's samples were to be erased, too.
-            let columns = &state.manifest().columns;
-            samples.recover(|name| columns.iter().any(|column| column.name == *name && !column.silent))?;
+            samples.recover(|name| state.is_taught(name))?;
         }
         for name in samples.tasks()? {
             match samples.counts(&name) {

@@ -3,7 +3,7 @@
 use crate::common::{self, Common};
 use crate::progress;
 use crate::report::digest_of_faces;
-use crate::training_log::Log;
+use crate::training_log::{Failure, Log};
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use engine::ModelStore;
@@ -13,7 +13,6 @@ use learning::began::{self, BeganConfig, Objective, Phase};
 use learning::data::load_unlabelled;
 use network::weights::Precision;
 use network::{Encoder, NetworkBackend};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -113,7 +112,7 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     let checkpoint = Checkpoint::open(&args.work, &(&config, digest_of_faces(&faces)))?;
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
     let bar = progress::bar(common, "encoder", u64::from(config.steps()));
-    let mut failure = None;
+    let mut failure = Failure::default();
     let device = B::Device::default();
     let encoder: Encoder<B> = began::train::<B>(&faces, &config, &checkpoint, &device, &mut |record, sheet| {
         bar.set_position(u64::from(record.step));
@@ -129,15 +128,9 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
             }
             Ok(())
         };
-        match write() {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+        failure.watch(write())
     })
-    .map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
+    .map_err(|error| failure.or(error))?;
     bar.finish();
     ModelStore::create(&args.out, &args.name, &args.licence, &encoder, config.encoder.clone(), Precision::F16)?;
     common.say(format!("{}: encoder trained on {} faces, {} steps", args.out.display(), faces.len(), config.steps()));

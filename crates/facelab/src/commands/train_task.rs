@@ -3,7 +3,7 @@
 use crate::common::Common;
 use crate::progress;
 use crate::report::digest;
-use crate::training_log::Log;
+use crate::training_log::{Failure, Log};
 use crate::values::parse_share;
 use anyhow::{Context, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
@@ -13,7 +13,6 @@ use learning::data;
 use learning::{Annealing, Checkpoint, ColumnTrainingConfig, Parts, Progress, Trainable, Training, train_column};
 use network::weights::Precision;
 use network::{ColumnConfig, NetworkBackend, TaskName};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 /// Train a task's column on labelled faces and put it into a model.
@@ -209,7 +208,7 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     let checkpoint = Checkpoint::open(&args.work, &key)?;
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
     let bar = progress::bar(common, args.task.as_str(), 1);
-    let mut failure = None;
+    let mut failure = Failure::default();
     let table = ColumnConfig::new(data.labels.len(), sources.len());
     let sizes = ColumnConfig {
         features: store.manifest().encoder.config.features(),
@@ -228,16 +227,13 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     }
     let parts = Parts { train: &training, validation: &validation };
     let mut show = progress::shown_on(&bar);
-    let mut observer = |progress: &Progress| match log.write(progress) {
-        Ok(()) => show(progress),
-        Err(error) => {
-            failure = Some(error);
-            ControlFlow::Break(())
-        }
+    let mut observer = |progress: &Progress| {
+        failure.watch(log.write(progress))?;
+        show(progress)
     };
     let lesson = Training { network: &network, sources: &sources, sizes, device: &device, observer: &mut observer };
     let trained = train_column(lesson, parts, &config, Some(&checkpoint));
-    let trained = trained.map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
+    let trained = trained.map_err(|error| failure.or(error))?;
     bar.finish();
     let curve = args.work.join("curve.json");
     std::fs::write(&curve, serde_json::to_string_pretty(&trained.curve)?)

@@ -249,7 +249,8 @@ impl TaughtManifest {
     }
 
     pub(crate) fn check_encoder(&self, path: &Path, model: &Manifest) -> Result<(), StoreError> {
-        if self.encoder_sha256 == model.encoder.sha256 {
+        // Where nothing was taught, any model will do.
+        if self.encoder_sha256 == model.encoder.sha256 || self.columns.is_empty() {
             return Ok(());
         }
         Err(StoreError::OtherEncoder {

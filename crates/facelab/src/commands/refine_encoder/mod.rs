@@ -4,7 +4,7 @@ mod model;
 
 use crate::common::{self, Common};
 use crate::progress;
-use crate::training_log::Log;
+use crate::training_log::{Failure, Log};
 use crate::values::{
     parse_below_one, parse_described, parse_named_share, parse_phase, parse_task, parse_text, parse_times, parse_weight,
 };
@@ -243,7 +243,7 @@ fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()>
     let mut log = Log::append(&args.work.join("log.jsonl"))?;
     let steps: u32 = config.phases.iter().map(|phase| phase.steps).sum();
     let bar = progress::bar(common, "refining", u64::from(steps));
-    let mut failure = None;
+    let mut failure = Failure::default();
     let refined = refine::refine(start, &data, &config, &checkpoint, &device, &mut |step, record| {
         bar.set_position(u64::from(step));
         let Some(record) = record else { return ControlFlow::Continue(()) };
@@ -251,15 +251,9 @@ fn refine<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()>
         let explained = record.descriptor_explained.map(|share| format!("descriptor {:.1}%", share * 100.0));
         let each = each.chain(explained).collect::<Vec<_>>();
         bar.set_message(format!("{} px  {}", record.side, each.join("  ")));
-        match log.write(record) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        }
+        failure.watch(log.write(record))
     })
-    .map_err(|error| failure.take().unwrap_or_else(|| error.into()))?;
+    .map_err(|error| failure.or(error))?;
     bar.finish();
     keep(args, common, &data, refined, &device)
 }

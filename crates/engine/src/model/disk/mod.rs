@@ -7,6 +7,10 @@ use std::path::Path;
 
 use tempfile::{Builder, NamedTempFile};
 
+pub(crate) mod steps;
+
+use steps::Step;
+
 /// Unfinished files begin with this, so that what a crash left can be told and swept away.
 pub(crate) const UNFINISHED: &str = ".unfinished-";
 
@@ -39,26 +43,50 @@ impl Access {
 /// Makes a folder with its parents, so that a power cut does not take them away again; folders that exist keep their permissions.
 pub(crate) fn make_dir(dir: &Path, access: Access) -> io::Result<()> {
     let missing: Vec<&Path> = dir.ancestors().take_while(|path| !path.exists()).collect();
-    DirBuilder::new().recursive(true).mode(access.dir_mode()).create(dir)?;
-    for made in missing.iter().rev() {
-        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sync_dir(parent.unwrap_or(Path::new(".")))?;
+    for made in missing.into_iter().rev() {
+        steps::next(Step::MakeDir(made))?;
+        // Another process may be making the same.
+        DirBuilder::new().recursive(true).mode(access.dir_mode()).create(made)?;
+        sync_parent(made)?;
     }
-    Ok(())
+    // A file may be in its place.
+    if dir.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
 /// A nameless-to-be file in the folder where it will be kept.
 pub(crate) fn unfinished(dir: &Path, access: Access) -> io::Result<NamedTempFile> {
+    steps::next(Step::MakeFile(dir))?;
     Builder::new().prefix(UNFINISHED).permissions(Permissions::from_mode(access.file_mode())).tempfile_in(dir)
 }
 
 /// Gives a finished file its name; its content is on the disk before the name is.
 pub(crate) fn keep(file: NamedTempFile, path: &Path, access: Access) -> io::Result<()> {
     // The umask cuts what `unfinished` asked for, and writers that replace the file ask for nothing.
+    steps::next(Step::Write(file.path()))?;
     fs::set_permissions(file.path(), Permissions::from_mode(access.file_mode()))?;
+    steps::next(Step::Sync(file.path()))?;
     File::open(file.path())?.sync_all()?;
+    steps::next(Step::Rename(file.path(), path))?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Gives a file or folder another name, where it is there; certain after [`sync_dir`].
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    steps::next(Step::Rename(from, to))?;
+    where_it_is(fs::rename(from, to))
+}
+
+/// Removes a file, where it is there.
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
+    steps::next(Step::Remove(path))?;
+    where_it_is(fs::remove_file(path))
+}
+
+/// Removes a folder with all that is in it, where it is there.
+pub(crate) fn remove_dir_all(path: &Path) -> io::Result<()> {
+    steps::next(Step::Remove(path))?;
+    where_it_is(fs::remove_dir_all(path))
 }
 
 /// Whether the last name of a path may be a link.
@@ -94,7 +122,14 @@ pub(crate) fn read_file(path: &Path, limit: u64, links: Links) -> io::Result<Vec
 
 /// Makes renames and removals in a folder outlive a power cut.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    steps::next(Step::Sync(dir))?;
     File::open(dir)?.sync_all()
+}
+
+/// [`sync_dir`] of the folder that a file or folder is in.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_dir(parent.unwrap_or(Path::new(".")))
 }
 
 /// Writes a whole file under its name, or leaves what was there.
@@ -111,7 +146,7 @@ pub(crate) fn sweep_unfinished(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED) && entry.file_type()?.is_file() {
-            fs::remove_file(entry.path())?;
+            remove_file(&entry.path())?;
         }
     }
     Ok(())
@@ -124,13 +159,15 @@ pub(crate) const SET_ASIDE: &str = "damaged-";
 /// Renames a broken file out of the way, `damaged-N-…` beside it, where it is there.
 #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
 pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
-    found(fs::rename(path, place_aside(path)?))
+    rename(path, &place_aside(path)?)?;
+    sync_parent(path)
 }
 
 /// Keeps a copy of a file as it is, `damaged-N-…` beside it, where it is there.
 #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
 pub(crate) fn copy_aside(path: &Path) -> io::Result<()> {
-    found(fs::copy(path, place_aside(path)?).map(drop))
+    let copied = fs::read(path).and_then(|bytes| write_atomic(&place_aside(path)?, &bytes, Access::Private));
+    where_it_is(copied)
 }
 
 #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
@@ -140,8 +177,8 @@ fn place_aside(path: &Path) -> io::Result<std::path::PathBuf> {
     Ok((1..).map(place).find(|place| !place.exists()).ok_or(io::ErrorKind::AlreadyExists)?)
 }
 
-#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
-fn found(done: io::Result<()>) -> io::Result<()> {
+/// Nothing to do is no error.
+fn where_it_is(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,

@@ -1,0 +1,49 @@
+//! Nothing lost: random changes of what was taught, ended by SIGKILL, by a power cut or by a disk that refuses, at every step that
+//! the state folder's files take (`crate::model::disk::steps`). Whatever happened, the folder opens, a change was made as a whole
+//! or not at all, what was acknowledged is there, and no file is left that no record names.
+//!
+//! `scripts/torture` runs the long forms: `FACE_ATTRIBUTES_TORTURE` multiplies the rounds.
+
+mod changes;
+mod facts;
+mod kills;
+mod power;
+mod power_cuts;
+mod refusals;
+
+use std::path::Path;
+
+use network::CpuBackend;
+
+use crate::EngineConfig;
+use crate::model::load;
+use crate::model::state::StateStore;
+use crate::model::store::ModelStore;
+use crate::model::testing::TestDevice;
+use crate::teaching::handle::Tasks;
+use crate::teaching::served_model::Found;
+use crate::teaching::tasks::TaskError;
+use crate::testing::PaintedFaces;
+
+/// So many times as long as in a test run.
+fn times() -> u32 {
+    std::env::var("FACE_ATTRIBUTES_TORTURE").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
+/// In a test run one step of so many is tried, in the long forms each.
+fn stride() -> usize {
+    if times() > 1 { 1 } else { 5 }
+}
+
+/// The teaching half alone, on the model of `crate::model::testing::small_model`.
+fn start(model: &Path, state: &Path) -> Result<Tasks, TaskError> {
+    let model = ModelStore::open(model)?;
+    let state = StateStore::open(state, model.manifest())?;
+    let device = TestDevice::default();
+    let network = load::load::<CpuBackend>(&model, &state, &device)?.network;
+    // A training in closed form: no checkpoints, and moments long.
+    let mut config = EngineConfig::default();
+    config.training.epochs = 0;
+    let found = Found { model, state, network, device };
+    Tasks::start(&config, found, Box::new(PaintedFaces), Default::default(), |_| ())
+}
