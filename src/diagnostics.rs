@@ -103,10 +103,10 @@ impl View<'_> {
         }
     }
 
-    /// A thread of the engine that is no more.
+    /// A thread of the engine that panicked.
     fn failure_of(&self, thread: EngineThread) -> Option<(Level, String)> {
         let failure = self.stats.failure.as_ref().filter(|failure| failure.thread == thread)?;
-        Some((ERROR, format!("{failure}; restart the node and report this with the log")))
+        Some((ERROR, format!("{failure}; report this with the log")))
     }
 
     fn frames(&self) -> DiagnosticStatus {
@@ -308,7 +308,12 @@ mod tests {
         let input = InputCounts::default();
         for (thread, part) in [(EngineThread::Vision, 1), (EngineThread::Network, 2)] {
             let failed = Stats {
-                failure: Some(ThreadFailure { thread, reason: "out of vision and network".to_owned() }),
+                failure: Some(ThreadFailure {
+                    thread,
+                    reason: "out of vision and network".to_owned(),
+                    times: 1,
+                    ended: false,
+                }),
                 ..stats()
             };
             let mut expected = [OK; 5];

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use clap::Parser;
-use engine::{Engine, EngineError};
+use engine::{Engine, EngineError, ThreadFailure};
 use r2r::Node;
 use tokio::runtime::Runtime;
 
@@ -21,7 +22,10 @@ use crate::ros::Ros;
 use crate::shutdown::{self, Signals, Stop};
 use crate::{logging, memory, names, parameter_services, services, spinner, subscriptions};
 
-/// Why the node did not run.
+/// How often the engine's threads are looked after.
+const WATCHED_EVERY: Duration = Duration::from_millis(200);
+
+/// Why the node did not run, or ended by itself.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     /// The caller can correct it: exit code 2.
@@ -148,9 +152,19 @@ fn serve(
     let tasks = texts(engine.tasks().list().iter().map(|task| &task.name));
     tracing::info!("ready: {} tasks ({}), detector {}", tasks.len(), tasks.join(", "), engine.detector().name());
 
-    let signal = runtime.block_on(signals.wait());
-    tracing::info!("stopping on {signal}");
-    shutdown::watch();
+    let failure = runtime.block_on(async {
+        tokio::select! {
+            signal = signals.wait() => {
+                tracing::info!("stopping on {signal}");
+                None
+            }
+            failure = ended(&engine) => {
+                tracing::error!("stopping: {failure}");
+                Some(failure)
+            }
+        }
+    });
+    shutdown::watch(i32::from(failure.is_some()));
     input.close();
     let calm = shutdown::within(shutdown::CALM, move || engine.shutdown());
     tracing::info!("{}", if calm { "stopped" } else { "stopped, with something still busy" });
@@ -159,7 +173,20 @@ fn serve(
         // A panic has been reported by the thread itself.
         let _ = thread.join();
     }
-    Ok(calm)
+    match failure {
+        Some(failure) => Err(Failure::other(failure)),
+        None => Ok(calm),
+    }
+}
+
+/// Waits for the end of a thread that nothing works without.
+async fn ended(engine: &Engine) -> ThreadFailure {
+    loop {
+        if let Some(failure) = engine.ended() {
+            return failure;
+        }
+        tokio::time::sleep(WATCHED_EVERY).await;
+    }
 }
 
 /// Loads the model; `None` when a signal comes first.

@@ -59,12 +59,12 @@ pub(crate) fn within(time: Duration, work: impl FnOnce() + Send + 'static) -> bo
     thread.is_finished()
 }
 
-/// Ends the process when the orderly way takes too long. What is on disk is whole at any time.
-pub(crate) fn watch() {
-    let watched = std::thread::Builder::new().name("watchdog".into()).spawn(|| {
+/// Ends the process with this exit code when the orderly way takes too long. What is on disk is whole at any time.
+pub(crate) fn watch(code: i32) {
+    let watched = std::thread::Builder::new().name("watchdog".into()).spawn(move || {
         std::thread::sleep(PATIENCE);
         tracing::warn!("stopped the hard way: ROS did not let go");
-        end_now(0);
+        end_now(code);
     });
     if let Err(error) = watched {
         tracing::debug!("no watchdog: {error}");

@@ -15,7 +15,7 @@ use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
 use crate::perception::judge::{NetworkJudge, network_pool};
 use crate::perception::smoothing::Smoother;
-use crate::perception::stats::{EngineThread, Meter, Stats};
+use crate::perception::stats::{EngineThread, Meter, Stats, ThreadFailure};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
 use crate::teaching::handle::Tasks;
@@ -110,11 +110,11 @@ impl Engine {
         let detector = camera.kind();
         let engine =
             Self { shared: Arc::clone(&shared), tasks, backend, detector, damage, threads: Mutex::new(vec![]) };
-        let stage = VisionStage::new(camera, config.tracker.clone());
-        let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, stage))?;
+        let mut stage = VisionStage::new(camera, config.tracker.clone());
+        let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, &mut stage))?;
         lock(&engine.threads).push((EngineThread::Vision.name(), vision));
-        let judge = Box::new(NetworkJudge::new(initial, device, updates, network_pool(config.threads)?));
-        let network = spawn(EngineThread::Network, &shared, move |shared| network_loop(shared, judge))?;
+        let mut judge = NetworkJudge::new(initial, device, updates, network_pool(config.threads)?);
+        let network = spawn(EngineThread::Network, &shared, move |shared| network_loop(shared, &mut judge))?;
         lock(&engine.threads).push((EngineThread::Network.name(), network));
         Ok(engine)
     }
@@ -161,6 +161,11 @@ impl Engine {
     /// What is broken among the taught tasks; nothing can be taught until it is repaired.
     pub fn damage(&self) -> Option<&str> {
         self.damage.as_deref()
+    }
+
+    /// What ended a thread for good: without it nothing is answered, or judged, any more.
+    pub fn ended(&self) -> Option<ThreadFailure> {
+        lock(&self.shared.failure).clone().filter(|failure| failure.ended)
     }
 
     /// How it goes: rates, latencies, drops, memory.

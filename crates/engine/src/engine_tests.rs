@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tempfile::TempDir;
+use vision::{BgrImage, DetectError, Detection, DetectorKind, FaceDetector};
 
 use crate::TaskKind;
 use crate::perception::judge::{Judge, Judgement};
@@ -171,10 +172,10 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
     });
     let (begun, has_begun) = bounded(64);
     let (let_go, go_on) = bounded::<()>(0);
-    let stage = VisionStage::new(Box::new(PaintedFaces), config.tracker.clone());
-    let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, stage)).unwrap();
-    let judge = Box::new(Pondering { begun, go_on });
-    let network = spawn(EngineThread::Network, &shared, move |shared| network_loop(shared, judge)).unwrap();
+    let mut stage = VisionStage::new(Box::new(PaintedFaces), config.tracker.clone());
+    let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, &mut stage)).unwrap();
+    let mut judge = Pondering { begun, go_on };
+    let network = spawn(EngineThread::Network, &shared, move |shared| network_loop(shared, &mut judge)).unwrap();
 
     let answers = shared.results.1.clone();
     let show = |step: i32| {
@@ -202,12 +203,53 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
 }
 
 #[test]
-fn a_thread_that_panics_is_reported() {
+fn a_thread_that_goes_on_panicking_ends_and_says_so() {
     let (engine, _dir) = engine();
     let shared = engine.shared();
     let thread = spawn(EngineThread::Network, shared, |_| panic!("out of memory on the card")).unwrap();
     join(vec![("test", thread)], PATIENCE);
-    assert_eq!(engine.stats().failure.unwrap().to_string(), "the network thread ended: out of memory on the card");
+    let failure = engine.ended().unwrap();
+    assert_eq!(
+        (failure.times, failure.to_string().as_str()),
+        (3, "the network thread ended: out of memory on the card")
+    );
+    assert_eq!(engine.stats().failure, Some(failure));
+}
+
+/// Finds nothing in most pictures, and panics at dark ones.
+struct AfraidOfTheDark;
+
+impl FaceDetector for AfraidOfTheDark {
+    fn kind(&self) -> DetectorKind {
+        PaintedFaces.kind()
+    }
+
+    fn detect(&mut self, image: &BgrImage) -> Result<Vec<Detection>, DetectError> {
+        assert!(image.data()[0] > 0, "afraid of the dark");
+        PaintedFaces.detect(image)
+    }
+
+    fn set_score_threshold(&mut self, _: f32) {}
+}
+
+#[test]
+fn a_frame_that_the_detector_panics_at_is_lost_and_the_next_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine =
+        Engine::start_with(small_model(dir.path()), (Box::new(AfraidOfTheDark), Box::new(PaintedFaces))).unwrap();
+    assert_eq!(answer(&engine, frame(0.0, &TWO)).faces.len(), 2);
+    let mut dark = frame(0.1, &TWO);
+    dark.image = BgrImage::new(8, 8, vec![0; 8 * 8 * 3]).unwrap();
+    engine.submit(dark);
+    let begun = std::time::Instant::now();
+    while engine.stats().failure.is_none() && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let failure = engine.stats().failure.unwrap();
+    assert_eq!((failure.times, failure.ended), (1, false));
+    assert!(failure.to_string().contains("goes on: afraid of the dark"), "{failure}");
+    assert_eq!(answer(&engine, frame(0.2, &TWO)).faces.len(), 2);
+    assert_eq!(engine.ended(), None);
 }
 
 #[test]

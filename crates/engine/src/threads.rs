@@ -18,6 +18,11 @@ use crate::perception::waiting::WaitingRoom;
 use crate::types::{Frame, FrameResult};
 use crate::{EngineError, LiveParams, NewestSlot};
 
+/// So many panics in a row end a thread; after each one before, its stage goes on with the next frame or batch.
+const PANICS: u32 = 3;
+/// After so long without one, a panic is the first again.
+const FORGIVEN: Duration = Duration::from_secs(60);
+
 /// A frame and when it came in.
 pub(crate) struct Arrived {
     pub(crate) frame: Frame,
@@ -35,7 +40,7 @@ pub(crate) struct Shared {
     pub(crate) live: Mutex<LiveParams>,
     pub(crate) keep_images: AtomicBool,
     pub(crate) results: (Sender<FrameResult>, Receiver<FrameResult>),
-    /// A thread that ended and should not have.
+    /// The newest panic of a thread; one that ended it stays.
     pub(crate) failure: Mutex<Option<ThreadFailure>>,
 }
 
@@ -65,19 +70,32 @@ impl Shared {
     }
 }
 
-/// Starts a thread that reports a panic instead of vanishing silently.
+/// Starts a thread that goes on after a panic, with the next frame or batch, and reports it.
 pub(crate) fn spawn(
     thread: EngineThread,
     shared: &Arc<Shared>,
-    body: impl FnOnce(&Shared) + Send + 'static,
+    mut body: impl FnMut(&Shared) + Send + 'static,
 ) -> Result<JoinHandle<()>, EngineError> {
     let shared = Arc::clone(shared);
     let run = move || {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&shared))) {
+        let mut times = 0;
+        loop {
+            let begun = Instant::now();
+            let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&shared))) else { return };
             let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            let failure = ThreadFailure { thread, reason: said.unwrap_or("unknown reason").to_owned() };
+            times = if begun.elapsed() > FORGIVEN { 1 } else { times + 1 };
+            let reason = said.unwrap_or("unknown reason").to_owned();
+            let failure = ThreadFailure { thread, reason, times, ended: times >= PANICS };
             tracing::error!("{failure}");
-            *lock(&shared.failure) = Some(failure);
+            {
+                let mut newest = lock(&shared.failure);
+                if newest.as_ref().is_none_or(|newest| !newest.ended) {
+                    *newest = Some(failure.clone());
+                }
+            }
+            if failure.ended {
+                return;
+            }
         }
     };
     let name = thread.name();
@@ -85,7 +103,7 @@ pub(crate) fn spawn(
 }
 
 /// Frame by frame: detect, track, align, answer. Never waits for the network.
-pub(crate) fn vision_loop(shared: &Shared, mut stage: VisionStage) {
+pub(crate) fn vision_loop(shared: &Shared, stage: &mut VisionStage) {
     let mut threshold = lock(&shared.live).score_threshold;
     let mut failures: u64 = 0;
     while let Some(Arrived { frame, at }) = shared.frames.take() {
@@ -131,10 +149,10 @@ pub(crate) fn vision_loop(shared: &Shared, mut stage: VisionStage) {
 }
 
 /// Batch by batch: judge the faces that are due, add to their posteriors.
-pub(crate) fn network_loop(shared: &Shared, mut judge: Box<dyn Judge>) {
+pub(crate) fn network_loop(shared: &Shared, judge: &mut dyn Judge) {
     while let Some(batch) = shared.waiting.next_batch() {
         let start = Instant::now();
-        let judged = judge_batch(&mut *judge, &batch);
+        let judged = judge_batch(judge, &batch);
         let thought = start.elapsed();
         {
             let mut smoother = lock(&shared.smoother);

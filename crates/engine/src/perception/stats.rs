@@ -41,7 +41,7 @@ pub struct Stats {
     pub memory: Memory,
     /// Where the network runs and why, in one line.
     pub backend: String,
-    /// A thread that ended and should not have; `None` while all is well.
+    /// The newest panic of a thread; `None` while all is well.
     pub failure: Option<ThreadFailure>,
 }
 
@@ -65,14 +65,18 @@ impl EngineThread {
     }
 }
 
-/// Why a thread ended that should not have.
+/// A panic of a thread, which went on after it or ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("the {} thread ended: {reason}", .thread.name())]
+#[error("the {} thread {}: {reason}", .thread.name(), if *.ended { "ended" } else { "failed and goes on" })]
 pub struct ThreadFailure {
     /// Which one.
     pub thread: EngineThread,
     /// What its panic said.
     pub reason: String,
+    /// The how manieth it was, with less than a minute from one to the next.
+    pub times: u32,
+    /// It was one too many.
+    pub ended: bool,
 }
 
 /// Percentiles of one stage over a window of recent frames (batches, for `network` and `smooth`).
