@@ -16,6 +16,7 @@ const SHARE: &str = "share/face_attributes";
 pub(crate) struct GivenFiles {
     pub(crate) model: Option<PathBuf>,
     pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) exchange_dir: Option<PathBuf>,
     pub(crate) yunet: Option<PathBuf>,
     pub(crate) haar: Option<PathBuf>,
 }
@@ -150,6 +151,9 @@ pub(crate) fn complete(
     config.model = surroundings.model(given.model.as_ref())?;
     if let Some(state_dir) = &given.state_dir {
         config.state_dir = surroundings.expanded(state_dir);
+    }
+    if let Some(exchange_dir) = &given.exchange_dir {
+        config.exchange_dir = surroundings.expanded(exchange_dir);
     }
     let yunets = surroundings.shares().into_iter().map(|share| share.join("models").join(YUNET));
     config.yunet = surroundings.file("yunet", given.yunet.as_ref(), "FACE_ATTRIBUTES_YUNET", yunets)?;

@@ -20,6 +20,7 @@ mod options;
 mod parameter_services;
 mod params;
 mod publishers;
+mod reach;
 mod ros;
 mod service;
 mod services;

@@ -15,12 +15,12 @@ use crate::clock::NodeClock;
 use crate::convert::{PictureLimits, texts};
 use crate::diagnostics::{self, Watched};
 use crate::files::{self, FilesError, Surroundings};
-use crate::options::NodeConfig;
+use crate::options::{Callers, NodeConfig};
 use crate::params::{self, ParamError, Params};
 use crate::publishers::Publishers;
 use crate::ros::Ros;
 use crate::shutdown::{self, Signals, Stop};
-use crate::{logging, memory, names, parameter_services, services, spinner, subscriptions};
+use crate::{logging, memory, names, parameter_services, reach, services, spinner, subscriptions};
 
 /// How often the engine's threads are looked after.
 const WATCHED_EVERY: Duration = Duration::from_millis(200);
@@ -82,6 +82,9 @@ fn run(ros: &[String]) -> Result<(), Failure> {
 
     let params = parameters(&node)?;
     let mut config = params.config().map_err(|error| Failure::Usage(error.to_string()))?;
+    if config.node.teaching.allowed == Callers::Local {
+        reach::require_this_machine(&|name| std::env::var(name).ok()).map_err(Failure::Usage)?;
+    }
     files::complete(&mut config.engine, &params.files(), &Surroundings::of_this_process()).map_err(
         |error| match error {
             FilesError::GivenModel { .. } | FilesError::Given { .. } => Failure::Usage(error.to_string()),
@@ -134,8 +137,8 @@ fn serve(
     let mut threads = publishers.start(&engine, &config.engine, &live, clock.clone(), &stop).map_err(Failure::other)?;
     let (input, decoder) = subscriptions::start(&mut node, handle, &config.node, &engine)?;
     threads.push(decoder);
-    services::start(&mut node, handle, &engine, PictureLimits::new(config.node.max_image_pixels))
-        .map_err(Failure::other)?;
+    let limits = PictureLimits::new(config.node.max_image_pixels);
+    services::start(&mut node, handle, &engine, limits, config.node.teaching.allowed).map_err(Failure::other)?;
     parameter_services::start(&mut node, handle, params, {
         let (engine, live) = (Arc::clone(&engine), Arc::clone(&live));
         move |config| {

@@ -19,6 +19,7 @@ pub(crate) struct NodeOptions {
     pub(crate) image_transport: ImageTransport,
     /// Larger pictures are refused before they are decoded.
     pub(crate) max_image_pixels: u64,
+    pub(crate) teaching: TeachingOptions,
     pub(crate) annotated: AnnotatedOptions,
     pub(crate) explanation: ExplanationOptions,
     pub(crate) diagnostics: DiagnosticsOptions,
@@ -32,6 +33,7 @@ impl Default for NodeOptions {
             image_transport: ImageTransport::Auto,
             // Twice a 4K picture.
             max_image_pixels: 16_000_000,
+            teaching: TeachingOptions::default(),
             annotated: AnnotatedOptions::default(),
             explanation: ExplanationOptions::default(),
             diagnostics: DiagnosticsOptions::default(),
@@ -50,6 +52,31 @@ pub(crate) enum ImageTransport {
     Raw,
     /// `image/compressed` alone.
     Compressed,
+}
+
+/// Who may change what was taught.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TeachingOptions {
+    pub(crate) allowed: Callers,
+}
+
+impl Default for TeachingOptions {
+    fn default() -> Self {
+        Self { allowed: Callers::All }
+    }
+}
+
+/// Whose requests are granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Callers {
+    /// Every peer's.
+    All,
+    /// Those of programs on this machine: no others must be able to reach the node.
+    Local,
+    /// Nobody's.
+    None,
 }
 
 /// The picture with marked faces.

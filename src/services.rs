@@ -16,10 +16,14 @@ use tokio::runtime::Handle;
 use crate::convert::{self, PictureLimits, counts, samples, texts};
 use crate::decoding::Decoding;
 use crate::names;
+use crate::options::Callers;
 use crate::service::{Refusal, offer};
 
 /// Counts and times of a capture that names none.
 const CAPTURE: (u32, f32) = (10, 3.0);
+
+const NOBODY: &str =
+    "nobody may change what was taught: the parameter teaching.allowed is none; start the node with another";
 
 type Answer<S> = Result<<S as WrappedServiceTypeSupport>::Response, Refusal>;
 
@@ -35,13 +39,23 @@ struct TaskServices {
 ///
 /// # Errors
 /// When ROS refuses to create one.
-pub(crate) fn start(node: &mut Node, runtime: &Handle, engine: &Arc<Engine>, limits: PictureLimits) -> r2r::Result<()> {
+pub(crate) fn start(
+    node: &mut Node,
+    runtime: &Handle,
+    engine: &Arc<Engine>,
+    limits: PictureLimits,
+    allowed: Callers,
+) -> r2r::Result<()> {
     let services = TaskServices { engine: Arc::clone(engine), limits, decoding: Arc::default() };
     macro_rules! offer {
         ($service:ident, $name:expr, $answer:ident) => {{
             let services = services.clone();
             let refuse = |message| $service::Response { success: false, message, ..Default::default() };
-            offer::<$service::Service>(node, runtime, $name, refuse, move |request| services.$answer(request))?;
+            // It tells, and changes nothing.
+            let granted = allowed != Callers::None || $name == names::LIST_TASKS;
+            offer::<$service::Service>(node, runtime, $name, refuse, move |request| {
+                if granted { services.$answer(request) } else { Err(Refusal(NOBODY.to_owned())) }
+            })?;
         }};
     }
     offer!(AddTask, names::ADD_TASK, add_task);
@@ -163,7 +177,7 @@ impl TaskServices {
     fn export_task(&self, request: ExportTask::Request) -> Answer<ExportTask::Service> {
         let name = TaskName::try_from(request.name)?;
         let exported = self.engine.tasks().export(&name, Path::new(&request.directory), request.with_samples)?;
-        let message = format!("{name} is written to {}", request.directory);
+        let message = format!("{name} is written to {}", exported.directory.display());
         let files = texts(exported.files.iter().map(|file| file.display()));
         Ok(ExportTask::Response { success: true, message, files })
     }

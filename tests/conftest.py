@@ -106,7 +106,9 @@ def new_node(program, model, environment, tmp_path_factory):
     nodes = []
 
     def make(**options):
-        options = {"model": model, "device": "cpu"} | options
+        # Tests exchange tasks below their own folders.
+        exchange = tmp_path_factory.getbasetemp()
+        options = {"model": model, "device": "cpu", "exchange_dir": exchange} | options
         folder = tmp_path_factory.mktemp("node")
         nodes.append(FaceNode(program("face_attributes_node"), folder, environment, **options))
         return nodes[-1]

@@ -190,8 +190,11 @@ OTHERS = {
     "cancel: nothing runs": (CancelTraining, {}, ["no training runs"]),
     "cancel: what is not there": (CancelTraining, {"name": "gaze"}, ["no task `gaze`", "posture"]),
     "export: a shipped task": (ExportTask, {"name": "mood", "directory": "/nowhere"}, ["`mood` is part of the shipped"]),
-    "export: a relative path": (ExportTask, {"name": "posture", "directory": "here"}, ["here", "absolute path"]),
-    "import: no such folder": (ImportTask, {"directory": "/no/such/folder"}, ["/no/such/folder", "export_task"]),
+    "export: elsewhere": (ExportTask, {"name": "posture", "directory": "/etc/here"}, ["/etc/here", "exchange_dir"]),
+    "export: upwards": (ExportTask, {"name": "posture", "directory": "../here"}, ["../here", "plain path"]),
+    "export: no name": (ExportTask, {"name": "posture"}, ["give a name"]),
+    "import: elsewhere": (ImportTask, {"directory": "/etc"}, ["/etc", "exchange_dir"]),
+    "import: no such folder": (ImportTask, {"directory": "no_such_folder"}, ["no_such_folder", "export_task"]),
     "forget: what is not there": (ForgetSamples, {"name": "gaze"}, ["no task `gaze`", "posture"]),
     "forget: no such label": (ForgetSamples, {"name": "posture", "label": "aside"}, ["`aside`", ABOVE, BELOW]),
 }

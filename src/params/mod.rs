@@ -130,7 +130,13 @@ impl Params {
             let path = self.get(name).and_then(|(_, value)| value.as_str()).unwrap_or_default();
             (!path.is_empty()).then(|| path.into())
         };
-        GivenFiles { model: given("model"), state_dir: given("state_dir"), yunet: given("yunet"), haar: given("haar") }
+        GivenFiles {
+            model: given("model"),
+            state_dir: given("state_dir"),
+            exchange_dir: given("exchange_dir"),
+            yunet: given("yunet"),
+            haar: given("haar"),
+        }
     }
 }
 

@@ -95,6 +95,7 @@ const fn switch(name: &'static str, description: &'static str) -> Spec {
 pub(crate) static SPECS: &[Spec] = &[
     path("model", "Folder of the shipped model, with its manifest.yaml. Empty: $FACE_ATTRIBUTES_MODEL, else the installed model, else models/default here."),
     path("state_dir", "Folder for taught tasks and samples; made when missing. Empty: $XDG_DATA_HOME/face_attributes, else ~/.local/share/face_attributes. One node writes it; a second one on the same folder answers with its tasks but cannot teach."),
+    path("exchange_dir", "Tasks are exported to and imported from folders below this one alone. Empty: the folder exchange in state_dir."),
     choice("device", &["auto", "cpu", "cuda", "cpu-reference"], "Where the network runs. auto: an NVIDIA card when there is one, else the CPU. cpu-reference: the CPU with burn's own operations, several times slower, to compare with."),
     path("yunet", "ONNX file of the face detector YuNet. Empty: $FACE_ATTRIBUTES_YUNET, else the installed one."),
     path("haar", "Haar cascade that finds faces, without landmarks, when there is no YuNet. Empty: $FACE_ATTRIBUTES_HAAR, else where OpenCV installs it."),
@@ -130,6 +131,7 @@ pub(crate) static SPECS: &[Spec] = &[
     int("training_threads", 1, 1024, "Threads of a training on the CPU, at the lowest priority."),
     switch("retain_samples", "Keep the face crops that tasks were taught with. They are personal data; without them a task cannot be retrained with more samples later."),
     int("max_samples_per_label", 1, 10_000, "Kept crops per label of a task; further ones are refused.").unit("crops"),
+    choice("teaching.allowed", &["all", "local", "none"], "Who may teach, remove, export, import and forget. all: every peer of the ROS domain; local: programs on this machine, and the node does not start where others could reach it (ROS_AUTOMATIC_DISCOVERY_RANGE must be LOCALHOST); none: nobody."),
     int("training.epochs", 0, 1000, "Epochs of a training by gradients at most, when the request names none; 0: a linear head in closed form.").unit("epochs"),
     double("training.time_budget_s", 1.0, 86_400.0, "A training ends with the best that it has after this time; the closed form once it has tried one choice of what it reads.").unit("s"),
     int("training.queue", 0, 64, "Trainings that may wait behind the running one; further ones are refused.").unit("trainings"),

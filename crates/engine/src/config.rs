@@ -13,6 +13,8 @@ pub struct EngineConfig {
     pub model: PathBuf,
     /// Folder for taught tasks and samples; made when missing.
     pub state_dir: PathBuf,
+    /// Tasks are exported to and imported from folders below this one alone. Empty: `exchange` in [`Self::state_dir`].
+    pub exchange_dir: PathBuf,
     /// Where the network runs.
     pub device: DeviceChoice,
     /// YuNet's ONNX file. Without it the Haar cascade is used alone.
@@ -44,6 +46,7 @@ impl Default for EngineConfig {
         Self {
             model: PathBuf::from("models/default"),
             state_dir: default_state_dir(),
+            exchange_dir: PathBuf::new(),
             device: DeviceChoice::Auto,
             yunet: None,
             haar: None,
@@ -56,6 +59,17 @@ impl Default for EngineConfig {
             retain_samples: true,
             max_samples_per_label: 200,
             training: TeachingConfig::default(),
+        }
+    }
+}
+
+impl EngineConfig {
+    /// [`Self::exchange_dir`], or where it is when it is empty.
+    pub(crate) fn exchange(&self) -> PathBuf {
+        if self.exchange_dir.as_os_str().is_empty() {
+            self.state_dir.join("exchange")
+        } else {
+            self.exchange_dir.clone()
         }
     }
 }

@@ -263,7 +263,10 @@ fn taught_tasks_of_another_encoder_are_refused_with_what_to_do() {
     let (model, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = small_model(model.path());
     let mut taught = StateStore::open(state.path(), first.manifest()).unwrap();
-    taught.commit(first.manifest(), Vec::new()).unwrap();
+    let mut smile = record("smile", &["yes", "no"], &[]);
+    let column = smile.config.init::<CpuBackend>(&TestDevice::default(), 4);
+    taught.stage(&mut smile, &column).unwrap();
+    taught.commit(first.manifest(), vec![smile]).unwrap();
     drop(taught);
 
     let other = tempfile::tempdir().unwrap();
@@ -275,6 +278,11 @@ fn taught_tasks_of_another_encoder_are_refused_with_what_to_do() {
     for part in ["model small", "state_dir", "teach again", digests[0], digests[1]] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
+    // Where nothing is taught any more, the folder serves any model.
+    let mut taught = StateStore::open(state.path(), first.manifest()).unwrap();
+    taught.commit(first.manifest(), Vec::new()).unwrap();
+    drop(taught);
+    StateStore::open(state.path(), other.manifest()).unwrap();
 }
 
 #[test]

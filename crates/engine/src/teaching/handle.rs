@@ -124,15 +124,15 @@ impl Tasks {
         self.requests.cancel_training(name)
     }
 
-    /// Writes a taught task into a folder that is empty or does not exist yet.
+    /// Writes a taught task into a folder that is empty or does not exist yet, below [`EngineConfig::exchange_dir`].
     ///
     /// # Errors
-    /// A task that is unknown or shipped, or a folder that cannot be used.
+    /// A task that is unknown or shipped, or a folder that is elsewhere or cannot be used.
     pub fn export(&self, name: &TaskName, directory: &Path, with_samples: bool) -> Result<Exported, TaskError> {
         self.requests.export_task(name, directory, with_samples)
     }
 
-    /// Brings in a task that was exported, under another name when one is given.
+    /// Brings in a task that was exported to a folder below [`EngineConfig::exchange_dir`], under another name when one is given.
     ///
     /// # Errors
     /// Another encoder, missing sources, a name in use, a broken file, or a folder that cannot be read.

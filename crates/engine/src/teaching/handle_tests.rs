@@ -33,6 +33,8 @@ impl Bench {
         small_model(model.path());
         let mut config = EngineConfig::default();
         config.training.epochs = 3;
+        // Where `tempfile` makes folders.
+        config.exchange_dir = std::env::temp_dir();
         Self { model, state, config, served: Arc::default() }
     }
 

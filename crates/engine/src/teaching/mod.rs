@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod board;
 pub(crate) mod crops;
+pub(crate) mod exchange;
 pub(crate) mod handle;
 pub(crate) mod progress_files;
 pub(crate) mod promise;

@@ -155,10 +155,11 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
                 None => return Err(board.unknown_task(name)),
             }
         };
-        served.export(&record, directory, with_samples)
+        served.export(&record, &self.exchange.place(directory)?, with_samples)
     }
 
     fn import_task(&self, directory: &Path, name: Option<&TaskName>) -> Result<Imported, TaskError> {
+        let directory = &self.exchange.place(directory)?;
         let limit = {
             let served = self.served();
             served.state.require_writable()?;

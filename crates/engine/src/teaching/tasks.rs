@@ -195,6 +195,8 @@ pub struct Stored {
 /// What an export wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
+    /// Where it is.
+    pub directory: PathBuf,
     /// The files.
     pub files: Vec<PathBuf>,
 }

@@ -32,9 +32,6 @@ impl Parcel {
     /// Reads what [`ServedModel::export`] wrote. It may be anything: nobody who teaches or asks should wait for it, so no lock is
     /// needed. `limit`: samples of a label that are taken.
     pub(crate) fn read(directory: &Path, with_samples: bool, limit: usize) -> Result<Self, TaskError> {
-        if !directory.is_absolute() {
-            return Err(TaskError::directory(directory, "give an absolute path"));
-        }
         if directory.join(UNFINISHED).exists() {
             return Err(TaskError::directory(directory, "its export was cut off; call export_task again"));
         }
@@ -88,7 +85,7 @@ impl<B: NetworkBackend> ServedModel<B> {
         directory: &Path,
         with_samples: bool,
     ) -> Result<Exported, TaskError> {
-        claim(directory, self.state.dir())?;
+        claim(directory)?;
         let from = self.state.dir().join(&record.file);
         let bytes = fs::read(&from).map_err(StoreError::io(&from))?;
         let weights = directory.join(&record.file);
@@ -106,7 +103,7 @@ impl<B: NetworkBackend> ServedModel<B> {
         let unfinished = directory.join(UNFINISHED);
         let finished = disk::remove_file(&unfinished).and_then(|()| disk::sync_dir(directory));
         finished.map_err(StoreError::io(&unfinished))?;
-        Ok(Exported { files })
+        Ok(Exported { directory: directory.to_path_buf(), files })
     }
 
     /// Finds a parcel's sources among the columns here, by their weights, and gives it its name; nothing has changed yet.
@@ -167,17 +164,8 @@ impl<B: NetworkBackend> ServedModel<B> {
     }
 }
 
-/// Makes a folder to export to, or takes an empty one; never one among the node's own. What an export that was cut off left there is
-/// removed.
-fn claim(directory: &Path, own: &Path) -> Result<(), TaskError> {
-    if !directory.is_absolute() {
-        return Err(TaskError::directory(directory, "give an absolute path"));
-    }
-    // Resolved as far as it exists: a link may lead there too.
-    let real = |path: &Path| path.ancestors().find_map(|path| path.canonicalize().ok());
-    if real(directory).zip(real(own)).is_some_and(|(directory, own)| directory.starts_with(own)) {
-        return Err(TaskError::directory(directory, "lies in the node's own state folder; give another one"));
-    }
+/// Makes a folder to export to, or takes an empty one. What an export that was cut off left there is removed.
+fn claim(directory: &Path) -> Result<(), TaskError> {
     disk::make_dir(directory, Access::Private).map_err(|error| TaskError::directory(directory, error))?;
     let refused = |error| TaskError::directory(directory, error);
     let unfinished = directory.join(UNFINISHED);

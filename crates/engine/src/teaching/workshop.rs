@@ -12,6 +12,7 @@ use crate::EngineConfig;
 use crate::model::samples::SampleStore;
 use crate::teaching::admission::Limits;
 use crate::teaching::board::{Board, Job, Note};
+use crate::teaching::exchange::Exchange;
 use crate::teaching::queue::{JobSpec, MAX_ATTEMPTS, QueueFile};
 use crate::teaching::served_model::{Found, OnNetwork, ServedModel};
 use crate::teaching::tasks::{TaskError, TaskState};
@@ -37,6 +38,7 @@ pub(crate) struct Workshop<B: NetworkBackend> {
     /// Rings when the list of tasks has changed, or a training has got on.
     pub(crate) bell: (Sender<()>, Receiver<()>),
     pub(crate) limits: Limits,
+    pub(crate) exchange: Exchange,
     pub(crate) training: TrainingLimits,
 }
 
@@ -74,6 +76,7 @@ impl<B: NetworkBackend> Workshop<B> {
             }
             queue.write(board.jobs().cloned().collect())?;
         }
+        let exchange = Exchange::new(&config.exchange(), state.dir());
         let cohort = base.load_cohort(&device)?;
         let served = ServedModel { base, state, samples, queue, network, cohort, device, on_network, answers: None };
         let workshop = Self {
@@ -82,6 +85,7 @@ impl<B: NetworkBackend> Workshop<B> {
             board: Mutex::new(board),
             wake: Condvar::new(),
             bell: bounded(1),
+            exchange,
             limits: Limits { queue: config.training.queue, epochs: config.training.epochs },
             training: TrainingLimits {
                 threads: config.training_threads,

@@ -1,0 +1,50 @@
+//! Which machines can reach the node: ROS tells no service who calls it.
+
+/// Whether ROS keeps to this machine, by the variables that it reads itself (`rcl/discovery_options.c`).
+///
+/// # Errors
+/// What to set, where others can reach it.
+pub(crate) fn require_this_machine(variable: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let range = set("ROS_AUTOMATIC_DISCOVERY_RANGE");
+    let found = match (range, set("ROS_LOCALHOST_ONLY"), set("ROS_STATIC_PEERS")) {
+        // It is older, and where it is on, ROS reads neither of the others.
+        (_, Some(only), _) if only == "1" => return Ok(()),
+        (_, _, Some(peers)) => format!("ROS_STATIC_PEERS is {peers}; unset it"),
+        (Some(range), ..) if matches!(range.as_str(), "LOCALHOST" | "OFF") => return Ok(()),
+        (Some(range), ..) => format!("ROS_AUTOMATIC_DISCOVERY_RANGE is {range}; set it to LOCALHOST"),
+        (None, ..) => "ROS_AUTOMATIC_DISCOVERY_RANGE is not set; set it to LOCALHOST".to_owned(),
+    };
+    Err(format!("parameter 'teaching.allowed' is local, but other machines may reach the node: {found}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn required(variables: &[(&str, &str)]) -> Result<(), String> {
+        require_this_machine(&|name| {
+            variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn only_a_node_that_keeps_to_its_machine_is_local() {
+        let range = "ROS_AUTOMATIC_DISCOVERY_RANGE";
+        for kept in
+            [vec![(range, "LOCALHOST")], vec![(range, "OFF")], vec![("ROS_LOCALHOST_ONLY", "1"), (range, "SUBNET")]]
+        {
+            assert_eq!(required(&kept), Ok(()), "{kept:?}");
+        }
+        for open in [
+            vec![],
+            vec![(range, "SUBNET")],
+            vec![(range, "")],
+            vec![(range, "LOCALHOST"), ("ROS_STATIC_PEERS", "robot.lab")],
+            vec![("ROS_LOCALHOST_ONLY", "0")],
+        ] {
+            let refused = required(&open).unwrap_err();
+            assert!(refused.contains("ROS_"), "{open:?}: {refused}");
+        }
+    }
+}
