@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::changes::{Change, kinds};
 use super::facts::{ANY, Facts};
-use super::{start, times};
+use super::{report, start, times};
 use crate::model::disk::steps::Watch;
 use crate::model::testing::small_model;
 use crate::teaching::tasks::TaskState;
@@ -21,7 +21,7 @@ use crate::teaching::tasks::TaskState;
 /// What the victim reads its orders from, as JSON.
 const ORDERS: &str = "FACE_ATTRIBUTES_TORTURE_ORDERS";
 /// Before each line of its account.
-const SAID: &str = "torture: ";
+const SAID: &str = "victim: ";
 /// More changes than one victim comes to.
 const CHANGES: usize = 12;
 /// Steps after which the last victims are killed; some changes take 60.
@@ -170,7 +170,8 @@ fn a_kill_at_any_step_or_moment_loses_nothing_and_leaves_nothing() {
         *kills.entry(if by_step { "at a step" } else { "at a moment" }).or_default() += 1;
         before = found;
     }
-    println!("kills: {kills:?}, in the middle of: {:?}; 0 broken changes, 0 orphans", kinds(&hit));
+    let row = serde_json::json!({ "kills": kills, "in the middle of": kinds(&hit), "broken changes": 0, "orphans": 0 });
+    report("SIGKILL", &row);
     assert!(kinds(&hit).len() == 6 || times() == 1, "some change was never hit: {:?}", kinds(&hit));
     assert!(!hit.is_empty());
     assert!(Path::new(&place("state")).join("manifest.yaml").exists());

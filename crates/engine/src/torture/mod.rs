@@ -30,20 +30,26 @@ fn times() -> u32 {
     std::env::var("FACE_ATTRIBUTES_TORTURE").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }
 
+/// A row of the table of `scripts/torture`.
+fn report(what: &str, row: &serde_json::Value) {
+    println!("torture: {}", serde_json::json!({ "what": what, "found": row }));
+}
+
 /// In a test run one step of so many is tried, in the long forms each.
 fn stride() -> usize {
     if times() > 1 { 1 } else { 5 }
 }
 
 /// The teaching half alone, on the model of `crate::model::testing::small_model`.
-fn start(model: &Path, state: &Path) -> Result<Tasks, TaskError> {
-    let model = ModelStore::open(model)?;
-    let state = StateStore::open(state, model.manifest())?;
+fn start(model_dir: &Path, state_dir: &Path) -> Result<Tasks, TaskError> {
+    let model = ModelStore::open(model_dir)?;
+    let state = StateStore::open(state_dir, model.manifest())?;
     let device = TestDevice::default();
     let network = load::load::<CpuBackend>(&model, &state, &device)?.network;
     // A training in closed form: no checkpoints, and moments long.
     let mut config = EngineConfig::default();
     config.training.epochs = 0;
+    config.exchange_dir = state_dir.parent().map(Path::to_path_buf).unwrap_or_default();
     let found = Found { model, state, network, device };
     Tasks::start(&config, found, Box::new(PaintedFaces), Default::default(), |_| ())
 }

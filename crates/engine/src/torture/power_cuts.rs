@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use super::changes::{Change, kinds};
 use super::facts::Facts;
 use super::power::{Cut, Disk};
-use super::{start, stride, times};
+use super::{report, start, stride, times};
 use crate::model::disk::steps::Watch;
 use crate::model::testing::small_model;
 
@@ -101,5 +101,6 @@ fn a_power_cut_at_any_step_leaves_what_was_acknowledged() {
         steps += moments.len();
         changes.extend(made.into_iter().map(|made| made.change));
     }
-    println!("power cuts: {cuts} at {steps} steps of {:?}; 0 lost, 0 orphans", kinds(&changes));
+    let row = serde_json::json!({ "cuts": cuts, "steps": steps, "changes": kinds(&changes), "lost": 0, "orphans": 0 });
+    report("power cut", &row);
 }

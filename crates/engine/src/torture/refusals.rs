@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 
 use super::changes::{Change, kinds};
 use super::facts::Facts;
-use super::{start, stride, times};
+use super::{report, start, stride, times};
 use crate::model::disk::steps::Watch;
 use crate::model::testing::small_model;
 
@@ -107,5 +107,6 @@ fn a_disk_that_refuses_at_any_step_loses_nothing_and_the_node_knows_what_is_ther
             changes.push(change);
         }
     }
-    println!("refusals: {refused} in {:?}; 0 lost, 0 orphans", kinds(&changes));
+    let row = serde_json::json!({ "refusals": refused, "changes": kinds(&changes), "lost": 0, "orphans": 0 });
+    report("disk refuses", &row);
 }
