@@ -1,0 +1,30 @@
+"""The table of scripts/torture from what its parts say: `python3 torture.py LOG OUT.json`. Pure Python."""
+
+import json
+import sys
+from pathlib import Path
+
+MARK = "torture: {"
+
+
+def rows(log):
+    for line in log.splitlines():
+        at = line.find(MARK)
+        if at >= 0:
+            yield json.loads(line[at + len(MARK) - 1 :])
+
+
+def shown(value):
+    return ", ".join(f"{name} {count}" for name, count in value.items()) if isinstance(value, dict) else str(value)
+
+
+def main(log, out):
+    found = list(rows(Path(log).read_text(encoding="utf-8", errors="replace")))
+    Path(out).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print("| | |\n|---|---|")
+    for row in found:
+        print(f"| {row['what']} | " + "; ".join(f"{name}: {shown(value)}" for name, value in row["found"].items()) + " |")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
