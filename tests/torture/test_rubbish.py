@@ -1,27 +1,19 @@
 """Malformed calls and pictures over real ROS: each call is answered, nothing panics, memory stays flat."""
 
 import json
-import os
 
 import pytest
 from face_attributes.srv import ListTasks
 from sensor_msgs.msg import CompressedImage, Image
 
 from support.peer import SENSOR
-from torture import rubbish
+from torture import TIMES, rubbish
+from torture.process_view import resident_mb
 
-# scripts/torture asks for more.
-TIMES = int(os.environ.get("FACE_ATTRIBUTES_TORTURE", "1"))
 CALLS = 250 * TIMES
 # Allowed beside what the first calls took: caches, and what a training keeps.
 GROWTH_MB = 60
 SHIPPED = {"mood", "glasses", "person"}
-
-
-def resident_mb(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        (line,) = (line for line in status if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 @pytest.fixture(scope="module")
