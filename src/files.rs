@@ -1,8 +1,6 @@
 //! Where model, detector and taught tasks are found when parameters do not say.
 
 use std::ffi::OsString;
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use engine::{EngineConfig, MANIFEST};
@@ -44,28 +42,6 @@ pub(crate) enum FilesError {
 pub(crate) fn keep_to_the_owner() {
     // SAFETY: sets the process's own mask.
     unsafe { libc::umask(0o077) };
-}
-
-/// Takes the middleware's shared memory (`/dev/shm`) from other users: pictures and crops pass through it, and Fast DDS makes it
-/// readable to everybody, whatever the process's mask says. To be called when the node is made. What else is mapped by then is of
-/// the same user.
-pub(crate) fn keep_shared_memory_to_the_owner() {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    // Ports stay open to others: they hold no pictures, and closing them would cut off nodes of other users.
-    for path in maps.lines().filter_map(shared_segment).filter(|path| path.exists()) {
-        if let Err(error) = std::fs::set_permissions(path, Permissions::from_mode(0o600)) {
-            tracing::warn!("{}: other users may read what is sent: {error}", path.display());
-        }
-    }
-}
-
-/// The segment of shared memory that a line of `/proc/self/maps` names.
-fn shared_segment(line: &str) -> Option<&Path> {
-    let path = Path::new(line.splitn(6, ' ').nth(5)?.trim_start());
-    let name = path.file_name()?.to_str()?;
-    let digits = name.strip_prefix("fastrtps_").or_else(|| name.strip_prefix("fastdds_"))?;
-    let segment = path.starts_with("/dev/shm") && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    segment.then_some(path)
 }
 
 /// What surrounds the process.
@@ -202,18 +178,6 @@ mod tests {
             };
             let mut config = EngineConfig::default();
             complete(&mut config, given, &surroundings).map(|()| config)
-        }
-    }
-
-    #[test]
-    fn segments_of_shared_memory_are_told_from_ports_and_libraries() {
-        let line = |path: &str| format!("7f20-7f30 rw-s 00000000 00:1b 42                         {path}");
-        let segment = line("/dev/shm/fastrtps_75df8bcbd89ce3b0");
-        assert_eq!(shared_segment(&segment), Some(Path::new("/dev/shm/fastrtps_75df8bcbd89ce3b0")));
-        for other in
-            ["/dev/shm/fastrtps_port26661", "/dev/shm/sem.fastrtps_port1_mutex", "/usr/lib/libc.so.6", "[heap]", ""]
-        {
-            assert_eq!(shared_segment(&line(other)), None, "{other}");
         }
     }
 

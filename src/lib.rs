@@ -24,6 +24,7 @@ mod reach;
 mod ros;
 mod service;
 mod services;
+mod shared_memory;
 mod shutdown;
 mod spinner;
 mod subscriptions;

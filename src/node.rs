@@ -1,6 +1,7 @@
 //! The parts put together: from the command line to the end.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::params::{self, ParamError, Params};
 use crate::publishers::Publishers;
 use crate::ros::Ros;
 use crate::shutdown::{self, Signals, Stop};
-use crate::{logging, memory, names, parameter_services, reach, services, spinner, subscriptions};
+use crate::{logging, memory, names, parameter_services, reach, services, shared_memory, spinner, subscriptions};
 
 /// How often the engine's threads are looked after.
 const WATCHED_EVERY: Duration = Duration::from_millis(200);
@@ -78,7 +79,8 @@ fn run(ros: &[String]) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(format!("ROS refuses to make the node: {error}")))?;
     logging::start(arguments::log_level(ros));
     logging::publish(&mut node).map_err(Failure::other)?;
-    files::keep_shared_memory_to_the_owner();
+    shared_memory::keep_to_the_owner();
+    shared_memory::remove_left_behind(Path::new(shared_memory::FOLDER));
 
     let params = parameters(&node)?;
     let mut config = params.config().map_err(|error| Failure::Usage(error.to_string()))?;

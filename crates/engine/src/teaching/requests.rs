@@ -229,10 +229,24 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         }
         drop(board);
         self.wake.notify_all();
+        self.forgive_attempt();
     }
 }
 
 impl<B: NetworkBackend> Workshop<B> {
+    /// A training that is ended in good order was no attempt. On a busy machine the process may end before the training's thread
+    /// can say so.
+    fn forgive_attempt(&self) {
+        // Whoever has the model is storing the column, and will be done.
+        let Some(served) = self.served_if_free() else { return };
+        let mut board = self.board();
+        let Some(running) = board.running.as_mut().filter(|running| !running.storing) else { return };
+        running.spec.attempts = running.spec.attempts.saturating_sub(1);
+        if let Err(error) = served.queue.write(board.jobs().cloned().collect()) {
+            tracing::warn!("a restart will count the running training as one that took the node down: {error}");
+        }
+    }
+
     /// Ends a training that waits.
     fn cancel_waiting(&self, name: Option<&TaskName>) -> Result<TaskName, TaskError> {
         let served = self.served();

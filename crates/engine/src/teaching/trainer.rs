@@ -270,17 +270,16 @@ fn store<B: NetworkBackend>(
 
 /// Strikes the training off the list and says how it ended. One that the shutdown ended stays on the list.
 fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outcome) {
-    let Begun { mut spec, outcome, .. } = begun;
+    let Begun { spec, outcome, .. } = begun;
     let name = spec.name.clone();
     {
         let served = workshop.served();
         let mut board = workshop.board();
         let stopped = matches!(result, Err(TaskError::ShutDown));
         if stopped {
-            // Ended in good order: that was no attempt.
-            spec.attempts -= 1;
+            // Ended in good order: that was no attempt, as the list may say already.
             if let Some(running) = &mut board.running {
-                running.spec = spec;
+                running.spec.attempts = spec.attempts.saturating_sub(1);
             }
         } else {
             board.running = None;

@@ -3,7 +3,7 @@
 //! Two locks: the served model (disk and network, may be held for a second) and the board (memory, held for moments). Who needs
 //! both takes the served model first.
 
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use network::{NetworkBackend, TaskName};
@@ -100,6 +100,15 @@ impl<B: NetworkBackend> Workshop<B> {
 
     pub(crate) fn served(&self) -> MutexGuard<'_, ServedModel<B>> {
         lock(&self.served)
+    }
+
+    /// [`Self::served`], where nobody has it.
+    pub(crate) fn served_if_free(&self) -> Option<MutexGuard<'_, ServedModel<B>>> {
+        match self.served.try_lock() {
+            Ok(served) => Some(served),
+            Err(TryLockError::Poisoned(served)) => Some(served.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
