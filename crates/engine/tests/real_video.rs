@@ -4,10 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use engine::{ColumnRecord, EngineConfig, Frame, ModelStore, Pipeline, Stamp};
+use engine::{ColumnRecord, Engine, EngineConfig, Frame, ModelStore, Pipeline, Sample, SamplePixels, Stamp};
 use network::weights::Precision;
-use network::{ColumnConfig, CpuBackend, DeviceChoice, EncoderConfig};
+use network::{ColumnConfig, CpuBackend, DeviceChoice, EncoderConfig, FaceCrop, Label, TaskName};
 use vision::video::VideoReader;
 
 /// A small untrained model: detection and tracking are what is looked at here.
@@ -82,4 +83,73 @@ fn a_video_without_a_face_gives_an_empty_answer_for_every_frame() {
     let mut pipeline = Pipeline::new(&config(dir.path(), yunet)).unwrap();
     let frames = run(&mut pipeline, &media.join("no_face.mp4"));
     assert!(!frames.is_empty() && frames.iter().all(|(ids, _)| ids.is_empty()));
+}
+
+/// Frames of the long run in a test; `scripts/torture` asks for 24 hours at 30 frames a second.
+const FRAMES: u64 = 3_000;
+/// The longer side of its pictures: small ones pass faster, and take the same way.
+const SIDE: u32 = 160;
+/// Frames of each video that are shown in turn.
+const PIECE: usize = 60;
+/// Frames after which what the process takes is first written down.
+const SETTLED: u64 = 1_000;
+/// Between two changes of what is taught.
+const TEACH_EVERY: u64 = 1_500;
+
+/// Threads and open files of this process.
+fn taken() -> (usize, usize) {
+    let count = |folder: &str| std::fs::read_dir(folder).unwrap().count();
+    (count("/proc/self/task"), count("/proc/self/fd"))
+}
+
+#[test]
+fn a_long_video_takes_no_more_memory_threads_or_files_than_a_short_one() {
+    let Some((yunet, media)) = media() else { return };
+    let wanted = std::env::var("FACE_ATTRIBUTES_TORTURE_FRAMES").ok().and_then(|text| text.parse().ok());
+    let wanted = wanted.unwrap_or(FRAMES);
+    let mut film = Vec::new();
+    for name in ["single_face.mp4", "no_face.mp4"] {
+        let mut reader = VideoReader::open(&media.join(name)).unwrap();
+        for _ in 0..PIECE {
+            let Some(image) = reader.next_frame().unwrap() else { break };
+            let scale = f64::from(SIDE) / f64::from(image.width().max(image.height()));
+            let scaled = |side: u32| (f64::from(side) * scale).round() as u32;
+            film.push(image.resized(scaled(image.width()), scaled(image.height())).unwrap());
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let detector = vision::DetectorConfig { min_face: 10, ..vision::DetectorConfig::default() };
+    let engine = Engine::start(EngineConfig { detector, ..config(dir.path(), yunet) }).unwrap();
+    let answers = engine.results();
+    let (mut faces, mut settled) = (0, None);
+    let (gaze, left): (TaskName, Label) = ("gaze".parse().unwrap(), "left".parse().unwrap());
+    for number in 0..wanted {
+        let image = film[(number % film.len() as u64) as usize].clone();
+        let stamp = Stamp::from_seconds(number as f64 / 30.0);
+        engine.submit(Frame { image, stamp, frame_id: "video".to_owned() });
+        let answer = answers.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(answer.stamp, stamp);
+        faces += answer.faces.len();
+        if number % TEACH_EVERY == 0 {
+            let face = FaceCrop::from_fn(|pixel| (pixel as u64 + number) as u8);
+            let sample = Sample { label: left.clone(), pixels: SamplePixels::Crop(face) };
+            engine.tasks().add_samples(&gaze, vec![sample]).unwrap();
+            assert_eq!(engine.tasks().forget(&gaze, None).unwrap(), 1);
+        }
+        if number == SETTLED {
+            settled = Some((engine.stats().memory.rss_mb, taken()));
+        }
+    }
+    let (memory, (threads, files)) = settled.unwrap();
+    let (after, (threads_after, files_after)) = (engine.stats().memory.rss_mb, taken());
+    let (frames, hours) = (wanted, wanted as f64 / 30.0 / 3600.0);
+    let grown = after - memory;
+    println!(
+        "torture: {{\"what\": \"video\", \"found\": {{\"frames\": {frames}, \"hours_at_30_hz\": {hours:.2}, \"faces\": {faces}, \
+         \"grown_mb\": {grown:.1}, \"threads\": {threads_after}, \"descriptors\": {files_after}}}}}"
+    );
+    assert!(faces > 0, "nobody was seen");
+    assert!(threads_after <= threads && files_after <= files, "{threads} {threads_after} {files} {files_after}");
+    assert!(grown < 30.0, "{memory} to {after} MB");
+    assert_eq!(engine.stats().failure, None);
 }
