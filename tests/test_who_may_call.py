@@ -1,4 +1,4 @@
-"""Whose requests are granted, and which folders they reach."""
+"""Whose requests are granted."""
 
 import subprocess
 
@@ -15,7 +15,6 @@ from face_attributes.srv import (
     RemoveTask,
 )
 
-from support import teaching
 from support.process import PATIENCE_S
 
 CHANGING = {
@@ -67,24 +66,3 @@ def test_local_teaching_needs_a_node_that_no_other_machine_reaches(variables, st
     assert ended.returncode == 2, ended.stderr
     assert ("other machines may reach the node" in ended.stderr) != starts, ended.stderr
     assert ("/no/such/file" in ended.stderr) == starts, ended.stderr
-
-
-def test_a_name_is_exchanged_below_the_state_folder_and_no_other_folder_is_reached(new_node, peer, tmp_path):
-    node = new_node()
-    del node.parameters["exchange_dir"]
-    node.start()
-    taught = peer.call(AddTask, "add_task", name="posture", labels=list(teaching.LABELS), samples=teaching.crops(2), wait=True)
-    assert taught.success, taught.message
-    reply = peer.call(ExportTask, "export_task", name="posture", directory="mine", with_samples=True)
-    assert reply.success and str(node.state_dir / "exchange/mine") in reply.message, reply.message
-    assert {path.parts[0] for path in node.files() if "mine" in path.parts} == {"exchange"}
-    imported = peer.call(ImportTask, "import_task", directory="mine", name="again")
-    assert imported.success, imported.message
-    for directory in (str(tmp_path / "out"), "..", "", str(node.state_dir / "samples")):
-        reply = peer.call(ExportTask, "export_task", name="posture", directory=directory)
-        assert not reply.success, directory
-    assert list(tmp_path.iterdir()) == []
-    # A restart finds them again.
-    node.restart()
-    assert {"posture", "again"} <= {task.name for task in peer.call(ListTasks, "list_tasks").tasks}
-    assert (node.state_dir / "exchange/mine/manifest.yaml").exists()
