@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clap::Parser;
-use engine::{Engine, EngineError, ThreadFailure};
+use engine::{Engine, EngineError};
 use r2r::Node;
 use tokio::runtime::Runtime;
 
@@ -73,6 +74,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(ros: &[String]) -> Result<(), Failure> {
+    // Before the middleware takes new memory: there may be little.
+    let given_back = shared_memory::remove_left_behind(Path::new(shared_memory::FOLDER));
     // Dropped last, when the node is gone.
     let ros_context = Ros::start().map_err(|error| Failure::Usage(error.to_string()))?;
     let mut node = Node::create(ros_context.context(), names::NODE, "")
@@ -80,7 +83,9 @@ fn run(ros: &[String]) -> Result<(), Failure> {
     logging::start(arguments::log_level(ros));
     logging::publish(&mut node).map_err(Failure::other)?;
     shared_memory::keep_to_the_owner();
-    shared_memory::remove_left_behind(Path::new(shared_memory::FOLDER));
+    if given_back > 0 {
+        tracing::info!("{} MB of shared memory that ended processes had left were given back", given_back / 1_000_000);
+    }
 
     let params = parameters(&node)?;
     let mut config = params.config().map_err(|error| Failure::Usage(error.to_string()))?;
@@ -163,7 +168,7 @@ fn serve(
                 tracing::info!("stopping on {signal}");
                 None
             }
-            failure = ended(&engine) => {
+            failure = ended(&engine, &threads) => {
                 tracing::error!("stopping: {failure}");
                 Some(failure)
             }
@@ -185,10 +190,13 @@ fn serve(
 }
 
 /// Waits for the end of a thread that nothing works without.
-async fn ended(engine: &Engine) -> ThreadFailure {
+async fn ended(engine: &Engine, threads: &[JoinHandle<()>]) -> anyhow::Error {
     loop {
         if let Some(failure) = engine.ended() {
-            return failure;
+            return failure.into();
+        }
+        if let Some(thread) = threads.iter().find(|thread| thread.is_finished()) {
+            return anyhow::anyhow!("the thread `{}` ended", thread.thread().name().unwrap_or_default());
         }
         tokio::time::sleep(WATCHED_EVERY).await;
     }

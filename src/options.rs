@@ -73,7 +73,7 @@ impl Default for TeachingOptions {
 pub(crate) enum Callers {
     /// Every peer's.
     All,
-    /// Those of programs on this machine: no others must be able to reach the node.
+    /// Every peer's, where the node announces itself on this machine alone.
     Local,
     /// Nobody's.
     None,

@@ -1,4 +1,4 @@
-//! Which machines can reach the node: ROS tells no service who calls it.
+//! To which machines the node announces itself: ROS tells no service who calls it.
 
 /// Whether ROS keeps to this machine, by the variables that it reads itself (`rcl/discovery_options.c`).
 ///
@@ -15,7 +15,7 @@ pub(crate) fn require_this_machine(variable: &dyn Fn(&str) -> Option<String>) ->
         (Some(range), ..) => format!("ROS_AUTOMATIC_DISCOVERY_RANGE is {range}; set it to LOCALHOST"),
         (None, ..) => "ROS_AUTOMATIC_DISCOVERY_RANGE is not set; set it to LOCALHOST".to_owned(),
     };
-    Err(format!("parameter 'teaching.allowed' is local, but other machines may reach the node: {found}"))
+    Err(format!("parameter 'teaching.allowed' is local, but the node announces itself to other machines: {found}"))
 }
 
 #[cfg(test)]

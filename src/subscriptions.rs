@@ -1,5 +1,6 @@
 //! Pictures in: taken at once, the newest wins, decoded on a thread of their own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -136,13 +137,18 @@ pub(crate) fn start(
 
 fn decode_loop(input: &Input, engine: &Engine, max_pixels: u64) {
     while let Some(incoming) = input.waiting.take() {
-        match convert::frame(&incoming, max_pixels) {
+        // A picture that a decoder panics at is one that cannot be used.
+        let decoded = catch_unwind(AssertUnwindSafe(|| convert::frame(&incoming, max_pixels)));
+        let decoded = match decoded {
+            Ok(decoded) => decoded.map_err(|error| error.to_string()),
+            Err(_) => Err("it makes its decoder fail; please report it with the log".to_owned()),
+        };
+        match decoded {
             Ok(frame) => {
                 input.used(&incoming, Instant::now());
                 engine.submit(frame);
             }
-            Err(error) => {
-                let reason = error.to_string();
+            Err(reason) => {
                 if let Some(count) = input.reject(&reason, Instant::now()) {
                     tracing::warn!("{count} picture(s) could not be used, the last one: {reason}");
                 }

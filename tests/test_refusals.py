@@ -27,6 +27,7 @@ from support import pictures, teaching
 from support.camera import Camera
 from support.peer import LATCHED
 from support.process import wait_until
+from support.services import CHANGING
 
 SAMPLES = teaching.crops(2)
 TEACH = {"name": "gaze", "labels": teaching.LABELS, "samples": SAMPLES, "no_sources": True}
@@ -198,21 +199,12 @@ OTHERS = {
     "forget: what is not there": (ForgetSamples, {"name": "gaze"}, ["no task `gaze`", "posture"]),
     "forget: no such label": (ForgetSamples, {"name": "posture", "label": "aside"}, ["`aside`", ABOVE, BELOW]),
 }
-NAMES = {
-    AddSamples: "add_samples",
-    CancelTraining: "cancel_training",
-    CaptureSamples: "capture_samples",
-    ExportTask: "export_task",
-    ForgetSamples: "forget_samples",
-    ImportTask: "import_task",
-    RemoveTask: "remove_task",
-}
 
 
 @pytest.mark.parametrize("case", OTHERS)
 def test_the_other_services_refuse(case, unchanged, peer):
     service, request, words = OTHERS[case]
-    reply = peer.call(service, NAMES[service], **request)
+    reply = peer.call(service, CHANGING[service], **request)
     assert not reply.success
     assert [word for word in words if word not in reply.message] == [], reply.message
 

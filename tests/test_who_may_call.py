@@ -3,30 +3,10 @@
 import subprocess
 
 import pytest
-from face_attributes.srv import (
-    AddSamples,
-    AddTask,
-    CancelTraining,
-    CaptureSamples,
-    ExportTask,
-    ForgetSamples,
-    ImportTask,
-    ListTasks,
-    RemoveTask,
-)
+from face_attributes.srv import ListTasks
 
 from support.process import PATIENCE_S
-
-CHANGING = {
-    AddSamples: "add_samples",
-    AddTask: "add_task",
-    CancelTraining: "cancel_training",
-    CaptureSamples: "capture_samples",
-    ExportTask: "export_task",
-    ForgetSamples: "forget_samples",
-    ImportTask: "import_task",
-    RemoveTask: "remove_task",
-}
+from support.services import CHANGING
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +30,7 @@ def test_where_nobody_may_teach_every_change_is_refused_and_the_list_is_told(ser
         ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_STATIC_PEERS": "127.0.0.2"}, False),
     ],
 )
-def test_local_teaching_needs_a_node_that_no_other_machine_reaches(variables, starts, program, environment, model):
+def test_local_teaching_needs_a_node_that_announces_itself_to_no_other_machine(variables, starts, program, environment, model):
     # The last word is wrong: a node that gets past the check ends there, and makes no traffic.
     words = ["-p", f"model:={model}", "-p", "teaching.allowed:=local", "-p", "yunet:=/no/such/file"]
     command = [program("face_attributes_node"), "--ros-args", *words]
@@ -64,5 +44,5 @@ def test_local_teaching_needs_a_node_that_no_other_machine_reaches(variables, st
         check=False,
     )
     assert ended.returncode == 2, ended.stderr
-    assert ("other machines may reach the node" in ended.stderr) != starts, ended.stderr
+    assert ("announces itself to other machines" in ended.stderr) != starts, ended.stderr
     assert ("/no/such/file" in ended.stderr) == starts, ended.stderr

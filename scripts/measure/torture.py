@@ -20,6 +20,8 @@ def shown(value):
 
 def main(log, out):
     found = list(rows(Path(log).read_text(encoding="utf-8", errors="replace")))
+    if not found:
+        sys.exit(f"{log}: nothing ran; check --only, and scripts/fetch-media for the video")
     Path(out).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print("| | |\n|---|---|")
     for row in found:

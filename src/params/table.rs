@@ -131,7 +131,7 @@ pub(crate) static SPECS: &[Spec] = &[
     int("training_threads", 1, 1024, "Threads of a training on the CPU, at the lowest priority."),
     switch("retain_samples", "Keep the face crops that tasks were taught with. They are personal data; without them a task cannot be retrained with more samples later."),
     int("max_samples_per_label", 1, 10_000, "Kept crops per label of a task; further ones are refused.").unit("crops"),
-    choice("teaching.allowed", &["all", "local", "none"], "Who may teach, remove, export, import and forget. all: every peer of the ROS domain; local: programs on this machine, and the node does not start where others could reach it (ROS_AUTOMATIC_DISCOVERY_RANGE must be LOCALHOST); none: nobody."),
+    choice("teaching.allowed", &["all", "local", "none"], "Who may teach, remove, export, import and forget. all: every peer of the ROS domain; local: the same, but the node starts only where it does not announce itself to other machines (ROS_AUTOMATIC_DISCOVERY_RANGE must be LOCALHOST); none: nobody."),
     int("training.epochs", 0, 1000, "Epochs of a training by gradients at most, when the request names none; 0: a linear head in closed form.").unit("epochs"),
     double("training.time_budget_s", 1.0, 86_400.0, "A training ends with the best that it has after this time; the closed form once it has tried one choice of what it reads.").unit("s"),
     int("training.queue", 0, 64, "Trainings that may wait behind the running one; further ones are refused.").unit("trainings"),

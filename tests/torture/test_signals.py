@@ -18,7 +18,8 @@ from support.camera import Camera, back_and_forth
 from support.process import wait_until
 from torture import TIMES
 
-ROUNDS = 2 * TIMES
+# One more than a training that takes the node down is given.
+ROUNDS = 3 + TIMES
 # Load ends by itself, should nobody end it.
 LOAD_S = 60.0
 BURN = f"import time\nend = time.monotonic() + {LOAD_S}\nwhile time.monotonic() < end:\n    pass\n"

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use network::DeviceChoice;
 use serde::{Deserialize, Serialize};
 
+use crate::teaching::exchange::FOLDER;
+
 /// Everything that the engine can be told. Durations are in seconds, shares and scores in [0, 1].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -66,11 +68,7 @@ impl Default for EngineConfig {
 impl EngineConfig {
     /// [`Self::exchange_dir`], or where it is when it is empty.
     pub(crate) fn exchange(&self) -> PathBuf {
-        if self.exchange_dir.as_os_str().is_empty() {
-            self.state_dir.join("exchange")
-        } else {
-            self.exchange_dir.clone()
-        }
+        if self.exchange_dir.as_os_str().is_empty() { self.state_dir.join(FOLDER) } else { self.exchange_dir.clone() }
     }
 }
 

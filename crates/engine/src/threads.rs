@@ -1,5 +1,6 @@
 //! The two loops of the engine and what they share.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,6 +71,12 @@ impl Shared {
     }
 }
 
+/// What a panic said.
+pub(crate) fn said_by(panic: &(dyn Any + Send)) -> &str {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    said.unwrap_or("no reason given")
+}
+
 /// Starts a thread that goes on after a panic, with the next frame or batch, and reports it.
 pub(crate) fn spawn(
     thread: EngineThread,
@@ -82,9 +89,8 @@ pub(crate) fn spawn(
         loop {
             let begun = Instant::now();
             let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&shared))) else { return };
-            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
             times = if begun.elapsed() > FORGIVEN { 1 } else { times + 1 };
-            let reason = said.unwrap_or("unknown reason").to_owned();
+            let reason = said_by(&*panic).to_owned();
             let failure = ThreadFailure { thread, reason, times, ended: times >= PANICS };
             tracing::error!("{failure}");
             {
@@ -104,7 +110,8 @@ pub(crate) fn spawn(
 
 /// Frame by frame: detect, track, align, answer. Never waits for the network.
 pub(crate) fn vision_loop(shared: &Shared, stage: &mut VisionStage) {
-    let mut threshold = lock(&shared.live).score_threshold;
+    // Not a number: the first frame takes over what is in force, also after a panic.
+    let mut threshold = f32::NAN;
     let mut failures: u64 = 0;
     while let Some(Arrived { frame, at }) = shared.frames.take() {
         let wanted = lock(&shared.live).score_threshold;

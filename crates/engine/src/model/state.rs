@@ -153,7 +153,7 @@ impl StateStore {
         let columns = columns.into_iter().map(ColumnRecord::sealed).collect();
         let next = TaughtManifest { columns, ..TaughtManifest::new(model) };
         if let Err(error) = parts::commit(&self.dir, Access::Private, &next) {
-            self.take_back(&next);
+            self.roll_back(&next);
             return Err(error);
         }
         self.manifest = next;
@@ -169,7 +169,7 @@ impl StateStore {
     }
 
     /// Renamed, but not certain to stay: what is told to have failed must not be there after a restart.
-    fn take_back(&self, refused: &TaughtManifest) {
+    fn roll_back(&self, refused: &TaughtManifest) {
         let on_disk = damage::read_manifest(&self.dir).ok().and_then(Result::ok).flatten();
         let seals =
             |of: &TaughtManifest| of.columns.iter().map(|column| column.record_sha256.clone()).collect::<Vec<_>>();

@@ -73,7 +73,7 @@ pub struct ThreadFailure {
     pub thread: EngineThread,
     /// What its panic said.
     pub reason: String,
-    /// The how manieth it was, with less than a minute from one to the next.
+    /// How many there were, each less than a minute after the last.
     pub times: u32,
     /// It was one too many.
     pub ended: bool,

@@ -31,6 +31,17 @@ pub(crate) struct Running {
     pub(crate) progress: Option<learning::Progress>,
     /// Trained, and past the point where it could be cancelled.
     pub(crate) storing: bool,
+    /// Ended in good order: that was no attempt.
+    pub(crate) forgiven: bool,
+}
+
+impl Running {
+    /// Takes the attempt back, once.
+    pub(crate) fn forgive_attempt(&mut self) {
+        if !std::mem::replace(&mut self.forgiven, true) {
+            self.spec.attempts = self.spec.attempts.saturating_sub(1);
+        }
+    }
 }
 
 /// What happened last to a task.

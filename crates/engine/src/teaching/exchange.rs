@@ -5,6 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::teaching::tasks::TaskError;
 
+/// In the state folder, where no other folder is given.
+pub(crate) const FOLDER: &str = "exchange";
+
 /// The folder that exports and imports are in, and the node's own, where they are not.
 #[derive(Debug, Clone)]
 pub(crate) struct Exchange {
@@ -40,7 +43,7 @@ impl Exchange {
             return refused(format!("is the folder of all exchanged tasks; give a name below {below}"));
         }
         let own = real(&self.state_dir).map_err(|error| TaskError::directory(&self.state_dir, error))?;
-        let root_is_inside = root != own && root.starts_with(&own);
+        let root_is_inside = root.starts_with(own.join(FOLDER));
         if found.starts_with(&own) && !root_is_inside {
             return refused("lies in the node's own state folder; give another one".to_owned());
         }
@@ -116,8 +119,8 @@ mod tests {
     #[test]
     fn the_nodes_own_files_are_not_exchanged_whatever_the_root() {
         let places = Places::new();
-        let own = places.at("state/samples").display().to_string();
-        for root in ["", "state"] {
+        let own = places.at("state/samples/new").display().to_string();
+        for root in ["", "state", "state/samples"] {
             assert!(places.place(root, &own).unwrap_err().contains("state folder"), "{root}");
         }
         assert!(places.place("state/exchange", &own).unwrap_err().contains("not below"));

@@ -48,3 +48,25 @@ fn samples_can_be_collected_before_the_task_and_erased_after_it() {
     assert!(message(tasks.forget(&task("nobody"), None)).contains("nobody"));
     assert_eq!(bits(&bench.newest(), "mood"), before);
 }
+
+#[test]
+fn a_training_that_a_shutdown_ends_counts_as_no_attempt_and_a_crash_before_it_still_does() {
+    let bench = Bench::new();
+    let tasks = bench.start();
+    tasks.add_samples(&task("mood"), [samples("up", 40), samples("down", 40)].concat()).unwrap();
+    drop(tasks);
+    bench.queue("mood", 1, 1);
+    let path = bench.state.path().join("queue.yaml");
+    let text = fs::read_to_string(&path).unwrap().replace("epochs: 2", "epochs: 1000");
+    fs::write(&path, text).unwrap();
+    let tasks = bench.start();
+    let attempts = || fs::read_to_string(&path).unwrap().lines().last().unwrap().trim().to_owned();
+    let begun = std::time::Instant::now();
+    while attempts() != "attempts: 2" {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", attempts());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    tasks.shutdown();
+    drop(tasks);
+    assert_eq!(attempts(), "attempts: 1");
+}

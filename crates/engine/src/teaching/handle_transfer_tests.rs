@@ -142,3 +142,35 @@ fn what_is_no_file_of_the_folder_is_not_read_and_nobody_waits_for_it() {
     assert!(message(tasks.import(&folder, None)).contains("labels.yaml"));
     tasks.import(&whole, None).unwrap();
 }
+
+#[test]
+fn an_export_that_was_cut_off_is_imported_by_none_and_replaced_by_the_next() {
+    let bench = Bench::new();
+    let tasks = bench.start();
+    teach(&tasks, request("mood", 3));
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("mood");
+    let export = || tasks.export(&task("mood"), &folder, true);
+    export().unwrap();
+    // Killed just before it was done: all is there but the last word.
+    fs::write(folder.join(".export-unfinished"), "").unwrap();
+    assert!(message(tasks.import(&folder, Some(&task("again")))).contains("cut off"));
+    export().unwrap();
+    tasks.import(&folder, Some(&task("again"))).unwrap();
+    // Killed while it took the folder.
+    let taken = out.path().join("taken");
+    fs::create_dir(&taken).unwrap();
+    fs::write(taken.join(".unfinished-x"), "").unwrap();
+    tasks.export(&task("mood"), &taken, false).unwrap();
+    // What is somebody else's stays in the way.
+    fs::write(folder.join(".export-unfinished"), "").unwrap();
+    fs::write(folder.join("notes.txt"), "mine").unwrap();
+    assert!(message(export()).contains("not empty"));
+    assert_eq!(fs::read_to_string(folder.join("notes.txt")).unwrap(), "mine");
+    // Another node is at it.
+    let other = out.path().join("other");
+    fs::create_dir(&other).unwrap();
+    let held = fs::File::open(&other).unwrap();
+    held.try_lock().unwrap();
+    assert!(message(tasks.export(&task("mood"), &other, false)).contains("another export"));
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 use network::{Label, NetworkBackend, TaskName};
@@ -16,6 +17,9 @@ use crate::teaching::tasks::{
 use crate::teaching::transfer::Parcel;
 use crate::teaching::workshop::Workshop;
 use crate::threads::lock;
+
+/// How long a request that holds the model is waited for when the program ends.
+const FORGIVING: Duration = Duration::from_millis(300);
 
 /// What [`crate::Tasks`] asks for, with faces where its callers give pictures. A trait, so that the handle names no backend.
 pub(crate) trait Requests: Send + Sync {
@@ -222,7 +226,9 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
 
     fn stop(&self) {
         let mut board = self.board();
-        board.stopping = true;
+        if std::mem::replace(&mut board.stopping, true) {
+            return;
+        }
         for job in &board.waiting {
             // Nobody may be waiting.
             job.outcome.try_send(Err(TaskError::ShutDown)).ok();
@@ -237,11 +243,18 @@ impl<B: NetworkBackend> Workshop<B> {
     /// A training that is ended in good order was no attempt. On a busy machine the process may end before the training's thread
     /// can say so.
     fn forgive_attempt(&self) {
-        // Whoever has the model is storing the column, and will be done.
-        let Some(served) = self.served_if_free() else { return };
+        let deadline = Instant::now() + FORGIVING;
+        let served = loop {
+            match self.served_if_free() {
+                Some(served) => break served,
+                None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
+                None => return,
+            }
+        };
         let mut board = self.board();
+        // One that is being stored will be done.
         let Some(running) = board.running.as_mut().filter(|running| !running.storing) else { return };
-        running.spec.attempts = running.spec.attempts.saturating_sub(1);
+        running.forgive_attempt();
         if let Err(error) = served.queue.write(board.jobs().cloned().collect()) {
             tracing::warn!("a restart will count the running training as one that took the node down: {error}");
         }

@@ -23,6 +23,7 @@ use crate::teaching::progress_files::{checkpoint, discard, progress_folder};
 use crate::teaching::queue::JobSpec;
 use crate::teaching::tasks::{TaskError, TaskState, TrainingOutcome};
 use crate::teaching::workshop::Workshop;
+use crate::threads::said_by;
 
 /// Perception runs at 0; a training takes what is left.
 const NICENESS: i32 = 10;
@@ -54,8 +55,7 @@ pub(crate) fn run<B: NetworkBackend>(workshop: &Workshop<B>) {
         let result = match catch_unwind(AssertUnwindSafe(|| train(workshop, &pool, &begun))) {
             Ok(result) => result,
             Err(panic) => {
-                let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-                let reason = format!("unexpected error: {}", said.unwrap_or("no reason given"));
+                let reason = format!("unexpected error: {}", said_by(&*panic));
                 Err(TaskError::Failed { name: begun.spec.name.clone(), reason })
             }
         };
@@ -96,6 +96,7 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
             cancel: Arc::clone(&cancel),
             progress: None,
             storing: false,
+            forgiven: false,
         });
         if let Err(error) = workshop.settle(&served, &mut board, &[]) {
             tracing::warn!(task = %job.spec.name, "a restart would not find this training: {error}");
@@ -277,9 +278,8 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
         let mut board = workshop.board();
         let stopped = matches!(result, Err(TaskError::ShutDown));
         if stopped {
-            // Ended in good order: that was no attempt, as the list may say already.
             if let Some(running) = &mut board.running {
-                running.spec.attempts = spec.attempts.saturating_sub(1);
+                running.forgive_attempt();
             }
         } else {
             board.running = None;

@@ -85,7 +85,7 @@ impl<B: NetworkBackend> ServedModel<B> {
         directory: &Path,
         with_samples: bool,
     ) -> Result<Exported, TaskError> {
-        claim(directory)?;
+        let _lock = claim(directory)?;
         let from = self.state.dir().join(&record.file);
         let bytes = fs::read(&from).map_err(StoreError::io(&from))?;
         let weights = directory.join(&record.file);
@@ -165,9 +165,15 @@ impl<B: NetworkBackend> ServedModel<B> {
 }
 
 /// Makes a folder to export to, or takes an empty one. What an export that was cut off left there is removed.
-fn claim(directory: &Path) -> Result<(), TaskError> {
+/// Locked as long as what it returns lives.
+fn claim(directory: &Path) -> Result<fs::File, TaskError> {
     disk::make_dir(directory, Access::Private).map_err(|error| TaskError::directory(directory, error))?;
     let refused = |error| TaskError::directory(directory, error);
+    let lock = fs::File::open(directory).map_err(refused)?;
+    if lock.try_lock().is_err() {
+        return Err(TaskError::directory(directory, "another export is writing there; try again"));
+    }
+    disk::sweep_unfinished(directory).map_err(refused)?;
     let unfinished = directory.join(UNFINISHED);
     if unfinished.exists() {
         clear(directory).map_err(refused)?;
@@ -177,12 +183,12 @@ fn claim(directory: &Path) -> Result<(), TaskError> {
         let reason = "the folder is not empty; give one that is, or that does not exist yet";
         return Err(TaskError::directory(directory, reason));
     }
-    disk::write_atomic(&unfinished, &[], Access::Private).map_err(refused)
+    disk::write_atomic(&unfinished, &[], Access::Private).map_err(refused)?;
+    Ok(lock)
 }
 
 /// Removes what an export writes.
 fn clear(directory: &Path) -> io::Result<()> {
-    disk::sweep_unfinished(directory)?;
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

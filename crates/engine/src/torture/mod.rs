@@ -1,4 +1,4 @@
-//! Nothing lost: random changes of what was taught, ended by SIGKILL, by a power cut or by a disk that refuses, at every step that
+//! Crash consistency, by fault injection: random changes of what was taught, ended by SIGKILL, by a power cut or by a disk that refuses, at every step that
 //! the state folder's files take (`crate::model::disk::steps`). Whatever happened, the folder opens, a change was made as a whole
 //! or not at all, what was acknowledged is there, and no file is left that no record names.
 //!

@@ -28,7 +28,7 @@ enum Content {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
     /// All of it got to the disk.
-    Nothing,
+    AllKept,
     /// None of it.
     Dropped,
     /// Names got there, content half.
@@ -102,7 +102,7 @@ impl Disk {
         for entries in &self.log {
             let certain = entries.unsynced.is_empty();
             let there = match cut {
-                Cut::Nothing | Cut::Torn => true,
+                Cut::AllKept | Cut::Torn => true,
                 Cut::Dropped => certain,
                 Cut::Mixed => certain || random.random_bool(0.5),
             };
@@ -132,7 +132,7 @@ impl Disk {
                 Content::File { bytes, synced } => {
                     let length = match cut {
                         _ if *synced => bytes.len(),
-                        Cut::Nothing => bytes.len(),
+                        Cut::AllKept => bytes.len(),
                         Cut::Dropped => 0,
                         Cut::Torn => bytes.len() / 2,
                         Cut::Mixed => random.random_range(0..=bytes.len()),

@@ -76,7 +76,7 @@ fn a_power_cut_at_any_step_leaves_what_was_acknowledged() {
         small_model(&dir.path().join("model"));
         let (made, moments) = record(dir.path(), seed);
         for (step, moment) in moments.iter().enumerate().step_by(stride()) {
-            for cut in [Cut::Nothing, Cut::Dropped, Cut::Torn, Cut::Mixed, Cut::Mixed] {
+            for cut in [Cut::AllKept, Cut::Dropped, Cut::Torn, Cut::Mixed, Cut::Mixed] {
                 let left = tempfile::tempdir().unwrap();
                 moment.disk.cut(cut, &mut random, left.path());
                 let context = |found: &dyn std::fmt::Debug| {

@@ -43,6 +43,14 @@ impl Access {
 /// Makes a folder with its parents, so that a power cut does not take them away again; folders that exist keep their permissions.
 pub(crate) fn make_dir(dir: &Path, access: Access) -> io::Result<()> {
     let missing: Vec<&Path> = dir.ancestors().take_while(|path| !path.exists()).collect();
+    // Who made the one that is there may have been killed before it was certain.
+    if let Some(there) = dir.ancestors().nth(missing.len()) {
+        match sync_parent(there) {
+            // A folder of somebody else's, such as that of all homes.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
     for made in missing.into_iter().rev() {
         steps::next(Step::MakeDir(made))?;
         // Another process may be making the same.
