@@ -103,9 +103,9 @@ impl View<'_> {
         }
     }
 
-    /// A thread of the engine that panicked.
+    /// A thread of the engine that panicked in the last minute, or ended.
     fn failure_of(&self, thread: EngineThread) -> Option<(Level, String)> {
-        let failure = self.stats.failure.as_ref().filter(|failure| failure.thread == thread)?;
+        let failure = self.stats.failures.iter().find(|failure| failure.thread == thread)?;
         Some((ERROR, format!("{failure}; report this with the log")))
     }
 
@@ -172,7 +172,7 @@ impl View<'_> {
         };
         let (training, failed) = (names(TaskState::Training), names(TaskState::Failed));
         let state = match (self.damage, failed.is_empty(), training.is_empty()) {
-            (Some(damage), ..) => (ERROR, format!("nothing can be taught: {damage}; see `facelab state --help`")),
+            (Some(damage), ..) => (ERROR, format!("nothing can be taught: {damage}")),
             (None, false, _) => (WARN, format!("training failed: {failed}; see `{}`", names::TASKS)),
             (None, true, false) => (OK, format!("training: {training}")),
             (None, true, true) => (OK, format!("{} tasks", self.tasks.len())),
@@ -242,7 +242,7 @@ mod tests {
                 .to_vec(),
             memory: Memory { rss_mb: 300.0, peak_rss_mb: 320.0 },
             backend: "cpu: asked for".to_owned(),
-            failure: None,
+            failures: vec![],
         }
     }
 
@@ -308,12 +308,12 @@ mod tests {
         let input = InputCounts::default();
         for (thread, part) in [(EngineThread::Vision, 1), (EngineThread::Network, 2)] {
             let failed = Stats {
-                failure: Some(ThreadFailure {
+                failures: vec![ThreadFailure {
                     thread,
                     reason: "out of vision and network".to_owned(),
                     times: 1,
                     ended: false,
-                }),
+                }],
                 ..stats()
             };
             let mut expected = [OK; 5];
@@ -336,7 +336,8 @@ mod tests {
     #[test]
     fn a_damaged_state_folder_is_an_error_with_what_to_do() {
         let (stats, input) = (stats(), InputCounts::default());
-        let view = View { damage: Some("manifest.yaml is missing"), ..view(&stats, &input, &[]) };
+        let view =
+            View { damage: Some("manifest.yaml is missing; see `facelab state --help`"), ..view(&stats, &input, &[]) };
         let status = &view.statuses()[3];
         assert!(status.level == ERROR && status.message.contains("manifest.yaml is missing"));
         assert!(status.message.contains("facelab state"));

@@ -15,6 +15,7 @@ pub(crate) struct GivenFiles {
     pub(crate) model: Option<PathBuf>,
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) exchange_dir: Option<PathBuf>,
+    pub(crate) samples_key_file: Option<PathBuf>,
     pub(crate) yunet: Option<PathBuf>,
     pub(crate) haar: Option<PathBuf>,
 }
@@ -131,6 +132,8 @@ pub(crate) fn complete(
     if let Some(exchange_dir) = &given.exchange_dir {
         config.exchange_dir = surroundings.expanded(exchange_dir);
     }
+    // Whether it is there is asked later: faces are seen without it, too.
+    config.samples_key_file = given.samples_key_file.as_ref().map(|key| surroundings.expanded(key));
     let yunets = surroundings.shares().into_iter().map(|share| share.join("models").join(YUNET));
     config.yunet = surroundings.file("yunet", given.yunet.as_ref(), "FACE_ATTRIBUTES_YUNET", yunets)?;
     let cascades = surroundings.cascade_dirs.iter().map(|dir| dir.join(HAAR));

@@ -1,22 +1,51 @@
 //! ROS's context, from its arguments to its end.
 
-use std::panic;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::{fs, io, panic};
 
 use r2r::Context;
 
 /// The context of this process. Dropping it takes the process out of the ROS graph; nodes must be gone by then.
 pub struct Ros(Context);
 
-/// ROS does not start, mostly because it refuses its arguments.
+/// ROS does not start.
 #[derive(Debug, thiserror::Error)]
-#[error("ROS refuses its arguments: {0}")]
-pub struct RosError(String);
+pub enum RosError {
+    /// rcl refuses what the command line has for it.
+    #[error("ROS refuses its arguments: {0}")]
+    Arguments(String),
+    /// rcl says no more than RCL_RET_ERROR then.
+    #[error("ROS cannot write its log to {}: {source}; set ROS_LOG_DIR to a folder that can be made", folder.display())]
+    LogFolder {
+        /// Where the log would be.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl RosError {
+    fn because(said: String) -> Self {
+        match log_folder(|name| std::env::var_os(name)).map(|folder| (fs::create_dir_all(&folder), folder)) {
+            Some((Err(source), folder)) => Self::LogFolder { folder, source },
+            _ => Self::Arguments(said),
+        }
+    }
+}
+
+/// Where rcl_logging puts its files.
+fn log_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let given = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let below_home = || given("ROS_HOME").or_else(|| Some(given("HOME")?.join(".ros")));
+    given("ROS_LOG_DIR").or_else(|| Some(below_home()?.join("log")))
+}
 
 impl Ros {
     /// Starts ROS with what the command line has for it.
     ///
     /// # Errors
-    /// When rcl refuses its arguments, with rcl's reason.
+    /// When rcl refuses its arguments, with rcl's reason, or cannot write its log.
     pub fn start() -> Result<Self, RosError> {
         // r2r panics with rcl's message.
         let hook = panic::take_hook();
@@ -25,10 +54,10 @@ impl Ros {
         panic::set_hook(hook);
         match created {
             Ok(Ok(context)) => Ok(Self(context)),
-            Ok(Err(error)) => Err(RosError(error.to_string())),
+            Ok(Err(error)) => Err(RosError::because(error.to_string())),
             Err(panic) => {
                 let said = panic.downcast_ref::<String>().map_or("no reason given", String::as_str);
-                Err(RosError(said.to_owned()))
+                Err(RosError::because(said.to_owned()))
             }
         }
     }
@@ -46,5 +75,23 @@ impl Drop for Ros {
         // SAFETY: this gives back the static's reference, which nobody uses any more: the only way to it is
         // `Context::create`, which is called once, in `start`.
         drop(unsafe { std::ptr::read(&self.0) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_where_ros_puts_it() {
+        let of = |variables: &[(&str, &str)]| {
+            log_folder(|name| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| value.into()))
+        };
+        let all = [("ROS_LOG_DIR", "/log"), ("ROS_HOME", "/ros"), ("HOME", "/home/me")];
+        assert_eq!(of(&all), Some("/log".into()));
+        assert_eq!(of(&all[1..]), Some("/ros/log".into()));
+        assert_eq!(of(&all[2..]), Some("/home/me/.ros/log".into()));
+        assert_eq!(of(&[("ROS_LOG_DIR", ""), all[2]]), Some("/home/me/.ros/log".into()));
+        assert_eq!(of(&[]), None);
     }
 }

@@ -5,6 +5,7 @@ env.sh, FACE_ATTRIBUTES_MEDIA (see scripts/fetch-media).
 """
 
 import itertools
+import json
 import os
 import random
 import subprocess
@@ -47,6 +48,13 @@ def pytest_runtest_makereport(item):
 def program():
     """Path of a program that cargo built."""
     return lambda name: needed("FACE_ATTRIBUTES_BIN_DIR", name, "run the tests by scripts/test")
+
+
+@pytest.fixture(scope="session")
+def described(program):
+    """What the node says of itself: parameters, topics, services."""
+    command = [program("face_attributes_node"), "--describe-parameters"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, timeout=process.PATIENCE_S).stdout)
 
 
 @pytest.fixture(scope="session")

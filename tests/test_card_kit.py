@@ -6,43 +6,18 @@ import os
 import subprocess
 import tarfile
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from conftest import ROOT
+from support.packs import training_packs
 
 KIT = ROOT / "scripts/card-kit"
-
-
-def pack(folder, columns, rows):
-    """A pack of a few made-up faces; `rows` are the labels of each."""
-    folder.mkdir(parents=True)
-    noise = np.random.default_rng(3)
-    table = [",".join(["file", "split", *columns])]
-    with tarfile.open(folder / "faces.tar", "w") as archive:
-        for at, labels in enumerate(rows):
-            name = f"{at:02}.jpg"
-            table.append(",".join([name, "val" if at % 4 == 3 else "train", *labels]))
-            picture = np.kron(noise.integers(40, 220, (16, 16), dtype=np.uint8), np.ones((8, 8), dtype=np.uint8))
-            data = io.BytesIO()
-            Image.fromarray(picture).save(data, "JPEG")
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data.getvalue())
-            archive.addfile(entry, io.BytesIO(data.getvalue()))
-    (folder / "labels.csv").write_text("\n".join(table) + "\n")
-    # A teacher's descriptors of them: the model that ships has learned some, and goes on with them.
-    described = np.random.default_rng(0).standard_normal((len(rows), 128)).astype("<f2")
-    (folder / "labels.dlib128.f16").write_bytes(described.tobytes())
 
 
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kit")
-    ages = ["0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+"]
-    pack(folder / "data/fairface", ["gender", "age9"], [("FM"[at % 2], ages[at // 4]) for at in range(36)])
-    emotions = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
-    pack(folder / "data/ferplus", ["emotion"], [(emotions[at // 4],) for at in range(32)])
+    training_packs(folder / "data")
     return folder
 
 

@@ -1,8 +1,6 @@
 """The launch file, read without ROS's launch system: every name in it is one that the node has."""
 
-import json
 import re
-import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -17,13 +15,6 @@ INSTALLED = ("launch", "config", "models")
 @pytest.fixture(scope="module")
 def launch():
     return ElementTree.parse(LAUNCH).getroot()
-
-
-@pytest.fixture(scope="module")
-def described(program):
-    """What the node says of itself."""
-    command = [program("face_attributes_node"), "--describe-parameters"]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
 
 
 @pytest.fixture(scope="module")

@@ -71,10 +71,10 @@ def test_a_medium_with_another_content_is_refused_by_name(tmp_path):
     assert "checksum" in result.stderr and "single_face.mp4" in result.stderr
 
 
-@pytest.mark.parametrize("script", ["setup", "fetch-media", "stage-interfaces", "test"])
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.iterdir() if path.is_file() and os.access(path, os.X_OK)))
 def test_every_script_explains_itself_and_refuses_what_it_does_not_know(script):
     shown = run(SCRIPTS / script, "--help")
-    assert shown.returncode == 0 and "usage:" in shown.stdout and "examples:" in shown.stdout
+    assert shown.returncode == 0 and all(word in shown.stdout for word in ("usage:", "examples:", "exit:")), shown.stdout
     refused = run(SCRIPTS / script, "--no-such-option")
     assert refused.returncode == 2 and "--no-such-option" in refused.stderr
     assert run(SCRIPTS / script, "--prefix", "/a:b").returncode == 2

@@ -81,7 +81,7 @@ def labelled(task, label):
 
 @pytest.fixture(scope="module")
 def taught(node, peer, answers, tasks, films):
-    """`who`, taught from captures of live tracks without waiting for it."""
+    """`who`, taught from captures of active tracks without waiting for it."""
     captured = {}
     for label, film in films.items():
         with Camera(peer, film):

@@ -14,6 +14,17 @@ Install it from rustup.rs (profile minimal does to build; scripts/test needs cli
   version_at_least "${found%%-*}" "$wanted" || die "Rust $wanted or newer is needed; $(command -v rustc) is $found. Try: rustup update stable"
 }
 
+# What scripts/torture needs for the targets of fuzz/.
+FUZZ_VERSION=0.13.2
+require_fuzzer() {
+  local prefix=$1
+  PATH=$prefix/bin:$PATH
+  cargo fuzz --version >/dev/null 2>&1 && return
+  say "Rust: building cargo-fuzz $FUZZ_VERSION into $prefix/bin (once, a minute)"
+  cargo install --quiet --locked --root "$prefix" --version "$FUZZ_VERSION" cargo-fuzz >&2 ||
+    die "cargo-fuzz could not be built (see above)"
+}
+
 # What scripts/test needs beyond the compiler.
 NEXTEST_VERSION=0.9.143
 require_test_tools() {

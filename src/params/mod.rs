@@ -134,6 +134,7 @@ impl Params {
             model: given("model"),
             state_dir: given("state_dir"),
             exchange_dir: given("exchange_dir"),
+            samples_key_file: given("samples_key_file"),
             yunet: given("yunet"),
             haar: given("haar"),
         }

@@ -25,6 +25,8 @@ CALLS = 8 if TIMES == 1 else 32
 # Without bombs.
 CALM_S = 5.0
 MOST_MB = 600
+# Of the answers without bombs.
+LEAST_SHARE = 0.25
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +62,14 @@ def test_large_pictures_in_small_files_are_decoded_in_turn(new_node, peer, frame
     peak = peak_mb(node.process.pid)
     # Nobody is in these pictures; who does not get a turn is told so.
     assert all(not reply.success and reply.message for reply in replies)
-    assert under_fire > 0
+    # The machine may be busy with others, but was so before the bombs, too.
+    assert under_fire > calm * LEAST_SHARE, f"{under_fire:.1f} answers a second, {calm:.1f} without bombs"
     assert peak < MOST_MB, f"{peak:.0f} MB"
     row = {
         "calls": CALLS,
         "sent_kb": round(len(bomb.data) * PICTURES / 1000, 1),
         "seconds": round(took, 1),
-        "answers_per_s": {"calm": round(calm, 1), "meanwhile": round(under_fire, 1)},
+        "answers_per_s": {"calm": round(calm, 1), "meanwhile": round(under_fire, 1), "share": round(under_fire / calm, 2)},
         "peak_mb": round(peak),
     }
     print("torture:", json.dumps({"what": "pictures of 16 Mpixel in calls", "found": row}))

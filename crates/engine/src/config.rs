@@ -37,8 +37,12 @@ pub struct EngineConfig {
     pub training_threads: usize,
     /// Keep the face crops that tasks were taught with. They are personal data.
     pub retain_samples: bool,
+    /// File with the 32 bytes that kept crops are encrypted with; none: they are not.
+    pub samples_key_file: Option<PathBuf>,
     /// Kept crops per label of a task, 1..=10000; further ones are refused.
     pub max_samples_per_label: usize,
+    /// Kept crops of all tasks together, 1..=1000000; further ones are refused.
+    pub max_samples: usize,
     /// Limits of a training.
     pub training: TeachingConfig,
 }
@@ -59,7 +63,9 @@ impl Default for EngineConfig {
             threads: 0,
             training_threads: 1,
             retain_samples: true,
+            samples_key_file: None,
             max_samples_per_label: 200,
+            max_samples: 20_000,
             training: TeachingConfig::default(),
         }
     }
@@ -234,7 +240,8 @@ impl EngineConfig {
         self.training.validate()?;
         count("threads", self.threads, 0, 1024, "between 0 (all cores) and 1024")?;
         count("training_threads", self.training_threads, 1, 1024, "between 1 and 1024")?;
-        count("max_samples_per_label", self.max_samples_per_label, 1, 10_000, "between 1 and 10000")
+        count("max_samples_per_label", self.max_samples_per_label, 1, 10_000, "between 1 and 10000")?;
+        count("max_samples", self.max_samples, 1, 1_000_000, "between 1 and 1000000")
     }
 
     /// The part that may change while the engine runs.

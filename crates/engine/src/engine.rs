@@ -10,6 +10,7 @@ use network::{NetworkBackend, choose_device};
 use vision::{DetectorKind, FaceDetector, open_detector};
 
 use crate::capture::Captures;
+use crate::failures::Failures;
 use crate::model::load;
 use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
@@ -19,7 +20,7 @@ use crate::perception::stats::{EngineThread, Meter, Stats, ThreadFailure};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
 use crate::teaching::handle::Tasks;
-use crate::teaching::served_model::Found;
+use crate::teaching::served_model::{Found, open_samples};
 use crate::threads::{Arrived, Shared, join, lock, network_loop, spawn, vision_loop};
 use crate::types::{Frame, FrameResult};
 use crate::{ConfigError, EngineConfig, EngineError, LiveParams, NetworkUpdate, NewestSlot};
@@ -76,9 +77,10 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let device = B::Device::default();
         let model = ModelStore::open(&config.model)?;
-        let state = StateStore::open(&config.state_dir, model.manifest())?;
+        let mut state = StateStore::open(&config.state_dir, model.manifest())?;
+        let samples = open_samples(&config, &mut state);
         let initial = load::load::<B>(&model, &state, &device)?;
-        let damage = (!state.damage().is_none()).then(|| state.damage().to_string());
+        let damage = state.trouble();
 
         let mut smoother = Smoother::new(config.smoothing);
         smoother.set_heads(&initial.heads);
@@ -93,19 +95,19 @@ impl Engine {
             live: Mutex::new(config.live()),
             keep_images: AtomicBool::new(false),
             results: crossbeam_channel::bounded(RESULTS),
-            failure: Mutex::new(None),
+            failures: Mutex::new(Failures::default()),
         });
 
         let updates = Arc::new(NewestSlot::default());
-        let exchange = {
+        let on_update = {
             let (shared, updates) = (Arc::clone(&shared), Arc::clone(&updates));
             move |update: NetworkUpdate<B>| {
                 lock(&shared.smoother).set_heads(&update.heads);
                 updates.put(update);
             }
         };
-        let found = Found { model, state, network: initial.network.clone(), device: device.clone() };
-        let tasks = Tasks::start::<B>(&config, found, requests, captures, exchange)?;
+        let found = Found { model, state, samples, network: initial.network.clone(), device: device.clone() };
+        let tasks = Tasks::start::<B>(&config, found, requests, captures, on_update)?;
 
         let detector = camera.kind();
         let engine =
@@ -165,15 +167,16 @@ impl Engine {
 
     /// What ended a thread for good: without it nothing is answered, or judged, any more.
     pub fn ended(&self) -> Option<ThreadFailure> {
-        lock(&self.shared.failure).clone().filter(|failure| failure.ended)
+        lock(&self.shared.failures).told(Instant::now()).into_iter().find(|failure| failure.ended)
     }
 
     /// How it goes: rates, latencies, drops, memory.
     pub fn stats(&self) -> Stats {
         let counts = self.shared.frames.counts();
-        let failure = lock(&self.shared.failure).clone();
+        let now = Instant::now();
+        let failures = lock(&self.shared.failures).told(now);
         let meter = lock(&self.shared.meter);
-        Stats { failure, ..meter.stats(Instant::now(), counts, &self.backend) }
+        Stats { failures, ..meter.stats(now, counts, &self.backend) }
     }
 
     /// Ends all threads within two seconds, a training included. Later calls do nothing.

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tempfile::TempDir;
 use vision::{BgrImage, DetectError, Detection, DetectorKind, FaceDetector};
 
 use crate::TaskKind;
+use crate::failures::Failures;
 use crate::perception::judge::{Judge, Judgement};
 use crate::perception::smoothing::Smoother;
 use crate::perception::stats::{EngineThread, Meter};
@@ -78,7 +79,7 @@ fn every_frame_is_answered_with_its_own_header_also_when_nobody_is_there() {
     }
     let stats = engine.stats();
     assert_eq!((stats.frames_in, stats.frames_processed, stats.frames_dropped), (10, 10, 0));
-    assert_eq!(stats.failure, None);
+    assert_eq!(stats.failures, []);
 }
 
 #[test]
@@ -168,7 +169,7 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
         live: Mutex::new(config.live()),
         keep_images: AtomicBool::new(false),
         results: bounded(64),
-        failure: Mutex::new(None),
+        failures: Mutex::new(Failures::default()),
     });
     let (begun, has_begun) = bounded(64);
     let (let_go, go_on) = bounded::<()>(0);
@@ -180,7 +181,7 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
     let answers = shared.results.1.clone();
     let show = |step: i32| {
         let frame = frame(f64::from(step) / 10.0, &TWO);
-        shared.frames.put(Arrived { frame, at: std::time::Instant::now() });
+        shared.frames.put(Arrived { frame, at: Instant::now() });
         answers.recv_timeout(PATIENCE).unwrap()
     };
     show(0);
@@ -199,7 +200,7 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
 
     shared.close();
     assert!(join(vec![("vision", vision), ("network", network)], PATIENCE).is_empty());
-    assert_eq!(*lock(&shared.failure), None);
+    assert_eq!(lock(&shared.failures).told(Instant::now()), []);
 }
 
 #[test]
@@ -213,7 +214,7 @@ fn a_thread_that_goes_on_panicking_ends_and_says_so() {
         (failure.times, failure.to_string().as_str()),
         (3, "the network thread ended: out of memory on the card")
     );
-    assert_eq!(engine.stats().failure, Some(failure));
+    assert_eq!(engine.stats().failures, [failure]);
 }
 
 /// Finds nothing in most pictures, and panics at dark ones.
@@ -241,11 +242,11 @@ fn a_frame_that_the_detector_panics_at_is_lost_and_the_next_is_answered() {
     let mut dark = frame(0.1, &TWO);
     dark.image = BgrImage::new(8, 8, vec![0; 8 * 8 * 3]).unwrap();
     engine.submit(dark);
-    let begun = std::time::Instant::now();
-    while engine.stats().failure.is_none() && begun.elapsed() < PATIENCE {
+    let begun = Instant::now();
+    while engine.stats().failures.is_empty() && begun.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(2));
     }
-    let failure = engine.stats().failure.unwrap();
+    let failure = engine.stats().failures.remove(0);
     assert_eq!((failure.times, failure.ended), (1, false));
     assert!(failure.to_string().contains("goes on: afraid of the dark"), "{failure}");
     assert_eq!(answer(&engine, frame(0.2, &TWO)).faces.len(), 2);

@@ -10,19 +10,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::capture::Captures;
+use crate::failures::Failures;
 use crate::perception::judge::Judge;
 use crate::perception::pipeline::{answer, judge_batch, latency};
 use crate::perception::smoothing::Smoother;
-use crate::perception::stats::{EngineThread, Meter, Stage, ThreadFailure};
+use crate::perception::stats::{EngineThread, Meter, Stage};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
 use crate::types::{Frame, FrameResult};
 use crate::{EngineError, LiveParams, NewestSlot};
-
-/// So many panics in a row end a thread; after each one before, its stage goes on with the next frame or batch.
-const PANICS: u32 = 3;
-/// After so long without one, a panic is the first again.
-const FORGIVEN: Duration = Duration::from_secs(60);
 
 /// A frame and when it came in.
 pub(crate) struct Arrived {
@@ -41,8 +37,7 @@ pub(crate) struct Shared {
     pub(crate) live: Mutex<LiveParams>,
     pub(crate) keep_images: AtomicBool,
     pub(crate) results: (Sender<FrameResult>, Receiver<FrameResult>),
-    /// The newest panic of a thread; one that ended it stays.
-    pub(crate) failure: Mutex<Option<ThreadFailure>>,
+    pub(crate) failures: Mutex<Failures>,
 }
 
 /// A poisoned lock is taken all the same: the thread that panicked has reported it, and the state is replaced as a whole.
@@ -85,20 +80,10 @@ pub(crate) fn spawn(
 ) -> Result<JoinHandle<()>, EngineError> {
     let shared = Arc::clone(shared);
     let run = move || {
-        let mut times = 0;
         loop {
-            let begun = Instant::now();
             let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&shared))) else { return };
-            times = if begun.elapsed() > FORGIVEN { 1 } else { times + 1 };
-            let reason = said_by(&*panic).to_owned();
-            let failure = ThreadFailure { thread, reason, times, ended: times >= PANICS };
+            let failure = lock(&shared.failures).add(thread, said_by(&*panic).to_owned(), Instant::now());
             tracing::error!("{failure}");
-            {
-                let mut newest = lock(&shared.failure);
-                if newest.as_ref().is_none_or(|newest| !newest.ended) {
-                    *newest = Some(failure.clone());
-                }
-            }
             if failure.ended {
                 return;
             }
@@ -137,7 +122,7 @@ pub(crate) fn vision_loop(shared: &Shared, stage: &mut VisionStage) {
         let detector = stage.detector();
         let faces = {
             let mut smoother = lock(&shared.smoother);
-            smoother.retain(|track| seen.is_live(track));
+            smoother.retain(|track| seen.is_active(track));
             answer(seen, &smoother)
         };
         {

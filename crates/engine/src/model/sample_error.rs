@@ -47,7 +47,26 @@ pub enum SampleError {
         /// What is wrong with it.
         found: String,
     },
-    /// More than may be kept.
+    /// A stored picture is encrypted.
+    #[error("{}: is encrypted, and not with the key of samples_key_file", path.display())]
+    Locked {
+        /// The picture.
+        path: PathBuf,
+    },
+    /// More than may be kept in all.
+    #[error(
+        "{stored} samples are stored and {given} more were given, but at most {limit} are kept of all tasks together; \
+         give fewer, erase some with forget_samples, or raise max_samples"
+    )]
+    Full {
+        /// Stored already.
+        stored: usize,
+        /// In the request.
+        given: usize,
+        /// `max_samples`.
+        limit: usize,
+    },
+    /// More of a label than may be kept.
     #[error(
         "label `{label}` has {stored} samples and {given} more were given, but at most {limit} are kept per label; \
          give fewer, erase some with forget_samples, or raise max_samples_per_label"
@@ -62,4 +81,40 @@ pub enum SampleError {
         /// `max_samples_per_label`.
         limit: u32,
     },
+}
+
+impl SampleError {
+    /// For the log, which names no label: paths of crops hold one.
+    pub(crate) fn without_labels(&self) -> String {
+        match self {
+            Self::Io { source, .. } => source.to_string(),
+            Self::Index { .. } => "the list of labels leads elsewhere".to_owned(),
+            Self::Picture { found, .. } => format!("expected a 128x128 grey PNG, found {found}"),
+            Self::TooMany { given, limit, .. } => format!("{given} more samples of a label, at most {limit} are kept"),
+            Self::Locked { .. } => "is encrypted, and not with the key of samples_key_file".to_owned(),
+            Self::Store(_) | Self::NoIndex { .. } | Self::Full { .. } => self.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_names_no_label() {
+        let path = PathBuf::from("state/samples/who/anna/0.png");
+        let label: Label = "anna".parse().unwrap();
+        let errors = [
+            SampleError::Io { path: path.clone(), source: io::ErrorKind::StorageFull.into() },
+            SampleError::Index { path: path.clone(), folder: "anna".to_owned() },
+            SampleError::Picture { path: path.clone(), found: "nothing".to_owned() },
+            SampleError::Locked { path },
+            SampleError::TooMany { label, stored: 1, given: 2, limit: 2 },
+        ];
+        for error in errors {
+            assert!(error.to_string().contains("anna"), "{error}");
+            assert!(!error.without_labels().contains("anna"), "{}", error.without_labels());
+        }
+    }
 }

@@ -4,17 +4,17 @@
 //! 128×128 grey.
 
 use std::fs;
-use std::io::{self, Cursor};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader};
-use network::{FACE_SIZE, FaceCrop, FaceCropError, Label, TaskName};
+use network::{FaceCrop, Label, TaskName};
 
-use crate::model::disk::{self, Access, Links};
+use crate::model::disk::{self, Access};
+use crate::model::sample_cipher::SampleCipher;
 use crate::model::sample_error::SampleError;
 use crate::model::sample_index::{INDEX, LabelFolder, SampleIndex};
+use crate::model::sample_pictures::{pictures, read_picture, write_picture};
 
 /// A face crop with its label.
 #[derive(Debug, Clone)]
@@ -35,9 +35,6 @@ impl SampleError {
 /// Their folder.
 pub(crate) const SAMPLES: &str = "samples";
 
-/// Of a stored picture: 128×128 grey pixels take 16 KB as they are.
-const MAX_PICTURE_BYTES: u64 = 1 << 20;
-
 /// Samples that come with a task at most: they are in memory at once, 16 KB each.
 const MAX_FOREIGN: u32 = 20_000;
 
@@ -49,12 +46,31 @@ pub type SampleCounts = Vec<(Label, u32)>;
 pub struct SampleStore {
     root: PathBuf,
     limit: u32,
+    /// Crops of all tasks, at most.
+    total: usize,
+    /// Crops are written sealed.
+    cipher: Option<SampleCipher>,
 }
 
 impl SampleStore {
     /// Samples below `<state_dir>/samples`, at most `limit` per label of a task. Nothing is made on the disk yet.
     pub fn new(state_dir: &Path, limit: usize) -> Self {
-        Self { root: state_dir.join(SAMPLES), limit: u32::try_from(limit).unwrap_or(u32::MAX) }
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        Self { root: state_dir.join(SAMPLES), limit, total: usize::MAX, cipher: None }
+    }
+
+    /// With a limit for all tasks together.
+    pub(crate) fn with_total(self, total: usize) -> Self {
+        Self { total, ..self }
+    }
+
+    pub(crate) fn cipher(&self) -> Option<&SampleCipher> {
+        self.cipher.as_ref()
+    }
+
+    /// That seals what it writes, and opens what was sealed.
+    pub(crate) fn sealed_by(self, cipher: Option<SampleCipher>) -> Self {
+        Self { cipher, ..self }
     }
 
     /// Counts of a task's samples; empty when it has none.
@@ -92,6 +108,12 @@ impl SampleStore {
                 return Err(SampleError::TooMany { label: label.clone(), stored, given, limit: self.limit });
             }
         }
+        if self.total < usize::MAX {
+            let stored = self.stored_pictures()?.len();
+            if stored + samples.len() > self.total {
+                return Err(SampleError::Full { stored, given: samples.len(), limit: self.total });
+            }
+        }
         Ok(())
     }
 
@@ -117,7 +139,7 @@ impl SampleStore {
         }
         let mut index = SampleIndex::read(dir)?;
         let mut written = Vec::new();
-        let result = write_all(dir, &mut index, samples, &mut written);
+        let result = write_all(dir, &mut index, samples, self.cipher.as_ref(), &mut written);
         if result.is_err() {
             for path in &written {
                 // The first error is the one to tell.
@@ -167,7 +189,7 @@ impl SampleStore {
         for label in labels {
             let Some(entry) = index.entry(label) else { continue };
             for (_, path) in counted(&dir, entry)? {
-                samples.push(LabelledFace { label: label.clone(), face: read_picture(&path)? });
+                samples.push(LabelledFace { label: label.clone(), face: read_picture(&path, self.cipher.as_ref())? });
             }
         }
         Ok(samples)
@@ -256,6 +278,7 @@ fn write_all(
     dir: &Path,
     index: &mut SampleIndex,
     samples: &[LabelledFace],
+    cipher: Option<&SampleCipher>,
     written: &mut Vec<PathBuf>,
 ) -> Result<(), SampleError> {
     let mut labels: Vec<&Label> = Vec::new();
@@ -290,7 +313,7 @@ fn write_all(
         let mut next = entry.next(pictures(&folder)?.last().map(|(number, _)| *number));
         for sample in samples.iter().filter(|sample| sample.label == *label) {
             let path = folder.join(format!("{next:04}.png"));
-            write_picture(&folder, &path, &sample.face)?;
+            write_picture(&folder, &path, &sample.face, cipher)?;
             written.push(path);
             next += 1;
         }
@@ -306,59 +329,6 @@ fn counted(dir: &Path, entry: &LabelFolder) -> Result<Vec<(u32, PathBuf)>, Sampl
     let mut found = pictures(&dir.join(&entry.folder))?;
     found.retain(|(number, _)| entry.counts(*number));
     Ok(found)
-}
-
-/// A folder's pictures by number.
-pub(crate) fn pictures(folder: &Path) -> Result<Vec<(u32, PathBuf)>, SampleError> {
-    match fs::symlink_metadata(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(SampleError::io(folder)(error)),
-        // It could lead to pictures of others.
-        Ok(found) if !found.is_dir() => {
-            return Err(SampleError::io(folder)(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "is no folder, or a link to one",
-            )));
-        }
-        Ok(_) => {}
-    }
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(SampleError::io(folder))? {
-        let entry = entry.map_err(SampleError::io(folder))?;
-        let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".png")).and_then(|stem| stem.parse().ok());
-        found.extend(number.map(|number: u32| (number, entry.path())));
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn write_picture(folder: &Path, path: &Path, face: &FaceCrop) -> Result<(), SampleError> {
-    let mut png = Vec::new();
-    PngEncoder::new(&mut png)
-        .write_image(face.as_slice(), FACE_SIZE as u32, FACE_SIZE as u32, ExtendedColorType::L8)
-        .map_err(|error| SampleError::io(path)(io::Error::other(error)))?;
-    let mut part = disk::unfinished(folder, Access::Private).map_err(SampleError::io(folder))?;
-    io::Write::write_all(&mut part, &png).map_err(SampleError::io(path))?;
-    disk::keep(part, path, Access::Private).map_err(SampleError::io(path))
-}
-
-fn read_picture(path: &Path) -> Result<FaceCrop, SampleError> {
-    let wrong = |found: String| SampleError::Picture { path: path.to_path_buf(), found };
-    let bytes = disk::read_file(path, MAX_PICTURE_BYTES, Links::Refused).map_err(SampleError::io(path))?;
-    let reader = || ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Png);
-    // Imported folders may hold anything: look at the size before decoding.
-    let (width, height) = reader().into_dimensions().map_err(|error| wrong(error.to_string()))?;
-    if (width, height) != (FACE_SIZE as u32, FACE_SIZE as u32) {
-        return Err(wrong(format!("{width}x{height} pixels")));
-    }
-    let picture = reader().decode().map_err(|error| wrong(error.to_string()))?;
-    match picture {
-        image::DynamicImage::ImageLuma8(grey) => {
-            grey.into_raw().try_into().map_err(|error: FaceCropError| wrong(error.to_string()))
-        }
-        other => Err(wrong(format!("{:?}", other.color()))),
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use network::TaskName;
 use crate::model::disk;
 use crate::model::sample_error::SampleError;
 use crate::model::sample_index::SampleIndex;
-use crate::model::samples::{LabelledFace, SampleStore, pictures};
+use crate::model::sample_pictures::pictures;
+use crate::model::samples::{LabelledFace, SampleStore};
 
 const REMOVED: &str = ".removed-";
 const IMPORTED: &str = ".imported-";
@@ -89,7 +90,7 @@ impl SampleStore {
         for name in self.entries()? {
             // What is odd with one is no reason to see nobody.
             if let Err(error) = self.recover_one(&name, &is_taught) {
-                tracing::error!("{}: {error}", self.root().join(&name).display());
+                tracing::error!("{}: {}", self.root().join(&name).display(), error.without_labels());
             }
         }
         Ok(())

@@ -24,8 +24,23 @@ pub struct StateStore {
     dir: PathBuf,
     manifest: TaughtManifest,
     damage: Damage,
+    /// Why stored samples cannot be used.
+    locked: Option<String>,
+    /// The manifest on the disk may be that of a change that failed.
+    unsettled: bool,
     // Held as long as the store lives; the system lets go of it when the process ends, however it ends.
     lock: Option<File>,
+}
+
+impl Drop for StateStore {
+    /// A disk that refused to take a failed change back may be better now.
+    fn drop(&mut self) {
+        if self.unsettled
+            && let Err(error) = parts::commit(&self.dir, Access::Private, &self.manifest)
+        {
+            tracing::error!("{}: a change that failed is there after the restart: {error}", self.dir.display());
+        }
+    }
 }
 
 impl StateStore {
@@ -41,7 +56,8 @@ impl StateStore {
             tracing::warn!("{}: other users have a way in (mode {others:03o}); close it: chmod 700", dir.display());
         }
         let lock = lock(dir)?;
-        let store = Self { lock, ..Self::read(dir, model)? };
+        let mut store = Self::read(dir, model)?;
+        store.lock = lock;
         if !store.damage.is_none() {
             tracing::error!("{}", store.damaged());
         } else if store.writable() {
@@ -75,7 +91,14 @@ impl StateStore {
         manifest.check_encoder(&path, model)?;
         let columns = damage::take_broken(dir, &mut manifest.columns);
         validate_columns(&path, &model.encoder.config, &model.columns, &manifest.columns)?;
-        Ok(Self { dir: dir.to_path_buf(), manifest, damage: Damage { manifest: broken, columns }, lock: None })
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            manifest,
+            damage: Damage { manifest: broken, columns },
+            locked: None,
+            unsettled: false,
+            lock: None,
+        })
     }
 
     /// Where the tasks are.
@@ -101,6 +124,18 @@ impl StateStore {
     /// What is broken. [`facelab state repair`](crate::repair_state) mends it.
     pub fn damage(&self) -> &Damage {
         &self.damage
+    }
+
+    /// The samples cannot be opened: what was taught answers and can be erased, and nothing is taught until they can.
+    pub(crate) fn lock_out(&mut self, reason: String) {
+        tracing::error!("nothing can be taught: {reason}");
+        self.locked = Some(reason);
+    }
+
+    /// Why nothing can be taught, where that is so, and what to do.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let damaged = || format!("{}; see `facelab state --help`", self.damage);
+        (!self.damage.is_none()).then(damaged).or_else(|| self.locked.clone())
     }
 
     /// Adds the taught columns to the model's network, part by part.
@@ -156,7 +191,7 @@ impl StateStore {
             self.roll_back(&next);
             return Err(error);
         }
-        self.manifest = next;
+        (self.manifest, self.unsettled) = (next, false);
         // Older weights are swept only when the copy names the new ones.
         if !self.copy_manifest() {
             return Ok(());
@@ -168,15 +203,19 @@ impl StateStore {
         Ok(())
     }
 
-    /// Renamed, but not certain to stay: what is told to have failed must not be there after a restart.
-    fn roll_back(&self, refused: &TaughtManifest) {
-        let on_disk = damage::read_manifest(&self.dir).ok().and_then(Result::ok).flatten();
+    /// Renamed, but not certain to stay: what is told to have failed must not be there after a restart. Nor may what cannot be
+    /// read any more.
+    fn roll_back(&mut self, refused: &TaughtManifest) {
         let seals =
             |of: &TaughtManifest| of.columns.iter().map(|column| column.record_sha256.clone()).collect::<Vec<_>>();
-        if on_disk.is_some_and(|on_disk| seals(&on_disk) == seals(refused))
-            && let Err(error) = parts::commit(&self.dir, Access::Private, &self.manifest)
-        {
-            tracing::error!("{}: a change that failed may be there after a restart: {error}", self.dir.display());
+        let unchanged = match damage::read_manifest(&self.dir) {
+            Ok(Ok(Some(on_disk))) => seals(&on_disk) != seals(refused),
+            Ok(Ok(None)) => true,
+            Ok(Err(_)) | Err(_) => false,
+        };
+        if !unchanged && let Err(error) = parts::commit(&self.dir, Access::Private, &self.manifest) {
+            tracing::error!("{}: a change that failed may be there after a crash: {error}", self.dir.display());
+            self.unsettled = true;
         }
     }
 
@@ -193,6 +232,15 @@ impl StateStore {
             return Err(self.damaged());
         }
         if self.lock.is_some() { Ok(()) } else { Err(StoreError::InUse(self.dir.clone())) }
+    }
+
+    /// As [`Self::require_writable`], and samples can be written and read. Erasing needs no key.
+    pub(crate) fn require_teachable(&self) -> Result<(), StoreError> {
+        self.require_writable()?;
+        match &self.locked {
+            Some(reason) => Err(StoreError::Locked { path: self.dir.clone(), reason: reason.as_str().into() }),
+            None => Ok(()),
+        }
     }
 
     fn damaged(&self) -> StoreError {

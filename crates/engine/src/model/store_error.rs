@@ -140,6 +140,14 @@ pub enum StoreError {
         /// What is broken, in words.
         damage: Box<str>,
     },
+    /// The samples cannot be opened.
+    #[error("{}: {reason}; what was taught answers and can be erased, and nothing is taught here until the node starts with the key", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+        /// Why, in words.
+        reason: Box<str>,
+    },
     /// There is nothing that a damaged folder could be repaired from.
     #[error(
         "{}: {damage}, and the manifest's copy is gone too: weights alone do not say which labels they tell apart; move the folder away, put its samples/ into a new one, and teach again", path.display()

@@ -83,7 +83,7 @@ impl Pipeline {
     pub fn process(&mut self, frame: &Frame) -> Result<FrameResult, EngineError> {
         let start = Instant::now();
         let seen = self.vision.see(&frame.image, frame.stamp)?;
-        self.smoother.retain(|track| seen.is_live(track));
+        self.smoother.retain(|track| seen.is_active(track));
         self.waiting.offer(&seen);
         loop {
             let batch = self.waiting.next_batch();

@@ -52,8 +52,8 @@ impl Scheduler {
     }
 
     /// Forgets every face that is not among the living.
-    pub fn retain(&mut self, is_live: impl Fn(&TrackId) -> bool) {
-        self.tracks.retain(|track, _| is_live(track));
+    pub fn retain(&mut self, is_active: impl Fn(&TrackId) -> bool) {
+        self.tracks.retain(|track, _| is_active(track));
     }
 
     /// Whether the face should be judged: good enough, and never judged or judged too long ago.

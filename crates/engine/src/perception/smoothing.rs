@@ -57,8 +57,8 @@ impl Smoother {
     }
 
     /// Forgets every face that is not among the living.
-    pub fn retain(&mut self, is_live: impl Fn(&TrackId) -> bool) {
-        self.tracks.retain(|track, _| is_live(track));
+    pub fn retain(&mut self, is_active: impl Fn(&TrackId) -> bool) {
+        self.tracks.retain(|track, _| is_active(track));
     }
 
     /// Adds what the network said of a face seen at a moment with an overall `quality` in [0, 1].

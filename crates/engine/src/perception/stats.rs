@@ -41,8 +41,8 @@ pub struct Stats {
     pub memory: Memory,
     /// Where the network runs and why, in one line.
     pub backend: String,
-    /// The newest panic of a thread; `None` while all is well.
-    pub failure: Option<ThreadFailure>,
+    /// The newest panic of each thread, for a minute or, when it ended the thread, for good.
+    pub failures: Vec<ThreadFailure>,
 }
 
 /// A thread of the engine.
@@ -162,7 +162,7 @@ impl Meter {
             latency: Stage::ALL.iter().map(stage).collect(),
             memory: Memory::now(),
             backend: backend.to_owned(),
-            failure: None,
+            failures: Vec::new(),
         }
     }
 }

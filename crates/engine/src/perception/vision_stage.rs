@@ -37,7 +37,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn is_live(&self, track: &TrackId) -> bool {
+    pub(crate) fn is_active(&self, track: &TrackId) -> bool {
         self.active.contains(track)
     }
 }
@@ -175,7 +175,7 @@ mod tests {
         let nobody = picture(320, 240, &[]);
         let id = stage.see(&someone, at(0.0)).unwrap().faces[0].track.clone();
         let soon = stage.see(&nobody, at(0.1)).unwrap();
-        assert!(soon.faces.is_empty() && soon.is_live(&id));
+        assert!(soon.faces.is_empty() && soon.is_active(&id));
         assert!(stage.see(&nobody, at(30.0)).unwrap().active.is_empty());
     }
 
@@ -207,7 +207,7 @@ mod tests {
         let mut stage = VisionStage::new(Box::new(PaintedFaces), config);
         let id = stage.see(&picture(320, 240, &[(0, 40.0, 60.0, 110.0)]), at(0.0)).unwrap().faces[0].track.clone();
         std::thread::sleep(Duration::from_millis(20));
-        assert!(!stage.see(&picture(320, 240, &[]), at(0.0)).unwrap().is_live(&id));
+        assert!(!stage.see(&picture(320, 240, &[]), at(0.0)).unwrap().is_active(&id));
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl DueFace {
     }
 }
 
-/// One face per live track; a newer frame replaces what the network has not come to.
+/// One face per active track; a newer frame replaces what the network has not come to.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     scheduler: Scheduler,
@@ -47,11 +47,11 @@ impl Waiting {
         self.scheduler.set_config(config);
     }
 
-    /// Takes the faces of a new frame, and forgets tracks that died.
+    /// Takes the faces of a new frame, and forgets tracks that are no longer active.
     pub(crate) fn offer(&mut self, seen: &Seen) {
-        self.scheduler.retain(|track| seen.is_live(track));
-        self.faces.retain(|track, _| seen.is_live(track));
-        self.looks.retain(|track, _| seen.is_live(track));
+        self.scheduler.retain(|track| seen.is_active(track));
+        self.faces.retain(|track, _| seen.is_active(track));
+        self.looks.retain(|track, _| seen.is_active(track));
         for face in &seen.faces {
             let Some(crop) = &face.crop else { continue };
             let due = DueFace {

@@ -70,3 +70,42 @@ fn a_training_that_a_shutdown_ends_counts_as_no_attempt_and_a_crash_before_it_st
     drop(tasks);
     assert_eq!(attempts(), "attempts: 1");
 }
+
+#[test]
+fn without_the_key_of_its_samples_a_node_answers_and_teaches_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut bench = Bench::new();
+    let key = bench.model.path().join("key");
+    fs::write(&key, [7; 32]).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    bench.config.samples_key_file = Some(key);
+    let tasks = bench.start();
+    teach(&tasks, request("mood", 3));
+    drop(tasks);
+    let before = bits(&bench.newest(), "mood");
+
+    for (key, said) in [(None, "samples_key_file is empty"), (Some("no/such/key".into()), "no/such/key")] {
+        let with_key = std::mem::replace(&mut bench.config.samples_key_file, key);
+        let tasks = bench.start();
+        assert_eq!(bits(&bench.reloaded(), "mood"), before);
+        assert!(message(tasks.add(request("nod", 3)).map(drop)).contains(said));
+        assert!(message(tasks.add_samples(&task("mood"), samples("up", 1))).contains(said));
+        drop(tasks);
+        bench.config.samples_key_file = with_key;
+    }
+    let tasks = bench.start();
+    teach(&tasks, AddTask { labels: Vec::new(), retrain: true, ..request("mood", 1) });
+    assert_eq!(bench.stored("mood"), [(label("up"), 4), (label("down"), 4)]);
+    drop(tasks);
+
+    // A training that waits outlives a start without the key; crops can be erased all the same.
+    bench.queue("mood", 3, 0);
+    let with_key = bench.config.samples_key_file.take();
+    let tasks = bench.start();
+    assert_eq!(tasks.forget(&task("mood"), Some(&label("up"))).unwrap(), 4);
+    drop(tasks);
+    assert!(fs::read_to_string(bench.state.path().join("queue.yaml")).unwrap().contains("mood"));
+    bench.config.samples_key_file = with_key;
+    let tasks = bench.start();
+    assert_eq!(tasks.forget(&task("mood"), None).unwrap_or(4), 4);
+}

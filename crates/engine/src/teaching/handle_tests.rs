@@ -11,6 +11,7 @@ use crate::model::samples::SampleStore;
 use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
 use crate::model::testing::{TestDevice, faces, samples, small_model};
+use crate::teaching::served_model::open_samples;
 use crate::teaching::tasks::TaskState;
 use crate::testing::{PaintedFaces, label, task};
 
@@ -40,7 +41,7 @@ impl Bench {
 
     fn start(&self) -> Tasks {
         let model = ModelStore::open(self.model.path()).unwrap();
-        let state = StateStore::open(self.state.path(), model.manifest()).unwrap();
+        let mut state = StateStore::open(self.state.path(), model.manifest()).unwrap();
         let device = TestDevice::default();
         let network = load::load::<CpuBackend>(&model, &state, &device).unwrap().network;
         let served = Arc::clone(&self.served);
@@ -48,7 +49,8 @@ impl Bench {
             let names = update.heads.iter().map(|head| head.name.to_string()).collect();
             served.lock().unwrap().push((update.network, names));
         };
-        let found = Found { model, state, network, device };
+        let samples = open_samples(&self.config, &mut state);
+        let found = Found { model, state, samples, network, device };
         Tasks::start(&self.config, found, Box::new(PaintedFaces), Arc::default(), on_network).unwrap()
     }
 

@@ -46,7 +46,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
 
     fn add_task(&self, request: &AddTask<LabelledFace>) -> Result<TaskTicket, TaskError> {
         let served = self.served();
-        served.state.require_writable()?;
+        served.state.require_teachable()?;
         let name = &request.name;
         let stored = served.samples.counts(name)?;
         let spec = {
@@ -77,7 +77,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
 
     fn add_samples(&self, name: &TaskName, samples: &[LabelledFace]) -> Result<Stored, TaskError> {
         let served = self.served();
-        served.state.require_writable()?;
+        served.state.require_teachable()?;
         {
             let board = self.board();
             if board.is_shipped(name) {
@@ -101,7 +101,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         }
         let name = &request.name;
         let mut served = self.served();
-        served.state.require_writable()?;
+        served.state.require_teachable()?;
         let mut gone = self.board().removable(request)?;
         let mut plan = served.plan();
         if request.keep_as_source {

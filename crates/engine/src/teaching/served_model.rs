@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use network::{Cohort, Column, ColumnConfig, ColumnEntry, Label, NetworkBackend, Person, ProgressiveNetwork, TaskName};
 
+use crate::EngineConfig;
 use crate::model::heads::NetworkUpdate;
 use crate::model::load::heads;
 use crate::model::manifest::{ColumnRecord, SourceRecord};
@@ -22,9 +23,20 @@ pub(crate) type OnNetwork<B> = Box<dyn Fn(NetworkUpdate<B>) + Send>;
 pub(crate) struct Found<B: NetworkBackend> {
     pub(crate) model: ModelStore,
     pub(crate) state: StateStore,
+    pub(crate) samples: SampleStore,
     /// The model with the taught columns.
     pub(crate) network: ProgressiveNetwork<B>,
     pub(crate) device: B::Device,
+}
+
+/// The samples of a state folder. Where they cannot be opened nothing is taught there.
+pub(crate) fn open_samples(config: &EngineConfig, state: &mut StateStore) -> SampleStore {
+    let dir = state.dir().to_path_buf();
+    let store = || SampleStore::new(&dir, config.max_samples_per_label).with_total(config.max_samples);
+    store().unlocked(config.samples_key_file.as_deref()).unwrap_or_else(|reason| {
+        state.lock_out(reason);
+        store()
+    })
 }
 
 /// Behind one lock: whoever holds it may change the model.

@@ -16,7 +16,7 @@ use crate::teaching::served_model::ServedModel;
 use crate::teaching::tasks::{Exported, Imported, TaskError};
 
 /// In a folder that is being exported to: what a crash leaves of it is replaced by the next export, and imported by none.
-const UNFINISHED: &str = ".export-unfinished";
+const EXPORTING: &str = ".export-unfinished";
 
 /// What a folder of an exported task holds, read once: what is checked is what is taken over.
 pub(crate) struct Parcel {
@@ -25,14 +25,14 @@ pub(crate) struct Parcel {
     path: PathBuf,
     pub(crate) record: ColumnRecord,
     weights: Vec<u8>,
-    samples: Vec<LabelledFace>,
+    pub(crate) samples: Vec<LabelledFace>,
 }
 
 impl Parcel {
     /// Reads what [`ServedModel::export`] wrote. It may be anything: nobody who teaches or asks should wait for it, so no lock is
     /// needed. `limit`: samples of a label that are taken.
     pub(crate) fn read(directory: &Path, with_samples: bool, limit: usize) -> Result<Self, TaskError> {
-        if directory.join(UNFINISHED).exists() {
+        if directory.join(EXPORTING).exists() {
             return Err(TaskError::directory(directory, "its export was cut off; call export_task again"));
         }
         let path = directory.join(MANIFEST);
@@ -100,7 +100,7 @@ impl<B: NetworkBackend> ServedModel<B> {
         let manifest = TaughtManifest { columns: vec![record.clone()], ..TaughtManifest::new(self.base.manifest()) };
         parts::commit(directory, Access::Private, &manifest)?;
         files.push(directory.join(MANIFEST));
-        let unfinished = directory.join(UNFINISHED);
+        let unfinished = directory.join(EXPORTING);
         let finished = disk::remove_file(&unfinished).and_then(|()| disk::sync_dir(directory));
         finished.map_err(StoreError::io(&unfinished))?;
         Ok(Exported { directory: directory.to_path_buf(), files })
@@ -148,14 +148,15 @@ impl<B: NetworkBackend> ServedModel<B> {
                 if !samples.is_empty()
                     && let Err(error) = self.samples.keep_imported(&name)
                 {
-                    tracing::error!("{name} is imported, its samples wait for the next start: {error}");
+                    let why = error.without_labels();
+                    tracing::error!("{name} is imported, its samples wait for the next start: {why}");
                 }
                 Ok(Imported { task_id, promise })
             }
             Err(error) => {
                 // What was taken over belongs to nothing.
-                let swept = self.samples.drop_imported(&name).map_err(TaskError::from);
-                if let Err(left) = swept.and_then(|()| Ok(self.state.sweep()?)) {
+                let dropped = self.samples.drop_imported(&name).map_err(|error| error.without_labels());
+                if let Err(left) = dropped.and_then(|()| self.state.sweep().map_err(|error| error.to_string())) {
                     tracing::warn!("what was taken over is left for the next start: {left}");
                 }
                 Err(error)
@@ -174,7 +175,7 @@ fn claim(directory: &Path) -> Result<fs::File, TaskError> {
         return Err(TaskError::directory(directory, "another export is writing there; try again"));
     }
     disk::sweep_unfinished(directory).map_err(refused)?;
-    let unfinished = directory.join(UNFINISHED);
+    let unfinished = directory.join(EXPORTING);
     if unfinished.exists() {
         clear(directory).map_err(refused)?;
     }

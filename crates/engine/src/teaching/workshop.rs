@@ -9,7 +9,6 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use network::{NetworkBackend, TaskName};
 
 use crate::EngineConfig;
-use crate::model::samples::SampleStore;
 use crate::teaching::admission::Limits;
 use crate::teaching::board::{Board, Job, Note};
 use crate::teaching::exchange::Exchange;
@@ -45,8 +44,7 @@ pub(crate) struct Workshop<B: NetworkBackend> {
 impl<B: NetworkBackend> Workshop<B> {
     /// Takes over what the last run left.
     pub(crate) fn open(config: &EngineConfig, found: Found<B>, on_network: OnNetwork<B>) -> Result<Self, TaskError> {
-        let Found { model: base, state, network, device } = found;
-        let samples = SampleStore::new(state.dir(), config.max_samples_per_label);
+        let Found { model: base, state, samples, network, device } = found;
         let queue = QueueFile::new(state.dir());
         let mut board = Board {
             shipped: base.manifest().columns.clone(),
@@ -56,16 +54,21 @@ impl<B: NetworkBackend> Workshop<B> {
         };
         if state.writable() {
             samples.recover(|name| state.is_taught(name))?;
+            match samples.seal_all() {
+                Ok(0) => {}
+                Ok(sealed) => tracing::info!("{sealed} samples from before there was a key are encrypted now"),
+                Err(error) => tracing::error!("samples stay unencrypted: {}", error.without_labels()),
+            }
         }
         for name in samples.tasks()? {
             match samples.counts(&name) {
                 Ok(counts) => drop(board.kept.insert(name, counts)),
                 // One task's samples are no reason to see nobody.
-                Err(error) => tracing::error!("samples of {name} cannot be used: {error}"),
+                Err(error) => tracing::error!("samples of {name} cannot be used: {}", error.without_labels()),
             }
         }
-        // Who only reads leaves the trainings to the process that writes.
-        if state.writable() {
+        // Who only reads leaves the trainings to the process that writes; without a key they wait.
+        if state.require_teachable().is_ok() {
             for spec in queue.read_or_set_aside()? {
                 let name = spec.name.clone();
                 // Its end was not written down, so its samples may still be there.
@@ -135,6 +138,10 @@ impl<B: NetworkBackend> Workshop<B> {
             } else {
                 board.kept.insert(name.clone(), counts);
             }
+        }
+        // Trainings that wait for the key of their samples are on the disk alone.
+        if served.state.require_teachable().is_err() {
+            return Ok(());
         }
         Ok(served.queue.write(board.jobs().cloned().collect())?)
     }

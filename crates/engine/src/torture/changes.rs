@@ -14,6 +14,7 @@ use crate::TaskKind;
 use crate::model::testing::samples;
 use crate::teaching::handle::Tasks;
 use crate::teaching::tasks::{AddTask, RemoveTask, TaskError, TaskTicket};
+use crate::teaching::transfer::Parcel;
 use crate::testing::{label, task};
 
 const NAMES: [&str; 5] = ["gaze", "mood", "nod", "smile", "wink"];
@@ -164,6 +165,27 @@ impl Change {
             allowed.push(Facts { samples: after.samples.clone(), ..before.clone() });
         }
         allowed
+    }
+
+    /// Holds the folder of an export that may have been cut off against what was exported: an import takes all of it or
+    /// refuses it. `finished`: it must not be refused.
+    pub(super) fn check_export(&self, before: &Facts, out: &Path, finished: bool) -> Result<(), String> {
+        let Self::Copy { name, .. } = self else { return Ok(()) };
+        let parcel = match Parcel::read(out, true, usize::MAX) {
+            Ok(parcel) => parcel,
+            Err(error) if finished => return Err(format!("exported, and refused: {error}")),
+            Err(_) => return Ok(()),
+        };
+        let found = (parcel.record.version, parcel.record.sha256.clone());
+        if before.tasks.get(name) != Some(&found) {
+            return Err(format!("another column was exported: {found:?}"));
+        }
+        let mut samples = BTreeMap::new();
+        for sample in &parcel.samples {
+            *samples.entry(sample.label.to_string()).or_default() += 1;
+        }
+        let whole = before.samples.get(name).cloned().unwrap_or_default();
+        if samples == whole { Ok(()) } else { Err(format!("exported {samples:?} of {whole:?}")) }
     }
 
     /// Whether an acknowledged training is there or waits.

@@ -59,7 +59,8 @@ fn say(said: &Said) {
 #[ignore = "the victim of the test below"]
 fn victim() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
-    let Orders { model, state, out, seed, step } = serde_json::from_str(&orders).unwrap();
+    let orders: Orders = serde_json::from_str(&orders).unwrap();
+    let (Orders { model, state, seed, .. }, step) = (&orders, orders.step);
     let taken = AtomicU32::new(0);
     let _watch = Watch::over(state.parent().unwrap(), move |_| {
         if taken.fetch_add(1, Ordering::Relaxed) + 1 == step {
@@ -68,24 +69,39 @@ fn victim() {
         }
         Ok(())
     });
-    let tasks = start(&model, &state).unwrap();
+    let tasks = start(model, state).unwrap();
     let busy = || tasks.list().iter().any(|task| matches!(task.state, TaskState::Queued | TaskState::Training));
     let begun = Instant::now();
     while busy() {
         assert!(begun.elapsed() < Duration::from_secs(60), "a training does not end: {:?}", tasks.list());
         std::thread::sleep(Duration::from_millis(2));
     }
-    let mut now = Facts::read(&model, &state).unwrap();
+    let mut now = Facts::read(model, state).unwrap();
     say(&Said::Ready(now.clone()));
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = StdRng::seed_from_u64(*seed);
     for number in 0..CHANGES {
         let change = Change::random(&mut random, &now, false);
         say(&Said::Begins(change.clone(), now));
-        let out = out.join(format!("{seed}-{number}"));
-        change.make(&tasks, &out, &mut || say(&Said::Acknowledged)).unwrap();
-        now = Facts::read(&model, &state).unwrap();
+        change.make(&tasks, &export_folder(&orders, number), &mut || say(&Said::Acknowledged)).unwrap();
+        now = Facts::read(model, state).unwrap();
         say(&Said::Done(now.clone()));
     }
+}
+
+/// Where a victim exports in its change of this number.
+fn export_folder(orders: &Orders, number: usize) -> std::path::PathBuf {
+    orders.out.join(format!("{}-{number}", orders.seed))
+}
+
+/// Holds what a victim exported against what it had.
+fn check_exports(said: &[Said], orders: &Orders) -> Result<(), String> {
+    let begun = said.iter().enumerate().filter_map(|(at, it)| match it {
+        Said::Begins(change, before) => Some((change, before, said.get(at + 1).is_some())),
+        _ => None,
+    });
+    begun.enumerate().try_for_each(|(number, (change, before, finished))| {
+        change.check_export(before, &export_folder(orders, number), finished)
+    })
 }
 
 /// Runs a victim until it is killed, or has ended by itself; what it said.
@@ -143,6 +159,7 @@ fn a_kill_at_any_step_or_moment_loses_nothing_and_leaves_nothing() {
         });
         // What the one before left half done was finished.
         assert!(ready.is_none_or(|ready| ready.same_as(&done(&before))), "before {before:#?}: {}", context());
+        check_exports(&said, &orders).unwrap_or_else(|error| panic!("{error}: {}", context()));
         let begun = said.iter().rev().find_map(|said| match said {
             Said::Begins(change, before) => Some((change, before)),
             _ => None,

@@ -17,6 +17,7 @@ use network::CpuBackend;
 
 use crate::EngineConfig;
 use crate::model::load;
+use crate::model::samples::SampleStore;
 use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
 use crate::model::testing::TestDevice;
@@ -50,6 +51,7 @@ fn start(model_dir: &Path, state_dir: &Path) -> Result<Tasks, TaskError> {
     let mut config = EngineConfig::default();
     config.training.epochs = 0;
     config.exchange_dir = state_dir.parent().map(Path::to_path_buf).unwrap_or_default();
-    let found = Found { model, state, network, device };
+    let samples = SampleStore::new(state_dir, config.max_samples_per_label);
+    let found = Found { model, state, samples, network, device };
     Tasks::start(&config, found, Box::new(PaintedFaces), Default::default(), |_| ())
 }

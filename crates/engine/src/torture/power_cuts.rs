@@ -90,6 +90,9 @@ fn a_power_cut_at_any_step_leaves_what_was_acknowledged() {
                     assert_eq!(found, Facts::default());
                     continue;
                 };
+                let out = moment.change.map(|at| left.path().join(format!("out-{at}"))).unwrap_or_default();
+                let exported = change.check_export(before, &out, moment.acknowledged);
+                exported.unwrap_or_else(|error| panic!("{error}: {}", context(&found)));
                 let allowed = change.allowed(before, after);
                 assert!(allowed.iter().any(|allowed| found.same_as(allowed)), "{}", context(&found));
                 if moment.acknowledged {

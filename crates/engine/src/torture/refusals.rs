@@ -12,6 +12,7 @@ use super::facts::Facts;
 use super::{report, start, stride, times};
 use crate::model::disk::steps::Watch;
 use crate::model::testing::small_model;
+use crate::teaching::tasks::TaskState;
 
 /// Full, broken, or made read-only after an error.
 const ERRORS: [i32; 3] = [libc::ENOSPC, libc::EIO, libc::EROFS];
@@ -55,6 +56,7 @@ fn try_it(dir: &Path, change: &Change, before: &Facts, refusal: Refusal) -> bool
     };
     let result = change.make(&tasks, &out, &mut || ());
     drop(watch);
+    let exported = change.check_export(before, &out, result.is_ok());
     let told = tasks.list();
     drop(tasks);
     let (found, orphans) = Facts::recovered(&model, &state).unwrap();
@@ -63,11 +65,14 @@ fn try_it(dir: &Path, change: &Change, before: &Facts, refusal: Refusal) -> bool
     assert!(orphans.is_empty(), "{orphans:?}: {}", context());
     assert!(change.allowed(before, &after).iter().any(|allowed| found.same_as(allowed)), "{}", context());
     assert!(result.is_err() || found.same_as(&after), "said done, and is not: {}", context());
+    exported.unwrap_or_else(|error| panic!("{error}: {}", context()));
     for (name, (version, digest)) in &found.tasks {
         let task = told.iter().find(|task| task.name.as_ref() == name);
         let same = task.is_some_and(|task| task.version == *version && task.digest == *digest);
-        // A disk that goes on refusing does not take back what it made before either.
-        assert!(same || refusal.lasts, "the node does not know {name}: {told:#?}: {}", context());
+        assert!(same, "the node does not know {name}: {told:#?}: {}", context());
+    }
+    for task in told.iter().filter(|task| task.version > 0 && task.state == TaskState::Ready && !task.shipped) {
+        assert!(found.tasks.contains_key(task.name.as_ref()), "the node says {}: {}", task.name, context());
     }
     for folder in [state, out] {
         if folder.exists() {

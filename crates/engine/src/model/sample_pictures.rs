@@ -1,0 +1,92 @@
+//! The files of crops: 128×128 grey PNG, sealed where there is a key.
+
+use std::fs;
+use std::io::{self, Cursor};
+use std::path::{Path, PathBuf};
+
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader};
+use network::{FACE_SIZE, FaceCrop, FaceCropError};
+
+use crate::model::disk::{self, Access, Links};
+use crate::model::sample_cipher::{self, SampleCipher};
+use crate::model::sample_error::SampleError;
+
+/// Of a stored picture: 128×128 grey pixels take 16 KB as they are.
+const MAX_PICTURE_BYTES: u64 = 1 << 20;
+
+/// A folder's pictures by number.
+pub(crate) fn pictures(folder: &Path) -> Result<Vec<(u32, PathBuf)>, SampleError> {
+    match fs::symlink_metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(SampleError::io(folder)(error)),
+        // It could lead to pictures of others.
+        Ok(found) if !found.is_dir() => {
+            return Err(SampleError::io(folder)(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "is no folder, or a link to one",
+            )));
+        }
+        Ok(_) => {}
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(SampleError::io(folder))? {
+        let entry = entry.map_err(SampleError::io(folder))?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".png")).and_then(|stem| stem.parse().ok());
+        found.extend(number.map(|number: u32| (number, entry.path())));
+    }
+    found.sort();
+    Ok(found)
+}
+
+pub(crate) fn seal(cipher: Option<&SampleCipher>, plain: Vec<u8>) -> io::Result<Vec<u8>> {
+    match cipher {
+        Some(cipher) => cipher.seal(&plain).map_err(io::Error::other),
+        None => Ok(plain),
+    }
+}
+
+pub(crate) fn write_picture(
+    folder: &Path,
+    path: &Path,
+    face: &FaceCrop,
+    cipher: Option<&SampleCipher>,
+) -> Result<(), SampleError> {
+    let mut png = Vec::new();
+    PngEncoder::new(&mut png)
+        .write_image(face.as_slice(), FACE_SIZE as u32, FACE_SIZE as u32, ExtendedColorType::L8)
+        .map_err(|error| SampleError::io(path)(io::Error::other(error)))?;
+    let bytes = seal(cipher, png).map_err(SampleError::io(path))?;
+    let mut part = disk::unfinished(folder, Access::Private).map_err(SampleError::io(folder))?;
+    io::Write::write_all(&mut part, &bytes).map_err(SampleError::io(path))?;
+    disk::keep(part, path, Access::Private).map_err(SampleError::io(path))
+}
+
+pub(crate) fn read_picture(path: &Path, cipher: Option<&SampleCipher>) -> Result<FaceCrop, SampleError> {
+    let wrong = |found: String| SampleError::Picture { path: path.to_path_buf(), found };
+    let bytes = read_stored(path)?;
+    let bytes = match (sample_cipher::is_sealed(&bytes), cipher) {
+        (false, _) => bytes,
+        (true, None) => return Err(SampleError::Locked { path: path.to_path_buf() }),
+        (true, Some(cipher)) => cipher.open(&bytes).ok_or_else(|| SampleError::Locked { path: path.to_path_buf() })?,
+    };
+    let reader = || ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Png);
+    // Imported folders may hold anything: look at the size before decoding.
+    let (width, height) = reader().into_dimensions().map_err(|error| wrong(error.to_string()))?;
+    if (width, height) != (FACE_SIZE as u32, FACE_SIZE as u32) {
+        return Err(wrong(format!("{width}x{height} pixels")));
+    }
+    let picture = reader().decode().map_err(|error| wrong(error.to_string()))?;
+    match picture {
+        image::DynamicImage::ImageLuma8(grey) => {
+            grey.into_raw().try_into().map_err(|error: FaceCropError| wrong(error.to_string()))
+        }
+        other => Err(wrong(format!("{:?}", other.color()))),
+    }
+}
+
+/// The bytes of a file, sealed or not.
+pub(crate) fn read_stored(path: &Path) -> Result<Vec<u8>, SampleError> {
+    disk::read_file(path, MAX_PICTURE_BYTES, Links::Refused).map_err(SampleError::io(path))
+}
