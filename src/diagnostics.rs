@@ -53,7 +53,7 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, watched: Watched) -> r2r:
                 detector: watched.engine.detector(),
                 stale_s,
                 tasks: &watched.engine.tasks().list(),
-                damage: watched.engine.damage(),
+                cannot_teach: watched.engine.cannot_teach(),
             };
             let message = DiagnosticArray {
                 header: Header { stamp: watched.clock.now(), frame_id: String::new() },
@@ -78,8 +78,8 @@ struct View<'a> {
     detector: DetectorKind,
     stale_s: f32,
     tasks: &'a [TaskStatus],
-    /// What is broken among the taught tasks.
-    damage: Option<&'a str>,
+    /// Why nothing can be taught.
+    cannot_teach: Option<&'a str>,
 }
 
 type Level = u8;
@@ -171,8 +171,8 @@ impl View<'_> {
             chosen.map(|task| task.name.to_string()).collect::<Vec<_>>().join(", ")
         };
         let (training, failed) = (names(TaskState::Training), names(TaskState::Failed));
-        let state = match (self.damage, failed.is_empty(), training.is_empty()) {
-            (Some(damage), ..) => (ERROR, format!("nothing can be taught: {damage}")),
+        let state = match (self.cannot_teach, failed.is_empty(), training.is_empty()) {
+            (Some(why), ..) => (ERROR, format!("nothing can be taught: {why}")),
             (None, false, _) => (WARN, format!("training failed: {failed}; see `{}`", names::TASKS)),
             (None, true, false) => (OK, format!("training: {training}")),
             (None, true, true) => (OK, format!("{} tasks", self.tasks.len())),
@@ -256,7 +256,7 @@ mod tests {
             detector: DetectorKind::YuNet,
             stale_s: 2.0,
             tasks,
-            damage: None,
+            cannot_teach: None,
         }
     }
 
@@ -336,8 +336,10 @@ mod tests {
     #[test]
     fn a_damaged_state_folder_is_an_error_with_what_to_do() {
         let (stats, input) = (stats(), InputCounts::default());
-        let view =
-            View { damage: Some("manifest.yaml is missing; see `facelab state --help`"), ..view(&stats, &input, &[]) };
+        let view = View {
+            cannot_teach: Some("manifest.yaml is missing; see `facelab state --help`"),
+            ..view(&stats, &input, &[])
+        };
         let status = &view.statuses()[3];
         assert!(status.level == ERROR && status.message.contains("manifest.yaml is missing"));
         assert!(status.message.contains("facelab state"));

@@ -1,7 +1,7 @@
 //! ROS's context, from its arguments to its end.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, io, panic};
 
 use r2r::Context;
@@ -12,11 +12,11 @@ pub struct Ros(Context);
 /// ROS does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum RosError {
-    /// rcl refuses what the command line has for it.
-    #[error("ROS refuses its arguments: {0}")]
-    Arguments(String),
+    /// rcl says why: mostly it refuses what the command line has for it.
+    #[error("ROS does not start: {0}")]
+    Init(String),
     /// rcl says no more than RCL_RET_ERROR then.
-    #[error("ROS cannot write its log to {}: {source}; set ROS_LOG_DIR to a folder that can be made", folder.display())]
+    #[error("ROS cannot write its log to {}: {source}; set ROS_LOG_DIR to a folder that can be written", folder.display())]
     LogFolder {
         /// Where the log would be.
         folder: PathBuf,
@@ -27,18 +27,33 @@ pub enum RosError {
 
 impl RosError {
     fn because(said: String) -> Self {
-        match log_folder(|name| std::env::var_os(name)).map(|folder| (fs::create_dir_all(&folder), folder)) {
+        let variable = |name: &str| std::env::var_os(name);
+        let folder = said.contains("RCL_RET_ERROR").then(|| log_folder(variable)).flatten();
+        match folder.map(|folder| (writable(&folder), folder)) {
             Some((Err(source), folder)) => Self::LogFolder { folder, source },
-            _ => Self::Arguments(said),
+            _ => Self::Init(said),
         }
     }
 }
 
-/// Where rcl_logging puts its files.
+/// Where rcl_logging puts its files; it expands a tilde in front.
 fn log_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let given = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let below_home = || given("ROS_HOME").or_else(|| Some(given("HOME")?.join(".ros")));
-    given("ROS_LOG_DIR").or_else(|| Some(below_home()?.join("log")))
+    let home = given("HOME");
+    let expanded = |path: PathBuf| match (path.strip_prefix("~"), &home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path,
+    };
+    let below_home = || given("ROS_HOME").map(expanded).or_else(|| Some(home.as_ref()?.join(".ros")));
+    given("ROS_LOG_DIR").map(expanded).or_else(|| Some(below_home()?.join("log")))
+}
+
+/// Whether rcl could make a file there.
+fn writable(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let probe = folder.join(format!(".face_attributes-{}", std::process::id()));
+    fs::write(&probe, "")?;
+    fs::remove_file(probe)
 }
 
 impl Ros {
@@ -92,6 +107,8 @@ mod tests {
         assert_eq!(of(&all[1..]), Some("/ros/log".into()));
         assert_eq!(of(&all[2..]), Some("/home/me/.ros/log".into()));
         assert_eq!(of(&[("ROS_LOG_DIR", ""), all[2]]), Some("/home/me/.ros/log".into()));
+        assert_eq!(of(&[("ROS_LOG_DIR", "~/log"), all[2]]), Some("/home/me/log".into()));
+        assert_eq!(of(&[("ROS_HOME", "~"), all[2]]), Some("/home/me/log".into()));
         assert_eq!(of(&[]), None);
     }
 }

@@ -52,6 +52,9 @@ def test_the_operator_may_ask_everything_and_a_listener_only_what_is_taught(desc
     assert allowed("operator", "services", "request") == offered
     assert allowed("listener", "services", "request") == {"/face/list_tasks"}
     assert allowed("camera", "services", "request") == set()
+    for enclave in ("camera", "operator", "listener"):
+        own = {f"/face/{enclave}/{name}" for name in [*PARAMETERS, "get_type_description"]}
+        assert allowed(enclave, "services", "reply") == own
 
 
 def test_pictures_reach_the_node_and_the_operator_alone(described):

@@ -40,13 +40,13 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let below = NODE.dir.path().join("state/exchange/task");
     let _ = std::fs::remove_dir_all(&below);
     let weights = weights_of(fuzz::files(data)[0]).unwrap_or("gaze.safetensors");
-    let places = [MANIFEST, weights, "samples/gaze/labels.yaml", "samples/gaze/up/0.png"];
+    let places = [MANIFEST, weights, "samples/gaze/labels.yaml", "samples/gaze/00-up/0000.png"];
     fuzz::lay_out(data, &below, &places);
     let tasks = NODE.engine.tasks();
-    if tasks.import(&below, None).is_ok() {
-        // Digests let through what was exported, and nothing else.
-        let name = "gaze".parse().expect("a name");
+    if let Ok(imported) = tasks.import(&below, None) {
+        let (name, _) = imported.task_id.split_once('@').expect("a name and a version");
+        let name = name.parse().expect("a name");
         let remove = RemoveTask { name, cascade: false, keep_as_source: false, keep_samples: false };
-        tasks.remove(&remove).expect("the task that was exported");
+        tasks.remove(&remove).expect("the task that was imported");
     }
 });

@@ -13,7 +13,7 @@ static MODEL: LazyLock<TempDir> = LazyLock::new(|| {
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let dir = TempDir::new().expect("a folder");
-    let places = [MANIFEST, MANIFEST_COPY, "samples/gaze/labels.yaml", "samples/gaze/up/0.png"];
+    let places = [MANIFEST, MANIFEST_COPY, "samples/gaze/labels.yaml", "samples/gaze/00-up/0000.png"];
     fuzz::lay_out(data, dir.path(), &places);
     let _ = ModelStore::open(dir.path());
     let model = ModelStore::open(MODEL.path()).expect("the small model");
@@ -24,10 +24,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     }
     let _ = check_state(dir.path());
     let _ = StateStore::open(dir.path(), model.manifest());
-    if repair_state(dir.path()).is_ok() {
-        // What was repaired can be opened, and is whole, if it is of this model.
-        if let Ok(store) = StateStore::open(dir.path(), model.manifest()) {
-            let _ = store.damage();
-        }
+    if repair_state(dir.path()).is_ok()
+        && let Ok(store) = StateStore::open(dir.path(), model.manifest())
+    {
+        assert!(store.damage().is_none(), "repaired, and still damaged: {}", store.damage());
     }
 });

@@ -22,10 +22,15 @@ need_facelab() {
   program=${CARGO_TARGET_DIR:-$FA_ROOT/target}/release/facelab
 }
 
-# From here on all that is started from this terminal gives way to everything else, and "${GIVING_WAY[@]}" before a command
-# most of all: nice counts within one terminal's processes alone where the system groups them.
+# Until the script ends, all that is started from this terminal gives way to everything else, and "${GIVING_WAY[@]}" before a
+# command most of all: nice counts within one terminal's processes alone where the system groups them.
 give_way() {
-  { echo 19 >/proc/self/autogroup; } 2>/dev/null || true
+  local before
+  before=$(sed -n 's/.* nice //p' /proc/self/autogroup 2>/dev/null || true)
+  if [ -n "$before" ] && { echo 19 >/proc/self/autogroup; } 2>/dev/null; then
+    # shellcheck disable=SC2064
+    trap "{ echo $before >/proc/self/autogroup; } 2>/dev/null || true" EXIT
+  fi
   # Activations are large and short-lived: without this the system clears pages for a tenth of the time.
   export GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_TOP_PAD_=268435456
   GIVING_WAY=(nice -n 19)

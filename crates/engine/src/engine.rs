@@ -10,10 +10,10 @@ use network::{NetworkBackend, choose_device};
 use vision::{DetectorKind, FaceDetector, open_detector};
 
 use crate::capture::Captures;
-use crate::failures::Failures;
 use crate::model::load;
 use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
+use crate::panics::Panics;
 use crate::perception::judge::{NetworkJudge, network_pool};
 use crate::perception::smoothing::Smoother;
 use crate::perception::stats::{EngineThread, Meter, Stats, ThreadFailure};
@@ -38,7 +38,7 @@ pub struct Engine {
     tasks: Tasks,
     backend: String,
     detector: DetectorKind,
-    damage: Option<String>,
+    cannot_teach: Option<String>,
     threads: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
 }
 
@@ -80,7 +80,7 @@ impl Engine {
         let mut state = StateStore::open(&config.state_dir, model.manifest())?;
         let samples = open_samples(&config, &mut state);
         let initial = load::load::<B>(&model, &state, &device)?;
-        let damage = state.trouble();
+        let cannot_teach = state.cannot_teach();
 
         let mut smoother = Smoother::new(config.smoothing);
         smoother.set_heads(&initial.heads);
@@ -95,7 +95,7 @@ impl Engine {
             live: Mutex::new(config.live()),
             keep_images: AtomicBool::new(false),
             results: crossbeam_channel::bounded(RESULTS),
-            failures: Mutex::new(Failures::default()),
+            panics: Mutex::new(Panics::default()),
         });
 
         let updates = Arc::new(NewestSlot::default());
@@ -111,7 +111,7 @@ impl Engine {
 
         let detector = camera.kind();
         let engine =
-            Self { shared: Arc::clone(&shared), tasks, backend, detector, damage, threads: Mutex::new(vec![]) };
+            Self { shared: Arc::clone(&shared), tasks, backend, detector, cannot_teach, threads: Mutex::new(vec![]) };
         let mut stage = VisionStage::new(camera, config.tracker.clone());
         let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, &mut stage))?;
         lock(&engine.threads).push((EngineThread::Vision.name(), vision));
@@ -161,20 +161,20 @@ impl Engine {
     }
 
     /// What is broken among the taught tasks; nothing can be taught until it is repaired.
-    pub fn damage(&self) -> Option<&str> {
-        self.damage.as_deref()
+    pub fn cannot_teach(&self) -> Option<&str> {
+        self.cannot_teach.as_deref()
     }
 
     /// What ended a thread for good: without it nothing is answered, or judged, any more.
     pub fn ended(&self) -> Option<ThreadFailure> {
-        lock(&self.shared.failures).told(Instant::now()).into_iter().find(|failure| failure.ended)
+        lock(&self.shared.panics).told(Instant::now()).into_iter().find(|failure| failure.ended)
     }
 
     /// How it goes: rates, latencies, drops, memory.
     pub fn stats(&self) -> Stats {
         let counts = self.shared.frames.counts();
         let now = Instant::now();
-        let failures = lock(&self.shared.failures).told(now);
+        let failures = lock(&self.shared.panics).told(now);
         let meter = lock(&self.shared.meter);
         Stats { failures, ..meter.stats(now, counts, &self.backend) }
     }

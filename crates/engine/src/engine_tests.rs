@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use vision::{BgrImage, DetectError, Detection, DetectorKind, FaceDetector};
 
 use crate::TaskKind;
-use crate::failures::Failures;
+use crate::panics::Panics;
 use crate::perception::judge::{Judge, Judgement};
 use crate::perception::smoothing::Smoother;
 use crate::perception::stats::{EngineThread, Meter};
@@ -169,7 +169,7 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
         live: Mutex::new(config.live()),
         keep_images: AtomicBool::new(false),
         results: bounded(64),
-        failures: Mutex::new(Failures::default()),
+        panics: Mutex::new(Panics::default()),
     });
     let (begun, has_begun) = bounded(64);
     let (let_go, go_on) = bounded::<()>(0);
@@ -200,7 +200,7 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
 
     shared.close();
     assert!(join(vec![("vision", vision), ("network", network)], PATIENCE).is_empty());
-    assert_eq!(lock(&shared.failures).told(Instant::now()), []);
+    assert_eq!(lock(&shared.panics).told(Instant::now()), []);
 }
 
 #[test]

@@ -20,9 +20,9 @@ mod engine_tests;
 #[cfg(feature = "perception")]
 mod error;
 #[cfg(feature = "perception")]
-mod failures;
-#[cfg(feature = "perception")]
 mod newest_slot;
+#[cfg(feature = "perception")]
+mod panics;
 #[cfg(feature = "perception")]
 mod perception;
 #[cfg(feature = "perception")]

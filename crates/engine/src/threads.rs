@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::capture::Captures;
-use crate::failures::Failures;
+use crate::panics::Panics;
 use crate::perception::judge::Judge;
 use crate::perception::pipeline::{answer, judge_batch, latency};
 use crate::perception::smoothing::Smoother;
@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) live: Mutex<LiveParams>,
     pub(crate) keep_images: AtomicBool,
     pub(crate) results: (Sender<FrameResult>, Receiver<FrameResult>),
-    pub(crate) failures: Mutex<Failures>,
+    pub(crate) panics: Mutex<Panics>,
 }
 
 /// A poisoned lock is taken all the same: the thread that panicked has reported it, and the state is replaced as a whole.
@@ -82,7 +82,7 @@ pub(crate) fn spawn(
     let run = move || {
         loop {
             let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&shared))) else { return };
-            let failure = lock(&shared.failures).add(thread, said_by(&*panic).to_owned(), Instant::now());
+            let failure = lock(&shared.panics).add(thread, said_by(&*panic).to_owned(), Instant::now());
             tracing::error!("{failure}");
             if failure.ended {
                 return;

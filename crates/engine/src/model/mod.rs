@@ -24,7 +24,7 @@ pub(crate) mod samples;
 #[cfg(feature = "perception")]
 pub(crate) mod samples_aside;
 #[cfg(feature = "perception")]
-pub(crate) mod samples_sealed;
+pub(crate) mod samples_encrypted;
 #[cfg(feature = "perception")]
 pub(crate) mod state;
 pub(crate) mod store;

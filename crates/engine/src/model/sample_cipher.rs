@@ -1,7 +1,7 @@
 //! Crops at rest, encrypted: XChaCha20-Poly1305 under a key from a file.
 //!
-//! A sealed file is [`MAGIC`], a random nonce of 24 bytes, the ciphertext and its tag of 16 bytes. It keeps its name, so a
-//! crop is sealed or opened by one renaming.
+//! An encrypted file is [`MAGIC`], a random nonce of 24 bytes, the ciphertext and its tag of 16 bytes. It keeps its name, so a
+//! crop is encrypted by one renaming.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,13 +11,12 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
 use crate::model::disk::{self, Links};
 
-/// The first bytes of a sealed file; no PNG begins so.
-const MAGIC: &[u8] = b"face_attributes sealed 1\n";
+/// The first bytes of an encrypted file; no PNG begins so.
+pub(crate) const MAGIC: &[u8] = b"face_attributes encrypted 1\n";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 
-/// Seals and opens crops.
-#[derive(Clone)]
+/// Encrypts and decrypts crops.
 pub(crate) struct SampleCipher(XChaCha20Poly1305);
 
 impl std::fmt::Debug for SampleCipher {
@@ -26,8 +25,8 @@ impl std::fmt::Debug for SampleCipher {
     }
 }
 
-/// Whether a file's bytes are sealed.
-pub(crate) fn is_sealed(bytes: &[u8]) -> bool {
+/// Whether a file's bytes are encrypted.
+pub(crate) fn is_encrypted(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
@@ -40,7 +39,8 @@ impl SampleCipher {
         let said = |error: std::io::Error| format!("{}: {error}", path.display());
         let mode = std::fs::metadata(path).map_err(said)?.permissions().mode() & 0o777;
         // systemd keeps its folder of credentials from other users, whatever the modes in it.
-        let credential = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|dir| path.starts_with(dir));
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").and_then(|dir| Path::new(&dir).canonicalize().ok());
+        let credential = credentials.zip(path.canonicalize().ok()).is_some_and(|(dir, path)| path.starts_with(dir));
         if mode & 0o077 != 0 && !credential {
             return Err(format!("{}: others may read it (mode {mode:03o}); chmod 600", path.display()));
         }
@@ -55,15 +55,15 @@ impl SampleCipher {
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub(crate) fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, String> {
+    pub(crate) fn encrypt(&self, plain: &[u8]) -> Result<Vec<u8>, String> {
         let nonce = XNonce::try_generate().map_err(|error| error.to_string())?;
         let cipher = self.0.encrypt(&nonce, plain).map_err(|error| error.to_string())?;
         Ok([MAGIC, nonce.as_slice(), &cipher].concat())
     }
 
-    /// Decrypts what [`Self::seal`] made; none: it was made with another key, or changed.
-    pub(crate) fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (nonce, cipher) = sealed.strip_prefix(MAGIC)?.split_at_checked(NONCE_BYTES)?;
+    /// Decrypts what [`Self::encrypt`] made; none: it was made with another key, or changed.
+    pub(crate) fn decrypt(&self, encrypted: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, cipher) = encrypted.strip_prefix(MAGIC)?.split_at_checked(NONCE_BYTES)?;
         self.0.decrypt(&XNonce::try_from(nonce).ok()?, cipher).ok()
     }
 }
@@ -89,18 +89,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_sealed_opens_with_its_key_alone_and_unchanged(plain: Vec<u8>, at: usize, bit in 0u32..8) {
+        fn what_was_encrypted_opens_with_its_key_alone_and_unchanged(plain: Vec<u8>, at: usize, bit in 0u32..8) {
             let dir = tempfile::tempdir().unwrap();
             let (ours, other) = (cipher(dir.path(), "ours", 1), cipher(dir.path(), "other", 2));
-            let sealed = ours.seal(&plain).unwrap();
-            prop_assert!(is_sealed(&sealed) && !is_sealed(&plain));
-            prop_assert_ne!(&sealed, &ours.seal(&plain).unwrap());
-            prop_assert_eq!(ours.open(&sealed), Some(plain));
-            prop_assert_eq!(other.open(&sealed), None);
-            let mut changed = sealed.clone();
-            changed[at % sealed.len()] ^= 1u8 << bit;
-            prop_assert_eq!(ours.open(&changed), None);
-            prop_assert_eq!(ours.open(&sealed[..at % sealed.len()]), None);
+            let encrypted = ours.encrypt(&plain).unwrap();
+            prop_assert!(is_encrypted(&encrypted) && !is_encrypted(&plain));
+            prop_assert_ne!(&encrypted, &ours.encrypt(&plain).unwrap());
+            prop_assert_eq!(ours.decrypt(&encrypted), Some(plain));
+            prop_assert_eq!(other.decrypt(&encrypted), None);
+            let mut changed = encrypted.clone();
+            changed[at % encrypted.len()] ^= 1u8 << bit;
+            prop_assert_eq!(ours.decrypt(&changed), None);
+            prop_assert_eq!(ours.decrypt(&encrypted[..at % encrypted.len()]), None);
         }
     }
 

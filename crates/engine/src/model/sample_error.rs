@@ -49,7 +49,7 @@ pub enum SampleError {
     },
     /// A stored picture is encrypted.
     #[error("{}: is encrypted, and not with the key of samples_key_file", path.display())]
-    Locked {
+    Encrypted {
         /// The picture.
         path: PathBuf,
     },
@@ -91,8 +91,9 @@ impl SampleError {
             Self::Index { .. } => "the list of labels leads elsewhere".to_owned(),
             Self::Picture { found, .. } => format!("expected a 128x128 grey PNG, found {found}"),
             Self::TooMany { given, limit, .. } => format!("{given} more samples of a label, at most {limit} are kept"),
-            Self::Locked { .. } => "is encrypted, and not with the key of samples_key_file".to_owned(),
-            Self::Store(_) | Self::NoIndex { .. } | Self::Full { .. } => self.to_string(),
+            Self::Encrypted { .. } => "is encrypted, and not with the key of samples_key_file".to_owned(),
+            Self::Store(error) => error.without_labels(),
+            Self::NoIndex { .. } | Self::Full { .. } => self.to_string(),
         }
     }
 }
@@ -109,7 +110,7 @@ mod tests {
             SampleError::Io { path: path.clone(), source: io::ErrorKind::StorageFull.into() },
             SampleError::Index { path: path.clone(), folder: "anna".to_owned() },
             SampleError::Picture { path: path.clone(), found: "nothing".to_owned() },
-            SampleError::Locked { path },
+            SampleError::Encrypted { path },
             SampleError::TooMany { label, stored: 1, given: 2, limit: 2 },
         ];
         for error in errors {

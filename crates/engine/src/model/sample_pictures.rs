@@ -1,7 +1,7 @@
-//! The files of crops: 128×128 grey PNG, sealed where there is a key.
+//! The files of crops: 128×128 grey PNG, encrypted where there is a key.
 
 use std::fs;
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use image::codecs::png::PngEncoder;
@@ -12,8 +12,8 @@ use crate::model::disk::{self, Access, Links};
 use crate::model::sample_cipher::{self, SampleCipher};
 use crate::model::sample_error::SampleError;
 
-/// Of a stored picture: 128×128 grey pixels take 16 KB as they are.
-const MAX_PICTURE_BYTES: u64 = 1 << 20;
+/// Of a stored picture: 128×128 grey pixels take 16 KB as they are, and some bytes more when they are encrypted.
+const MAX_PICTURE_BYTES: u64 = (1 << 20) + 1024;
 
 /// A folder's pictures by number.
 pub(crate) fn pictures(folder: &Path) -> Result<Vec<(u32, PathBuf)>, SampleError> {
@@ -40,13 +40,6 @@ pub(crate) fn pictures(folder: &Path) -> Result<Vec<(u32, PathBuf)>, SampleError
     Ok(found)
 }
 
-pub(crate) fn seal(cipher: Option<&SampleCipher>, plain: Vec<u8>) -> io::Result<Vec<u8>> {
-    match cipher {
-        Some(cipher) => cipher.seal(&plain).map_err(io::Error::other),
-        None => Ok(plain),
-    }
-}
-
 pub(crate) fn write_picture(
     folder: &Path,
     path: &Path,
@@ -57,7 +50,10 @@ pub(crate) fn write_picture(
     PngEncoder::new(&mut png)
         .write_image(face.as_slice(), FACE_SIZE as u32, FACE_SIZE as u32, ExtendedColorType::L8)
         .map_err(|error| SampleError::io(path)(io::Error::other(error)))?;
-    let bytes = seal(cipher, png).map_err(SampleError::io(path))?;
+    let bytes = match cipher {
+        Some(cipher) => cipher.encrypt(&png).map_err(|said| SampleError::io(path)(io::Error::other(said)))?,
+        None => png,
+    };
     let mut part = disk::unfinished(folder, Access::Private).map_err(SampleError::io(folder))?;
     io::Write::write_all(&mut part, &bytes).map_err(SampleError::io(path))?;
     disk::keep(part, path, Access::Private).map_err(SampleError::io(path))
@@ -66,10 +62,12 @@ pub(crate) fn write_picture(
 pub(crate) fn read_picture(path: &Path, cipher: Option<&SampleCipher>) -> Result<FaceCrop, SampleError> {
     let wrong = |found: String| SampleError::Picture { path: path.to_path_buf(), found };
     let bytes = read_stored(path)?;
-    let bytes = match (sample_cipher::is_sealed(&bytes), cipher) {
+    let bytes = match (sample_cipher::is_encrypted(&bytes), cipher) {
         (false, _) => bytes,
-        (true, None) => return Err(SampleError::Locked { path: path.to_path_buf() }),
-        (true, Some(cipher)) => cipher.open(&bytes).ok_or_else(|| SampleError::Locked { path: path.to_path_buf() })?,
+        (true, None) => return Err(SampleError::Encrypted { path: path.to_path_buf() }),
+        (true, Some(cipher)) => {
+            cipher.decrypt(&bytes).ok_or_else(|| SampleError::Encrypted { path: path.to_path_buf() })?
+        }
     };
     let reader = || ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Png);
     // Imported folders may hold anything: look at the size before decoding.
@@ -86,7 +84,14 @@ pub(crate) fn read_picture(path: &Path, cipher: Option<&SampleCipher>) -> Result
     }
 }
 
-/// The bytes of a file, sealed or not.
+/// The bytes of a file, encrypted or not.
 pub(crate) fn read_stored(path: &Path) -> Result<Vec<u8>, SampleError> {
     disk::read_file(path, MAX_PICTURE_BYTES, Links::Refused).map_err(SampleError::io(path))
+}
+
+/// Whether a file's first bytes are those of an encrypted one.
+pub(crate) fn encrypted_on_disk(path: &Path) -> io::Result<bool> {
+    let mut begins = Vec::new();
+    fs::File::open(path)?.take(sample_cipher::MAGIC.len() as u64).read_to_end(&mut begins)?;
+    Ok(sample_cipher::is_encrypted(&begins))
 }

@@ -48,8 +48,8 @@ pub struct SampleStore {
     limit: u32,
     /// Crops of all tasks, at most.
     total: usize,
-    /// Crops are written sealed.
-    cipher: Option<SampleCipher>,
+    /// What crops are encrypted with.
+    pub(crate) cipher: Option<SampleCipher>,
 }
 
 impl SampleStore {
@@ -62,15 +62,6 @@ impl SampleStore {
     /// With a limit for all tasks together.
     pub(crate) fn with_total(self, total: usize) -> Self {
         Self { total, ..self }
-    }
-
-    pub(crate) fn cipher(&self) -> Option<&SampleCipher> {
-        self.cipher.as_ref()
-    }
-
-    /// That seals what it writes, and opens what was sealed.
-    pub(crate) fn sealed_by(self, cipher: Option<SampleCipher>) -> Self {
-        Self { cipher, ..self }
     }
 
     /// Counts of a task's samples; empty when it has none.
@@ -94,7 +85,14 @@ impl SampleStore {
         Ok(names)
     }
 
-    /// Whether the crops fit under the limit.
+    /// Crops of all tasks whose list of labels can be read; of the others it is told where they are needed.
+    fn stored(&self) -> usize {
+        let tasks = self.tasks().unwrap_or_default();
+        let counts = tasks.iter().flat_map(|task| self.counts(task).unwrap_or_default());
+        counts.map(|(_, count)| count as usize).sum()
+    }
+
+    /// Whether the crops fit under the limits.
     ///
     /// # Errors
     /// The first label that does not, or a folder that cannot be read.
@@ -108,8 +106,8 @@ impl SampleStore {
                 return Err(SampleError::TooMany { label: label.clone(), stored, given, limit: self.limit });
             }
         }
-        if self.total < usize::MAX {
-            let stored = self.stored_pictures()?.len();
+        if self.total < usize::MAX && !samples.is_empty() {
+            let stored = self.stored();
             if stored + samples.len() > self.total {
                 return Err(SampleError::Full { stored, given: samples.len(), limit: self.total });
             }

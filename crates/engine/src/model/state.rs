@@ -25,7 +25,7 @@ pub struct StateStore {
     manifest: TaughtManifest,
     damage: Damage,
     /// Why stored samples cannot be used.
-    locked: Option<String>,
+    no_key: Option<String>,
     /// The manifest on the disk may be that of a change that failed.
     unsettled: bool,
     // Held as long as the store lives; the system lets go of it when the process ends, however it ends.
@@ -95,7 +95,7 @@ impl StateStore {
             dir: dir.to_path_buf(),
             manifest,
             damage: Damage { manifest: broken, columns },
-            locked: None,
+            no_key: None,
             unsettled: false,
             lock: None,
         })
@@ -127,15 +127,15 @@ impl StateStore {
     }
 
     /// The samples cannot be opened: what was taught answers and can be erased, and nothing is taught until they can.
-    pub(crate) fn lock_out(&mut self, reason: String) {
+    pub(crate) fn set_no_key(&mut self, reason: String) {
         tracing::error!("nothing can be taught: {reason}");
-        self.locked = Some(reason);
+        self.no_key = Some(reason);
     }
 
     /// Why nothing can be taught, where that is so, and what to do.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    pub(crate) fn cannot_teach(&self) -> Option<String> {
         let damaged = || format!("{}; see `facelab state --help`", self.damage);
-        (!self.damage.is_none()).then(damaged).or_else(|| self.locked.clone())
+        (!self.damage.is_none()).then(damaged).or_else(|| self.no_key.clone())
     }
 
     /// Adds the taught columns to the model's network, part by part.
@@ -203,8 +203,8 @@ impl StateStore {
         Ok(())
     }
 
-    /// Renamed, but not certain to stay: what is told to have failed must not be there after a restart. Nor may what cannot be
-    /// read any more.
+    /// A manifest that was renamed into place and then failed: the one before is written again, so that what was told to have
+    /// failed is not there after a restart.
     fn roll_back(&mut self, refused: &TaughtManifest) {
         let seals =
             |of: &TaughtManifest| of.columns.iter().map(|column| column.record_sha256.clone()).collect::<Vec<_>>();
@@ -237,8 +237,8 @@ impl StateStore {
     /// As [`Self::require_writable`], and samples can be written and read. Erasing needs no key.
     pub(crate) fn require_teachable(&self) -> Result<(), StoreError> {
         self.require_writable()?;
-        match &self.locked {
-            Some(reason) => Err(StoreError::Locked { path: self.dir.clone(), reason: reason.as_str().into() }),
+        match &self.no_key {
+            Some(reason) => Err(StoreError::NoKey { path: self.dir.clone(), reason: reason.as_str().into() }),
             None => Ok(()),
         }
     }

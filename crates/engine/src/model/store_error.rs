@@ -142,7 +142,7 @@ pub enum StoreError {
     },
     /// The samples cannot be opened.
     #[error("{}: {reason}; what was taught answers and can be erased, and nothing is taught here until the node starts with the key", path.display())]
-    Locked {
+    NoKey {
         /// The folder.
         path: PathBuf,
         /// Why, in words.
@@ -174,4 +174,15 @@ impl StoreError {
 pub(crate) fn list<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     let names: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(feature = "perception")]
+impl StoreError {
+    /// For the log, which names no label: a parser quotes what it cannot read.
+    pub(crate) fn without_labels(&self) -> String {
+        match self {
+            Self::Manifest { path, .. } => format!("{}: cannot be read", path.display()),
+            other => other.to_string(),
+        }
+    }
 }

@@ -56,7 +56,7 @@ impl Smoother {
         }
     }
 
-    /// Forgets every face that is not among the living.
+    /// Forgets every face that is not among those that are active.
     pub fn retain(&mut self, is_active: impl Fn(&TrackId) -> bool) {
         self.tracks.retain(|track, _| is_active(track));
     }

@@ -67,6 +67,8 @@ pub(crate) struct Board {
     pub(crate) notes: BTreeMap<TaskName, Note>,
     pub(crate) kept: BTreeMap<TaskName, SampleCounts>,
     pub(crate) stopping: bool,
+    /// No training begins.
+    pub(crate) held: bool,
 }
 
 impl Board {

@@ -83,6 +83,10 @@ fn without_the_key_of_its_samples_a_node_answers_and_teaches_nothing() {
     teach(&tasks, request("mood", 3));
     drop(tasks);
     let before = bits(&bench.newest(), "mood");
+    let tasks = bench.start();
+    let out = bench.model.path().join("out");
+    tasks.export(&task("mood"), &out, true).unwrap();
+    drop(tasks);
 
     for (key, said) in [(None, "samples_key_file is empty"), (Some("no/such/key".into()), "no/such/key")] {
         let with_key = std::mem::replace(&mut bench.config.samples_key_file, key);
@@ -98,14 +102,22 @@ fn without_the_key_of_its_samples_a_node_answers_and_teaches_nothing() {
     assert_eq!(bench.stored("mood"), [(label("up"), 4), (label("down"), 4)]);
     drop(tasks);
 
-    // A training that waits outlives a start without the key; crops can be erased all the same.
+    // A training that waits outlives a start without the key, and can be cancelled there; nothing comes in, all can be erased.
     bench.queue("mood", 3, 0);
     let with_key = bench.config.samples_key_file.take();
     let tasks = bench.start();
-    assert_eq!(tasks.forget(&task("mood"), Some(&label("up"))).unwrap(), 4);
+    wait_for(&tasks, "mood", TaskState::Queued);
+    assert!(message(tasks.import(&out, Some(&task("nod"))).map(drop)).contains("samples_key_file is empty"));
     drop(tasks);
-    assert!(fs::read_to_string(bench.state.path().join("queue.yaml")).unwrap().contains("mood"));
     bench.config.samples_key_file = with_key;
     let tasks = bench.start();
-    assert_eq!(tasks.forget(&task("mood"), None).unwrap_or(4), 4);
+    assert_eq!(wait_for(&tasks, "mood", TaskState::Ready).version, 3);
+    drop(tasks);
+    bench.queue("mood", 4, 0);
+    bench.config.samples_key_file = None;
+    let tasks = bench.start();
+    tasks.cancel(Some(&task("mood"))).unwrap();
+    assert_eq!(tasks.forget(&task("mood"), Some(&label("up"))).unwrap(), 4);
+    tasks.remove(&remove("mood")).unwrap();
+    assert!(bench.stored("mood").is_empty());
 }

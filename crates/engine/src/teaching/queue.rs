@@ -70,7 +70,10 @@ impl QueueFile {
     pub(crate) fn read_or_set_aside(&self) -> Result<Vec<JobSpec>, StoreError> {
         match self.read() {
             Err(error) if cannot_be_understood(&error) => {
-                tracing::error!("trainings that waited are lost, their samples are not; call add_task again: {error}");
+                tracing::error!(
+                    "trainings that waited are lost, their samples are not; call add_task again: {}",
+                    error.without_labels()
+                );
                 disk::set_aside(&self.path).map_err(StoreError::io(&self.path))?;
                 Ok(Vec::new())
             }

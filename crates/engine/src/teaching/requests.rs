@@ -101,7 +101,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         }
         let name = &request.name;
         let mut served = self.served();
-        served.state.require_teachable()?;
+        served.state.require_writable()?;
         let mut gone = self.board().removable(request)?;
         let mut plan = served.plan();
         if request.keep_as_source {
@@ -166,7 +166,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         let directory = &self.exchange.place(directory)?;
         let limit = {
             let served = self.served();
-            served.state.require_writable()?;
+            served.state.require_teachable()?;
             served.samples.limit()
         };
         let _alone = lock(&self.importing);

@@ -33,8 +33,8 @@ pub(crate) struct Found<B: NetworkBackend> {
 pub(crate) fn open_samples(config: &EngineConfig, state: &mut StateStore) -> SampleStore {
     let dir = state.dir().to_path_buf();
     let store = || SampleStore::new(&dir, config.max_samples_per_label).with_total(config.max_samples);
-    store().unlocked(config.samples_key_file.as_deref()).unwrap_or_else(|reason| {
-        state.lock_out(reason);
+    store().with_key(config.samples_key_file.as_deref()).unwrap_or_else(|reason| {
+        state.set_no_key(reason);
         store()
     })
 }

@@ -199,6 +199,15 @@ pub enum TaskError {
 }
 
 impl TaskError {
+    /// For the log, which names no label.
+    pub(crate) fn without_labels(&self) -> String {
+        match self {
+            Self::Samples(error) => error.without_labels(),
+            Self::Store(error) => error.without_labels(),
+            _ => "`tasks` says why".to_owned(),
+        }
+    }
+
     pub(crate) fn directory(path: &Path, reason: impl std::fmt::Display) -> Self {
         Self::Directory { path: path.to_path_buf(), reason: reason.to_string() }
     }

@@ -77,7 +77,7 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
     loop {
         {
             let mut board = workshop.board();
-            while board.waiting.is_empty() && !board.stopping {
+            while (board.waiting.is_empty() || board.held) && !board.stopping {
                 board = workshop.wake.wait(board).unwrap_or_else(PoisonError::into_inner);
             }
         }
@@ -99,7 +99,7 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
             forgiven: false,
         });
         if let Err(error) = workshop.settle(&served, &mut board, &[]) {
-            tracing::warn!(task = %job.spec.name, "a restart would not find this training: {error}");
+            tracing::warn!(task = %job.spec.name, "a restart would not find this training: {}", error.without_labels());
         }
         drop((board, served));
         workshop.tell();
@@ -302,7 +302,7 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
             tracing::error!(task = %name, "its samples could not be erased; call forget_samples");
         }
         if let Err(error) = workshop.settle(&served, &mut board, std::slice::from_ref(&name)) {
-            tracing::warn!(task = %name, "a restart may train this again: {error}");
+            tracing::warn!(task = %name, "a restart may train this again: {}", error.without_labels());
         }
     }
     workshop.tell();

@@ -54,10 +54,12 @@ impl<B: NetworkBackend> Workshop<B> {
         };
         if state.writable() {
             samples.recover(|name| state.is_taught(name))?;
-            match samples.seal_all() {
-                Ok(0) => {}
-                Ok(sealed) => tracing::info!("{sealed} samples from before there was a key are encrypted now"),
-                Err(error) => tracing::error!("samples stay unencrypted: {}", error.without_labels()),
+            let (encrypted, plain) = samples.encrypt_all();
+            if encrypted > 0 {
+                tracing::info!("{encrypted} samples from before there was a key are encrypted now");
+            }
+            if plain > 0 {
+                tracing::error!("{plain} samples could not be encrypted; the next start tries again");
             }
         }
         for name in samples.tasks()? {
@@ -67,8 +69,10 @@ impl<B: NetworkBackend> Workshop<B> {
                 Err(error) => tracing::error!("samples of {name} cannot be used: {}", error.without_labels()),
             }
         }
-        // Who only reads leaves the trainings to the process that writes; without a key they wait.
-        if state.require_teachable().is_ok() {
+        // Without the key of their samples trainings wait for a start with it.
+        board.held = state.require_teachable().is_err();
+        // Who only reads leaves the trainings to the process that writes.
+        if state.writable() {
             for spec in queue.read_or_set_aside()? {
                 let name = spec.name.clone();
                 // Its end was not written down, so its samples may still be there.
@@ -138,10 +142,6 @@ impl<B: NetworkBackend> Workshop<B> {
             } else {
                 board.kept.insert(name.clone(), counts);
             }
-        }
-        // Trainings that wait for the key of their samples are on the disk alone.
-        if served.state.require_teachable().is_err() {
-            return Ok(());
         }
         Ok(served.queue.write(board.jobs().cloned().collect())?)
     }

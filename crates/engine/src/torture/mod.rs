@@ -11,18 +11,18 @@ mod power;
 mod power_cuts;
 mod refusals;
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use network::CpuBackend;
 
 use crate::EngineConfig;
 use crate::model::load;
-use crate::model::samples::SampleStore;
 use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
 use crate::model::testing::TestDevice;
 use crate::teaching::handle::Tasks;
-use crate::teaching::served_model::Found;
+use crate::teaching::served_model::{Found, open_samples};
 use crate::teaching::tasks::TaskError;
 use crate::testing::PaintedFaces;
 
@@ -41,17 +41,31 @@ fn stride() -> usize {
     if times() > 1 { 1 } else { 5 }
 }
 
+fn key_beside(model_dir: &Path) -> PathBuf {
+    model_dir.with_file_name("key")
+}
+
+/// Every other seed stores its samples under a key.
+fn perhaps_with_key(model_dir: &Path, seed: u64) {
+    if seed % 2 == 1 {
+        let path = key_beside(model_dir);
+        std::fs::write(&path, [5; 32]).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
 /// The teaching half alone, on the model of `crate::model::testing::small_model`.
 fn start(model_dir: &Path, state_dir: &Path) -> Result<Tasks, TaskError> {
     let model = ModelStore::open(model_dir)?;
-    let state = StateStore::open(state_dir, model.manifest())?;
+    let mut state = StateStore::open(state_dir, model.manifest())?;
     let device = TestDevice::default();
     let network = load::load::<CpuBackend>(&model, &state, &device)?.network;
     // A training in closed form: no checkpoints, and moments long.
     let mut config = EngineConfig::default();
     config.training.epochs = 0;
+    config.samples_key_file = Some(key_beside(model_dir)).filter(|key| key.exists());
     config.exchange_dir = state_dir.parent().map(Path::to_path_buf).unwrap_or_default();
-    let samples = SampleStore::new(state_dir, config.max_samples_per_label);
+    let samples = open_samples(&config, &mut state);
     let found = Found { model, state, samples, network, device };
     Tasks::start(&config, found, Box::new(PaintedFaces), Default::default(), |_| ())
 }

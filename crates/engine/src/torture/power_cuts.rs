@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use super::changes::{Change, kinds};
 use super::facts::Facts;
 use super::power::{Cut, Disk};
-use super::{report, start, stride, times};
+use super::{perhaps_with_key, report, start, stride, times};
 use crate::model::disk::steps::Watch;
 use crate::model::testing::small_model;
 
@@ -74,6 +74,7 @@ fn a_power_cut_at_any_step_leaves_what_was_acknowledged() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("model")).unwrap();
         small_model(&dir.path().join("model"));
+        perhaps_with_key(&dir.path().join("model"), seed);
         let (made, moments) = record(dir.path(), seed);
         for (step, moment) in moments.iter().enumerate().step_by(stride()) {
             for cut in [Cut::AllKept, Cut::Dropped, Cut::Torn, Cut::Mixed, Cut::Mixed] {
@@ -90,9 +91,13 @@ fn a_power_cut_at_any_step_leaves_what_was_acknowledged() {
                     assert_eq!(found, Facts::default());
                     continue;
                 };
-                let out = moment.change.map(|at| left.path().join(format!("out-{at}"))).unwrap_or_default();
-                let exported = change.check_export(before, &out, moment.acknowledged);
-                exported.unwrap_or_else(|error| panic!("{error}: {}", context(&found)));
+                // Exports of the changes before this one have been acknowledged.
+                let now = moment.change.unwrap_or_default();
+                for (at, Made { change, before, .. }) in made.iter().enumerate().take(now + 1) {
+                    let out = left.path().join(format!("out-{at}"));
+                    let exported = change.check_export(before, &out, at < now);
+                    exported.unwrap_or_else(|error| panic!("{error}: {}", context(&found)));
+                }
                 let allowed = change.allowed(before, after);
                 assert!(allowed.iter().any(|allowed| found.same_as(allowed)), "{}", context(&found));
                 if moment.acknowledged {
