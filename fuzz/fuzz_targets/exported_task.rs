@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use engine::{Engine, EngineConfig, MANIFEST, RemoveTask};
 use network::DeviceChoice;
 use tempfile::TempDir;
-use vision::DetectorBackend;
+use vision::Haar;
 
 struct Node {
     engine: Engine,
@@ -18,13 +18,13 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
     let model = dir.path().join("model");
     std::fs::create_dir(&model).expect("a folder");
     fuzz::small_model(&model);
-    let mut config = EngineConfig {
+    let config = EngineConfig {
         model,
         state_dir: dir.path().join("state"),
         device: DeviceChoice::Cpu,
+        haar: Haar::installed(),
         ..EngineConfig::default()
     };
-    config.detector.backend = DetectorBackend::Haar;
     Node { engine: Engine::start(config).expect("an engine with OpenCV's cascade"), dir }
 });
 

@@ -10,7 +10,7 @@ use fuzz::SEPARATOR;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use network::weights::{self, Precision};
 use network::{CpuBackend, DeviceChoice, FaceCrop};
-use vision::DetectorBackend;
+use vision::Haar;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -64,9 +64,13 @@ fn folders(root: &Path) -> Result<()> {
     let (model, state) = (dir.path().join("model"), dir.path().join("state"));
     fs::create_dir(&model)?;
     fuzz::small_model(&model);
-    let mut config =
-        EngineConfig { model, state_dir: state.clone(), device: DeviceChoice::Cpu, ..EngineConfig::default() };
-    config.detector.backend = DetectorBackend::Haar;
+    let config = EngineConfig {
+        model,
+        state_dir: state.clone(),
+        device: DeviceChoice::Cpu,
+        haar: Haar::installed(),
+        ..EngineConfig::default()
+    };
     let engine = Engine::start(config)?;
     let (up, down) = ("up".parse()?, "down".parse()?);
     let samples = (0..8).map(|number| {

@@ -31,6 +31,11 @@ fn times() -> u32 {
     std::env::var("FACE_ATTRIBUTES_TORTURE").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }
 
+/// So many rounds of a test that takes `longer` times as long as the kills.
+fn rounds(longer: u32) -> u64 {
+    u64::from(times().div_ceil(longer))
+}
+
 /// A row of the table of `scripts/torture`.
 fn report(what: &str, row: &serde_json::Value) {
     println!("torture: {}", serde_json::json!({ "what": what, "found": row }));

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use super::changes::{Change, kinds};
 use super::facts::Facts;
 use super::power::{Cut, Disk};
-use super::{perhaps_with_key, report, start, stride, times};
+use super::{perhaps_with_key, report, rounds, start, stride};
 use crate::model::disk::steps::Watch;
 use crate::model::testing::small_model;
 
@@ -70,7 +70,7 @@ fn record(dir: &Path, seed: u64) -> (Vec<Made>, Vec<Moment>) {
 fn a_power_cut_at_any_step_leaves_what_was_acknowledged() {
     let (mut cuts, mut steps, mut changes) = (0_u32, 0, Vec::new());
     let mut random = StdRng::seed_from_u64(1);
-    for seed in 0..u64::from(times()) {
+    for seed in 0..rounds(2) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("model")).unwrap();
         small_model(&dir.path().join("model"));
