@@ -1,7 +1,7 @@
 //! The files of crops: 128×128 grey PNG, encrypted where there is a key.
 
 use std::fs;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
 use image::codecs::png::PngEncoder;
@@ -87,11 +87,4 @@ pub(crate) fn read_picture(path: &Path, cipher: Option<&SampleCipher>) -> Result
 /// The bytes of a file, encrypted or not.
 pub(crate) fn read_stored(path: &Path) -> Result<Vec<u8>, SampleError> {
     disk::read_file(path, MAX_PICTURE_BYTES, Links::Refused).map_err(SampleError::io(path))
-}
-
-/// Whether a file's first bytes are those of an encrypted one.
-pub(crate) fn encrypted_on_disk(path: &Path) -> io::Result<bool> {
-    let mut begins = Vec::new();
-    fs::File::open(path)?.take(sample_cipher::MAGIC.len() as u64).read_to_end(&mut begins)?;
-    Ok(sample_cipher::is_encrypted(&begins))
 }

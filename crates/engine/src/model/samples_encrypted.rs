@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::model::disk::{self, Access};
-use crate::model::sample_cipher::SampleCipher;
+use crate::model::sample_cipher::{SampleCipher, is_encrypted};
 use crate::model::sample_error::SampleError;
-use crate::model::sample_pictures::{encrypted_on_disk, pictures, read_stored};
+use crate::model::sample_pictures::{pictures, read_stored};
 use crate::model::samples::SampleStore;
 
 impl SampleStore {
@@ -29,22 +29,27 @@ impl SampleStore {
     /// Whether some encrypted crop can be decrypted, or there is none. A single one that cannot is a broken picture of its
     /// task. What cannot be read is told where it is needed.
     fn key_fits(&self) -> bool {
-        let mut encrypted =
-            self.all_pictures().into_iter().filter(|path| encrypted_on_disk(path).unwrap_or(false)).peekable();
+        let stored = self.all_pictures().into_iter().filter_map(|path| read_stored(&path).ok());
+        let mut encrypted = stored.filter(|bytes| is_encrypted(bytes)).peekable();
         if encrypted.peek().is_none() {
             return true;
         }
         let Some(cipher) = &self.cipher else { return false };
-        encrypted.any(|path| read_stored(&path).is_ok_and(|bytes| cipher.decrypt(&bytes).is_some()))
+        encrypted.any(|bytes| cipher.decrypt(&bytes).is_some())
     }
 
     /// Encrypts crops that were stored before there was a key; how many, and how many could not be.
     pub(crate) fn encrypt_all(&self) -> (usize, usize) {
         let Some(cipher) = &self.cipher else { return (0, 0) };
-        let plain = self.all_pictures().into_iter().filter(|path| !encrypted_on_disk(path).unwrap_or(false));
-        let done: Vec<bool> = plain.map(|path| encrypt_file(&path, cipher).is_ok()).collect();
-        let encrypted = done.iter().filter(|done| **done).count();
-        (encrypted, done.len() - encrypted)
+        let (mut encrypted, mut plain) = (0, 0);
+        for path in self.all_pictures() {
+            match encrypt_file(&path, cipher) {
+                Ok(true) => encrypted += 1,
+                Ok(false) => {}
+                Err(_) => plain += 1,
+            }
+        }
+        (encrypted, plain)
     }
 
     /// Every picture in the store's folder, also of tasks that are on their way in or out.
@@ -63,10 +68,15 @@ fn files(label: &Path) -> Vec<PathBuf> {
     pictures(label).unwrap_or_default().into_iter().map(|(_, path)| path).collect()
 }
 
-fn encrypt_file(path: &Path, cipher: &SampleCipher) -> Result<(), SampleError> {
-    let bytes =
-        cipher.encrypt(&read_stored(path)?).map_err(|said| SampleError::io(path)(std::io::Error::other(said)))?;
-    disk::write_atomic(path, &bytes, Access::Private).map_err(SampleError::io(path))
+/// False where it is encrypted already.
+fn encrypt_file(path: &Path, cipher: &SampleCipher) -> Result<bool, SampleError> {
+    let bytes = read_stored(path)?;
+    if is_encrypted(&bytes) {
+        return Ok(false);
+    }
+    let bytes = cipher.encrypt(&bytes).map_err(|said| SampleError::io(path)(std::io::Error::other(said)))?;
+    disk::write_atomic(path, &bytes, Access::Private).map_err(SampleError::io(path))?;
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -109,7 +119,7 @@ mod tests {
         assert_eq!((with_key.encrypt_all(), with_key.encrypt_all()), ((3, 0), (0, 0)));
         with_key.add(&task("gaze"), &faces("down", 2)).unwrap();
         let paths = with_key.all_pictures();
-        assert!(paths.len() == 5 && paths.iter().all(|path| encrypted_on_disk(path).unwrap()), "{paths:?}");
+        assert!(paths.len() == 5 && paths.iter().all(|path| is_encrypted(&fs::read(path).unwrap())), "{paths:?}");
         let pixels = |loaded: Vec<LabelledFace>| loaded.into_iter().map(|it| it.face.to_vec()).collect::<Vec<_>>();
         let expected = [faces("up", 3), faces("down", 2)].map(pixels).concat();
         assert_eq!(pixels(open(Some(&right)).unwrap().load_all(&task("gaze")).unwrap()), expected);
@@ -133,6 +143,21 @@ mod tests {
         let store = open().unwrap();
         assert!(store.load_all(&task("gaze")).is_err());
         assert_eq!(store.load_all(&task("mood")).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_pipe_or_link_among_the_crops_holds_up_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let right = key(dir.path(), 1);
+        let store = SampleStore::new(&dir.path().join("state"), 100).with_key(Some(&right)).unwrap();
+        store.add(&task("gaze"), &faces("up", 1)).unwrap();
+        let folder = store.all_pictures()[0].parent().unwrap().to_path_buf();
+        let pipe = std::ffi::CString::new(folder.join("0007.png").to_str().unwrap()).unwrap();
+        // SAFETY: a path that ends with a zero, and no other pointer.
+        assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
+        std::os::unix::fs::symlink("/etc/hostname", folder.join("0008.png")).unwrap();
+        let store = SampleStore::new(&dir.path().join("state"), 100).with_key(Some(&right)).unwrap();
+        assert_eq!(store.encrypt_all(), (0, 2));
     }
 
     #[test]
