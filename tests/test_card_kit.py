@@ -3,13 +3,13 @@
 import io
 import json
 import os
-import subprocess
 import tarfile
 
 import pytest
 
 from conftest import ROOT
 from support.packs import training_packs
+from support.process import run_to_end
 
 KIT = ROOT / "scripts/card-kit"
 
@@ -24,7 +24,7 @@ def kit(tmp_path_factory):
 def run(kit, out, program, environment, *words):
     command = [KIT, *words, "--kit", kit, "--out", out, "--device", "cpu", "--toy"]
     variables = environment | {"FACELAB": str(program("facelab"))}
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=600, check=False)
+    return run_to_end(command, variables, timeout=600)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,7 @@ def test_parts_are_joined_when_the_last_one_has_come(tmp_path):
         (repository / ".card").mkdir(exist_ok=True)
         (repository / ".card/count").write_text("2\n")
         (repository / f".card/{name}.part").write_bytes(half)
-        ended = subprocess.run(
-            [repository / "scripts/card-kit", "receive", "--kit", kit], capture_output=True, text=True, check=False
-        )
+        ended = run_to_end([repository / "scripts/card-kit", "receive", "--kit", kit])
         assert ended.returncode == 0, ended.stderr
         assert (kit / "bin").exists() == (name == "ab")
     assert "2 of 2 parts are here" in ended.stderr
@@ -75,13 +73,11 @@ def test_parts_are_joined_when_the_last_one_has_come(tmp_path):
 
 @pytest.mark.parametrize("words", [[], ["run"], ["run", "dance"], ["build", "--what"], ["run", "agree", "--seconds", "x"]])
 def test_wrong_usage_is_refused(words):
-    ended = subprocess.run([KIT, *words], capture_output=True, text=True, check=False)
+    ended = run_to_end([KIT, *words])
     assert ended.returncode == 2 and ended.stderr.startswith("error: "), ended.stderr
 
 
 def test_a_kit_without_a_program_says_what_to_do(tmp_path):
     variables = {name: value for name, value in os.environ.items() if name != "FACELAB"}
-    ended = subprocess.run(
-        [KIT, "run", "agree", "--kit", tmp_path], env=variables, capture_output=True, text=True, check=False
-    )
+    ended = run_to_end([KIT, "run", "agree", "--kit", tmp_path], variables)
     assert ended.returncode == 1 and "run receive first" in ended.stderr, ended.stderr

@@ -2,7 +2,6 @@
 
 import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import pytest
 import rclpy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
+
+from support.process import run_to_end
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -305,11 +306,11 @@ def test_a_domain_with_a_participant_is_in_use():
     "words", [["--seconds", "5"], ["--seconds", "x"], ["--video", "/no/such.mp4"], ["--camera", "/dev/no"], ["--what"]]
 )
 def test_wrong_usage_is_refused_before_anything_is_set_up(words):
-    result = subprocess.run([ROOT / "scripts/demo", *words], capture_output=True, text=True, check=False)
+    result = run_to_end([ROOT / "scripts/demo", *words])
     assert result.returncode == 2 and result.stderr.startswith("error: "), result.stderr
 
 
 def test_the_help_explains_the_options():
-    result = subprocess.run([ROOT / "scripts/demo", "--help"], capture_output=True, text=True, check=False)
+    result = run_to_end([ROOT / "scripts/demo", "--help"])
     assert result.returncode == 0
     assert all(option in result.stdout for option in ("--seconds", "--video", "--camera", "--summary", "--no-build"))

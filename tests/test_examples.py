@@ -1,18 +1,16 @@
 """The examples of crates/engine, run as their first lines say."""
 
-import subprocess
 
 from PIL import Image as Picture
 
 from support.documents import ROOT
-from support.process import PATIENCE_S
+from support.process import PATIENCE_S, run_to_end
 
 MODEL = ROOT / "models/default"
 
 
 def run(program, name, *words):
-    command = [program(f"examples/{name}"), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=4 * PATIENCE_S, check=False)
+    return run_to_end([program(f"examples/{name}"), *words], timeout=4 * PATIENCE_S)
 
 
 def test_a_video_is_answered_line_by_line(program, medium):

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 
 import pytest
 from face_attributes.msg import Task, TaskArray
@@ -12,15 +11,10 @@ from rcl_interfaces.srv import GetParameters
 from conftest import ROOT
 from support import teaching
 from support.peer import LATCHED
-from support.process import PATIENCE_S
+from support.process import run_to_end
 
 # Promised are two seconds; a machine that is busy with other things gets more.
 STOP_S = 10.0
-
-
-def run(command, environment):
-    words = [str(word) for word in command]
-    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +23,7 @@ def start(program, environment, model):
 
     def run_with(*words):
         # `model` comes first: a later one counts.
-        return run([program("face_attributes_node"), "--ros-args", "-p", f"model:={model}", *words], environment)
+        return run_to_end([program("face_attributes_node"), "--ros-args", "-p", f"model:={model}", *words], environment)
 
     return run_with
 
@@ -97,14 +91,14 @@ def test_cuda_without_a_card_is_an_error_and_no_silent_fallback(start, tmp_path)
 
 def test_the_programs_explain_themselves(program, environment):
     for name in ("face_attributes_node", "image_stream", "facelab"):
-        shown = run([program(name), "--help"], environment)
+        shown = run_to_end([program(name), "--help"], environment)
         assert shown.returncode == 0 and "Examples:" in shown.stdout and "Exit codes:" in shown.stdout, name
-        refused = run([program(name), "--no-such-option"], environment)
+        refused = run_to_end([program(name), "--no-such-option"], environment)
         assert refused.returncode == 2 and "--no-such-option" in refused.stderr, name
 
 
 def test_the_parameters_are_described_as_json(program, environment):
-    shown = run([program("face_attributes_node"), "--describe-parameters"], environment)
+    shown = run_to_end([program("face_attributes_node"), "--describe-parameters"], environment)
     described = json.loads(shown.stdout)
     parameters = {parameter["name"]: parameter for parameter in described["parameters"]}
     assert parameters["scheduler.refresh_hz"]["range"] == "0.1 to 60 Hz"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.process import run_to_end
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 PREFIX = Path(os.environ["FACE_ATTRIBUTES_PREFIX"])
@@ -14,7 +16,7 @@ PATHS = ("PATH", "AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "LD_LIBRARY_PATH", "P
 
 
 def run(*command, **options):
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)
+    return run_to_end(command, timeout=None, **options)
 
 
 def sourced(script, shell="bash"):

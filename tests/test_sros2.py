@@ -1,10 +1,9 @@
 """Who may do what with ROS's security on: config/sros2/policies.xml against what the node offers, and a node without keys."""
 
-import subprocess
 import xml.etree.ElementTree as ElementTree
 
 from conftest import ROOT
-from support.process import PATIENCE_S
+from support.process import run_to_end
 
 POLICIES = ROOT / "config/sros2/policies.xml"
 NODE = "/face/face_attributes"
@@ -75,13 +74,6 @@ def test_a_node_that_should_have_keys_and_has_none_does_not_start(program, envir
         "ROS_SECURITY_ENCLAVE_OVERRIDE": "/face/node",
     }
     command = [program("face_attributes_node"), "--ros-args", "-p", f"model:={model}", "-p", f"state_dir:={tmp_path / 'state'}"]
-    ended = subprocess.run(
-        [str(word) for word in command],
-        env=environment | secured,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    ended = run_to_end(command, environment | secured)
     assert ended.returncode in (1, 2), ended.stderr
     assert "security" in ended.stderr.lower(), ended.stderr

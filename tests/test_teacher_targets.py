@@ -3,7 +3,6 @@
 import io
 import os
 import struct
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from support.process import run_to_end
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "scripts/teacher-targets"
@@ -217,7 +218,7 @@ def test_a_folder_that_nobody_may_write_to_is_refused(tmp_path):
 
 
 def run(*words):
-    return subprocess.run([SCRIPT, *map(str, words)], capture_output=True, text=True, check=False)
+    return run_to_end([SCRIPT, *words])
 
 
 def test_a_missing_pack_is_refused_before_anything_is_installed(tmp_path):

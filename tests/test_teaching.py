@@ -6,7 +6,6 @@ One node throughout; `who` is taught once, from two people on real video.
 import os
 import re
 import stat
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,7 +27,7 @@ from face_attributes.srv import (
 from support import pictures, teaching
 from support.camera import Camera, back_and_forth
 from support.peer import LATCHED
-from support.process import wait_until
+from support.process import run_to_end, wait_until
 
 PEOPLE = {"ada": "single_face.mp4", "bob": "WolfgangLanger_Pexels.mp4"}
 # Fewer than by default: two people are soon told apart.
@@ -196,9 +195,7 @@ def test_a_lost_manifest_costs_no_task_and_no_answer_and_is_repaired(taught, nod
     whole, before = manifest.read_bytes(), sorted(node.files())
 
     def facelab_state(action):
-        return subprocess.run(
-            [program("facelab"), "state", action, node.state_dir], capture_output=True, text=True, check=False, timeout=60
-        )
+        return run_to_end([program("facelab"), "state", action, node.state_dir])
 
     assert node.process.stop() == 0
     manifest.unlink()

@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 
 import pytest
 import yaml
 
 from conftest import PREFIX, ROOT
 from support.packs import training_packs
+from support.process import run_to_end
 
 SCRIPTS = ROOT / "scripts"
 # Stands for facelab: writes down what it was told, and makes a model; the phase in FAILS ends before that.
@@ -36,7 +36,7 @@ def train(workshop, *words, fails=""):
     command = [SCRIPTS / "train-default", "--work", workshop / "work", "--data", workshop / "data"]
     command += ["--program", workshop / "recorder", "--prefix", PREFIX, *words]
     variables = os.environ | {"RECORD": str(record), "FAILS": fails}
-    ended = subprocess.run([str(word) for word in command], env=variables, capture_output=True, text=True, timeout=120, check=False)
+    ended = run_to_end(command, variables, timeout=120)
     return ended, record.read_text().splitlines() if record.exists() else []
 
 
@@ -88,7 +88,7 @@ def test_columns_draw_from_those_before_and_a_second_call_trains_nothing(worksho
     command = [SCRIPTS / "train-columns", "--start", model, "--out", workshop / "columns", "--work", workshop / "work"]
     command += ["--data", workshop / "data", "--program", program("facelab"), "--epochs", "1", "--prefix", PREFIX]
     for _ in range(2):
-        ended = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=600, check=False)
+        ended = run_to_end(command, timeout=600)
         assert ended.returncode == 0, ended.stderr
         columns = {column["name"]: column for column in columns_of(workshop / "columns")}
         sources = {name: [source["name"] for source in column["sources"]] for name, column in columns.items()}

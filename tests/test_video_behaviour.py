@@ -1,13 +1,12 @@
 """Recorded video of real people through the whole engine: behaviour, not bytes."""
 
 import csv
-import subprocess
 from collections import Counter
 
 import pytest
 
 from conftest import ROOT
-from support.process import PATIENCE_S
+from support.process import PATIENCE_S, run_to_end
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 # A full network in a development build takes its time.
@@ -17,8 +16,7 @@ LONG_S = 5 * PATIENCE_S
 def annotate(program, environment, model, video, table, *words):
     """The table that `facelab annotate` writes: a row per face and frame, and how many frames there were."""
     command = [program("facelab"), "annotate", video, "--model", model, "--csv", table, "--device", "cpu", *words]
-    words = [str(word) for word in command]
-    ended = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=LONG_S, check=False)
+    ended = run_to_end(command, environment, LONG_S)
     assert ended.returncode == 0, ended.stderr
     with table.open(newline="") as file:
         return list(csv.DictReader(file)), ended.stdout

@@ -1,11 +1,10 @@
 """Whose requests are granted."""
 
-import subprocess
 
 import pytest
 from face_attributes.srv import ListTasks
 
-from support.process import PATIENCE_S
+from support.process import run_to_end
 from support.services import CHANGING
 
 
@@ -35,14 +34,7 @@ def test_local_teaching_needs_a_node_that_announces_itself_to_no_other_machine(v
     words = ["-p", f"model:={model}", "-p", "teaching.allowed:=local", "-p", "yunet:=/no/such/file"]
     command = [program("face_attributes_node"), "--ros-args", *words]
     around = {name: value for name, value in environment.items() if name not in ("ROS_STATIC_PEERS", "ROS_LOCALHOST_ONLY")}
-    ended = subprocess.run(
-        [str(word) for word in command],
-        env=around | variables,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    ended = run_to_end(command, around | variables)
     assert ended.returncode == 2, ended.stderr
     assert ("announces itself to other machines" in ended.stderr) != starts, ended.stderr
     assert ("/no/such/file" in ended.stderr) == starts, ended.stderr

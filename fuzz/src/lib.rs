@@ -1,10 +1,12 @@
 //! What the targets share: a small untrained model, and several files in one input.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use engine::{ColumnRecord, ModelStore};
 use network::weights::Precision;
 use network::{ColumnConfig, CpuBackend, EncoderConfig};
+use tempfile::TempDir;
 
 /// Between the files of one input.
 pub const SEPARATOR: &[u8] = b"\n====\n";
@@ -32,6 +34,19 @@ pub fn lay_out(data: &[u8], dir: &Path, places: &[&str]) {
         std::fs::create_dir_all(parent).expect("a folder");
         std::fs::write(path, content).expect("a file");
     }
+}
+
+/// Gives the path of a file that holds an input. One file for all inputs: a new one each would wear the disk.
+///
+/// # Panics
+/// The disk refuses.
+pub fn as_file(data: &[u8], read: impl FnOnce(&Path)) {
+    thread_local!(static DIR: OnceCell<TempDir> = const { OnceCell::new() });
+    DIR.with(|dir| {
+        let path = dir.get_or_init(|| TempDir::new().expect("a folder")).path().join("input");
+        std::fs::write(&path, data).expect("a file");
+        read(&path);
+    });
 }
 
 /// Sizes of a small column.

@@ -33,6 +33,12 @@ def wait_until(condition, what, timeout=PATIENCE_S):
         time.sleep(0.02)
 
 
+def run_to_end(command, env=None, timeout=PATIENCE_S, **options):
+    """A program that ends by itself: its exit code and what it said, as text."""
+    command = [str(word) for word in command]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, check=False, **options)
+
+
 class Process:
     """A running program; its output goes to a file."""
 

@@ -19,7 +19,7 @@ use crate::teaching::workshop::Workshop;
 use crate::threads::lock;
 
 /// How long a request that holds the model is waited for when the program ends.
-const FORGIVING: Duration = Duration::from_millis(300);
+const FORGIVE_WITHIN: Duration = Duration::from_millis(300);
 
 /// What [`crate::Tasks`] asks for, with faces where its callers give pictures. A trait, so that the handle names no backend.
 pub(crate) trait Requests: Send + Sync {
@@ -235,15 +235,15 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         }
         drop(board);
         self.wake.notify_all();
-        self.forgive_attempt();
+        self.record_forgiven_attempt();
     }
 }
 
 impl<B: NetworkBackend> Workshop<B> {
     /// A training that is ended in good order was no attempt. On a busy machine the process may end before the training's thread
     /// can say so.
-    fn forgive_attempt(&self) {
-        let deadline = Instant::now() + FORGIVING;
+    fn record_forgiven_attempt(&self) {
+        let deadline = Instant::now() + FORGIVE_WITHIN;
         let served = loop {
             match self.served_if_free() {
                 Some(served) => break served,
