@@ -9,23 +9,27 @@ import json
 import os
 import random
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+from demo_lib.domain import DOMAINS
 from support import process
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = Path(os.environ.get("FACE_ATTRIBUTES_PREFIX", ROOT / ".prefix"))
 # Frames that are kept of each video: enough to see movement, few enough to hold them in memory.
 FRAMES = 24
-# Domains that leave Linux's ephemeral ports alone.
-DOMAINS = 101
 
 # Before any ROS library is loaded: nothing of the tests leaves this machine.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
-_domains = itertools.count(int(os.environ.get("ROS_DOMAIN_ID", random.randrange(DOMAINS))))
+# Set, so that what is started without the fixture `environment` meets nobody either.
+_first = int(os.environ.setdefault("ROS_DOMAIN_ID", str(random.choice(DOMAINS))))
+_domains = (DOMAINS[at % len(DOMAINS)] for at in itertools.count(_first - DOMAINS[0]))
 
 
 def needed(variable, entry, what_to_do):
@@ -80,7 +84,7 @@ def model(program, tmp_path_factory):
 @pytest.fixture(scope="module")
 def domain():
     """A ROS domain that no other module uses."""
-    return next(_domains) % DOMAINS
+    return next(_domains)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +142,7 @@ def frames(program, medium, tmp_path_factory):
     kept = {}
 
     def record(name):
-        domain = next(_domains) % DOMAINS
+        domain = next(_domains)
         peer = Peer(domain, namespace="/recorder")
         command = [program("image_stream"), medium(name), "--size", "640x480", "--rate", "30", "--every-frame"]
         command += ["--frames", 2 * FRAMES, "--namespace", "recorder", "--wait-for-subscriber", "30", "--quiet"]

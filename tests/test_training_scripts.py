@@ -1,4 +1,5 @@
-"""scripts/train-default and scripts/train-columns: phases in order, resumed where they were cut off."""
+"""scripts/train-default and scripts/train-columns: phases in order, resumed where they were cut off; and what else trains or
+measures the model that ships."""
 
 import json
 import os
@@ -7,15 +8,18 @@ import pytest
 import yaml
 
 from conftest import PREFIX, ROOT
+from measure.evaluations import EVALUATED, FEW
 from support.packs import training_packs
 from support.process import run_to_end
 
 SCRIPTS = ROOT / "scripts"
-# Stands for facelab: writes down what it was told, and makes a model; the phase in FAILS ends before that.
+# Stands for facelab: writes down what it was told, and makes the model that is wanted; the phase in FAILS ends before that.
 RECORDER = """#!/usr/bin/env bash
 printf '%s\\n' "$*" >>"$RECORD"
+out=
 while [ "$#" -gt 0 ]; do case $1 in --out) out=$2 ;; esac; shift; done
 case $out in */"${FAILS:-none}") exit 1 ;; esac
+[ -n "$out" ] || exit 0
 mkdir -p "$out" && echo 'schema: 1' >"$out/manifest.yaml"
 """
 
@@ -29,15 +33,19 @@ def workshop(tmp_path):
     return tmp_path
 
 
-def train(workshop, *words, fails=""):
-    """Calls train-default with the recorder; its result, and what the recorder was told by this call."""
+def recorded(workshop, command, **variables):
+    """What became of a command, and what the recorder was told by it."""
     record = workshop / "record"
     record.unlink(missing_ok=True)
+    ended = run_to_end(command, os.environ | {"RECORD": str(record)} | variables, timeout=120)
+    return ended, record.read_text().splitlines() if record.exists() else []
+
+
+def train(workshop, *words, fails=""):
+    """Calls train-default with the recorder."""
     command = [SCRIPTS / "train-default", "--work", workshop / "work", "--data", workshop / "data"]
     command += ["--program", workshop / "recorder", "--prefix", PREFIX, *words]
-    variables = os.environ | {"RECORD": str(record), "FAILS": fails}
-    ended = run_to_end(command, variables, timeout=120)
-    return ended, record.read_text().splitlines() if record.exists() else []
+    return recorded(workshop, command, FAILS=fails)
 
 
 def option(line, name):
@@ -78,6 +86,30 @@ def test_the_status_says_what_is_done_and_starts_nothing(workshop):
     ended, told = train(workshop, "--status")
     lines = dict(line.split(maxsplit=1) for line in ended.stdout.splitlines())
     assert told == [] and lines["third"] == "done" and lines["describe"] == "not begun"
+
+
+def test_a_card_goes_on_as_the_last_phase_does(workshop):
+    _, told = train(workshop, "--from", "further", "--start", ROOT / "models/default")
+    # The stand-in writes no log.
+    log = workshop / "kit/runs/default/log.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text("{}\n")
+    command = [SCRIPTS / "card-kit", "run", "default", "--kit", workshop / "kit", "--out", workshop / "out", "--device", "cpu"]
+    ended, of_kit = recorded(workshop, command, FACELAB=str(workshop / "recorder"))
+    assert ended.returncode == 0 and len(of_kit) == 1, ended.stderr
+    assert "--keep-columns" in of_kit[0]
+    for name in ("learning-rate", "neighbours", "descriptor-weight", "averaging", "occlusion", "hog-weight", "class-weighting",
+                 "frozen-layers"):  # fmt: skip
+        assert option(of_kit[0], f"--{name}") == option(told[0], f"--{name}"), name
+
+
+def test_every_evaluation_of_the_list_is_measured(workshop):
+    command = [SCRIPTS / "measure-weights", "--model", ROOT / "models/default", "--out", workshop / "out"]
+    command += ["--data", workshop / "data", "--program", workshop / "recorder", "--prefix", PREFIX]
+    ended, told = recorded(workshop, command)
+    assert ended.returncode == 0, ended.stderr
+    results = ["_".join(row[:3]) for row in EVALUATED] + [f"few/{row[0]}" for row in FEW]
+    assert [option(line, "--json") for line in told] == [str(workshop / f"out/{name}.json") for name in results]
 
 
 def columns_of(model):

@@ -69,13 +69,13 @@ class Child:
         return ran / 1e9, waited / 1e9
 
     def peak_rss_mb(self):
-        """Most memory it ever had, in 10^6 bytes; None when it has ended."""
+        """Most memory it ever had, in MiB; None when it has ended."""
         try:
             with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
                 peak = [line for line in status if line.startswith("VmHWM:")]
         except OSError:
             return None
-        return int(peak[0].split()[1]) * 1024 / 1e6 if peak else None
+        return int(peak[0].split()[1]) / 1024 if peak else None
 
     def stop(self):
         """Asks, then insists. Says what went wrong, or None."""

@@ -3,7 +3,8 @@
 import random
 import socket
 
-# Above 101 the ports are those that the system gives to anybody (docs.ros.org, "The ROS_DOMAIN_ID").
+# 0 is where everybody is who chose none. Above 101 the ports are those that the system gives to anybody (docs.ros.org,
+# "The ROS_DOMAIN_ID").
 DOMAINS = range(1, 102)
 
 

@@ -54,6 +54,16 @@ require_sha256() {
   found    $( [ -f "$1" ] && sha256sum <"$1" | cut -d' ' -f1 || echo 'no such file')"
 }
 
+# prepare [SCRIPT...]: runs set-up, then these scripts (fetch-media, stage-interfaces), and takes the environment they leave.
+prepare() {
+  local script options=(--prefix "$PREFIX")
+  if [ "$FA_QUIET" = yes ]; then options+=(--quiet); fi
+  "$FA_SCRIPTS/setup" "${options[@]}"
+  for script in "$@"; do "$FA_SCRIPTS/$script" "${options[@]}" >/dev/null; done
+  # shellcheck source=/dev/null
+  . "$PREFIX/env.sh"
+}
+
 # One run at a time in a prefix: tests and a person's shell may start set-up together.
 lock_prefix() {
   mkdir -p "$1" 2>/dev/null || die "cannot create $1: choose another folder with --prefix"

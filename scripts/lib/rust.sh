@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Rust is never installed here: a toolchain is the user's choice.
+# Rust is never installed here: a toolchain is the user's choice. Where programs are built.
 
 # version_at_least HAVE WANTED
 version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
@@ -12,6 +12,22 @@ require_rust() {
 Install it from rustup.rs (profile minimal does to build; scripts/test needs clippy and rustfmt too)."
   found=$(rustc --version | cut -d' ' -f2)
   version_at_least "${found%%-*}" "$wanted" || die "Rust $wanted or newer is needed; $(command -v rustc) is $found. Try: rustup update stable"
+}
+
+# Prints the folder that cargo builds into; cargo knows best what decides that.
+target_dir() {
+  local told
+  told=$(cd "$FA_ROOT" && cargo metadata --locked --no-deps --format-version 1) || return
+  "${FACE_ATTRIBUTES_PYTHON:-python3}" -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])' <<<"$told"
+}
+
+# need_facelab [no]: sets program to a facelab that is built here, unless one was given. no: to the one that was built last.
+need_facelab() {
+  [ -z "$program" ] || return 0
+  require_rust
+  if [ "${1:-yes}" != no ]; then (cd "$FA_ROOT" && cargo build --locked --release -p facelab); fi
+  program=$(target_dir)/release/facelab
+  [ -x "$program" ] || die "no $program: it has to be built first"
 }
 
 # What scripts/torture needs for the targets of fuzz/.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# What the trainings share: their packs, the program, giving way, where the data comes from.
+# What the trainings share: their packs, options, giving way, where the data comes from.
 
 declare -A PROVENANCE=(
   [gender]="FairFace (Karkkainen & Joo 2021), CC BY 4.0"
@@ -7,19 +7,18 @@ declare -A PROVENANCE=(
   [emotion]="FER+ votes (MIT) on FER2013 images (no stated licence, research use)"
 )
 
-# require_packs DATA: the packs that trainings read.
+# What all refinements are told, and what the last phase of scripts/train-default is told, as which scripts/card-kit goes on on a
+# card. Batch, steps, seed and checkpoints are each script's own.
+LEARNED=(--learning-rate 5e-4 --neighbours age=0.25 --keep-columns)
+FURTHER=("${LEARNED[@]}" --descriptor-weight 3 --averaging 0.999 --occlusion 0.2 --hog-weight 0.1 --class-weighting 0.45
+  --frozen-layers 3)
+
+# require_packs DATA [ELSE]: the packs that trainings read. ELSE: what may be done without them.
 require_packs() {
   local pack
   for pack in fairface ferplus; do
-    [ -f "$1/$pack/labels.csv" ] || die "$1/$pack: no pack (docs/facelab.md, \"Data\"); say where with --data"
+    [ -f "$1/$pack/labels.csv" ] || die "$1/$pack: no pack (docs/facelab.md, \"Data\"); say where with --data${2:+, or $2}"
   done
-}
-
-# Sets program to a facelab that is built here, unless one was given.
-need_facelab() {
-  [ -z "$program" ] || return 0
-  (cd "$FA_ROOT" && cargo build --locked --release -p facelab)
-  program=${CARGO_TARGET_DIR:-$FA_ROOT/target}/release/facelab
 }
 
 # Until the script ends, all that is started from this terminal gives way to everything else, and "${GIVING_WAY[@]}" before a

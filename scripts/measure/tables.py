@@ -4,28 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-EVALUATED = [
-    ("gender", "fairface", "val"),
-    ("gender", "fairface", "test"),
-    ("gender", "lfw", "test"),
-    ("gender", "utkface", "test"),
-    ("gender", "london", "all"),
-    ("age", "fairface", "val"),
-    ("age", "fairface", "test"),
-    ("emotion", "ferplus", "val"),
-    ("emotion", "lfw", "test"),
-    ("emotion", "london", "all"),
-]
+from evaluations import EVALUATED, FEW
+
 NAMES = {"fairface": "FairFace", "lfw": "LFW", "utkface": "UTKFace", "london": "London", "ferplus": "FER+"}
-FEW = [
-    ("who_folds", "who, LFW, 50 people, four folds"),
-    ("who_lfw", "who, LFW, 12 people"),
-    ("who_orl", "who, ORL, 12 people"),
-    ("smile", "smile or neutral, London"),
-    ("emotion", "five emotions, FER+ val"),
-    ("emotion_without", "the same without the column emotion"),
-    ("gender", "gender, LFW"),
-]
 METHODS = ["identity", "default", "features", "features-logistic", "hog-logistic"]
 
 
@@ -48,7 +29,7 @@ def share(value, digits=3):
 
 def evaluated(folder):
     rows = []
-    for task, pack, part in EVALUATED:
+    for task, pack, part, _ in EVALUATED:
         found = read(folder, f"{task}_{pack}_{part}")
         if found:
             interval = f"{share(found['accuracy_low'])} to {share(found['accuracy_high'])}"
@@ -63,7 +44,7 @@ def evaluated(folder):
 
 def recalls(folder):
     lines = []
-    for task, pack, part in EVALUATED:
+    for task, pack, part, _ in EVALUATED:
         found = read(folder, f"{task}_{pack}_{part}")
         if found and (task, pack) in (("emotion", "ferplus"), ("emotion", "london"), ("age", "fairface"), ("gender", "lfw")):
             each = zip(found["labels"], found["per_class_recall"])
@@ -89,7 +70,7 @@ def groups(folder):
 
 def few(folder):
     rows = []
-    for name, said in FEW:
+    for name, said, *_ in FEW:
         found = read(folder, f"few/{name}")
         if not found:
             continue
@@ -126,7 +107,7 @@ def people(folder):
 
 def strangers(folder):
     lines = []
-    for name, said in FEW:
+    for name, said, *_ in FEW:
         found = read(folder, f"few/{name}") or {}
         for each in found.get("strangers", []):
             area, named = each["area"], each["named_at_95"]
@@ -145,7 +126,7 @@ def strangers(folder):
 
 def corrupted(folder):
     rows = []
-    for task, pack, part in EVALUATED:
+    for task, pack, part, _ in EVALUATED:
         for each in (read(folder, f"{task}_{pack}_{part}") or {}).get("corrupted", []):
             what = each["corruption"].replace("_", " ")
             labelled = share(each["accuracy_of_labelled"])

@@ -1,6 +1,7 @@
 """What PyTorch takes on a card for the networks that `facelab bench` is timed with; called by scripts/card-kit.
 
-The weights are those of `facelab bench-step --prepare`. Prints milliseconds, medians, beside peak memory.
+The weights are those of `facelab bench-step --prepare`. Prints milliseconds, medians, and writes peak memory (MiB) beside
+them.
 """
 
 import argparse
@@ -16,11 +17,12 @@ import torch.nn.functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from torch_net import Discriminator, Network
-from weights import faces, model, safetensors
+from torch_net import Network, began, began_step
+from weights import codes, faces, model
 
 BATCHES = (1, 4, 16, 64)
 TRAINING_BATCH = 16
+LEARNING_RATE = 1e-4
 RUNS, WARM = 50, 10
 # Name, TF32, type of the values.
 PRECISIONS = (("f32", False, torch.float32), ("tf32", True, torch.float32), ("bf16", False, torch.bfloat16))
@@ -59,7 +61,7 @@ def answers(folder, rows):
                 with torch.inference_mode():
                     for step, work in (("encoder", partial(encoder, x)), ("encoder + all columns", partial(net, x))):
                         row = {"step": step, "batch": batch, "precision": name, "how": how, "median_ms": median_ms(work)}
-                        rows.append(row | {"peak_mb": torch.cuda.max_memory_allocated() / 1e6})
+                        rows.append(row | {"peak_mb": torch.cuda.max_memory_allocated() / 1024**2})
                         print(row, flush=True)
         network = network.to(torch.float32)
 
@@ -73,22 +75,19 @@ def training(folder, rows):
         with torch.no_grad():
             features = network.encoder(x)
         target = torch.zeros(TRAINING_BATCH, dtype=torch.long, device="cuda")
-        adam = torch.optim.AdamW(column.parameters(), 1e-4)
+        adam = torch.optim.AdamW(column.parameters(), LEARNING_RATE)
 
         def column_step(column=column, adam=adam, features=features, target=target):
             adam.zero_grad()
             F.cross_entropy(column(features, [])[0], target).backward()
             adam.step()
 
-        discriminator = Discriminator(safetensors(Path(folder) / "discriminator.safetensors")).cuda()
-        auto = torch.optim.Adam(discriminator.parameters(), 1e-4, betas=(0.5, 0.999))
+        discriminator, generator = (net.cuda() for net in began(folder))
+        z = torch.from_numpy(codes(folder, TRAINING_BATCH)).cuda()
+        both = began_step(discriminator, generator, x, z, LEARNING_RATE, k=0.1)
 
-        def auto_encoder_step(discriminator=discriminator, auto=auto, x=x):
-            auto.zero_grad()
-            (discriminator(x) - x).abs().mean().backward()
-            auto.step()
-
-        steps = (("training step, column", column_step), ("training step, auto-encoder", auto_encoder_step))
+        # Named as `facelab bench` names them.
+        steps = (("training step, column", column_step), ("training step, BEGAN", both))
         for step, work in steps:
             row = {"step": step, "batch": TRAINING_BATCH, "precision": name, "how": "eager", "median_ms": median_ms(work)}
             rows.append(row)

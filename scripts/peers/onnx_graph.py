@@ -1,26 +1,18 @@
 """The encoder and some columns as an ONNX graph with our weights, as its makers would want it: scales folded into the
 adapters, and no transposition before the dense layers."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 from weights import STRIDED, flat_rows, oihw
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
-class Graph:
-    def __init__(self):
-        self.nodes, self.weights = [], []
+from onnx_nodes import Nodes
 
-    def constant(self, values):
-        name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values, dtype=np.float32), name))
-        return name
 
-    def add(self, kind, inputs, output=None, **attributes):
-        output = output or f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
-        return output
-
+class Graph(Nodes):
     def convolution(self, x, weight, bias=None, stride=1):
         weight = oihw(weight)
         kernel = weight.shape[2]
@@ -30,7 +22,7 @@ class Graph:
 
     def dense(self, x, weight, bias):
         flat = self.add("Flatten", [x], axis=1)
-        bias = self.constant(np.zeros(weight.shape[0]) if bias is None else bias)
+        bias = self.constant(np.zeros(weight.shape[0], np.float32) if bias is None else bias)
         return self.add("Gemm", [flat, self.constant(weight), bias], transB=1)
 
     def elu(self, x):
@@ -78,10 +70,5 @@ def model(encoder, columns):
         outputs.append(blocks)
         answers.append(logits)
     results = answers or [x]
-    faces = helper.make_tensor_value_info("faces", TensorProto.FLOAT, ["n", 1, 128, 128])
     shapes = [["n", len(tensors["output.bias"])] for _, tensors in columns] or [["n", 256, 16, 16]]
-    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in zip(results, shapes)]
-    made = helper.make_graph(graph.nodes, "face_attributes", [faces], infos, graph.weights)
-    whole = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(whole)
-    return whole.SerializeToString()
+    return graph.model("face_attributes", {"faces": ["n", 1, 128, 128]}, dict(zip(results, shapes)))

@@ -119,30 +119,10 @@ def torch_step(args):
 
         return run, lambda loss: np.array([loss.item()], dtype=np.float32)
     if args.step == "train-began":
-        work = Path(args.work)
-        discriminator = torch_net.Discriminator(weights.safetensors(work / "discriminator.safetensors"))
-        generator = torch_net.Decoder(weights.safetensors(work / "generator.safetensors"))
-        discriminator, generator = discriminator.to(memory_format=layout), generator.to(memory_format=layout)
-        adam = [torch.optim.Adam(net.parameters(), LEARNING_RATE, betas=(0.5, 0.999)) for net in (discriminator, generator)]
+        discriminator, generator = (net.to(memory_format=layout) for net in torch_net.began(args.work))
         faces = picture(weights.faces(args.work, args.batch))
-        codes = torch.from_numpy(weights.floats(args.work, "codes.f32", (args.batch, 128)))
-        for_discriminator, for_generator = list(discriminator.parameters()), list(generator.parameters())
-
-        def run():
-            real = (discriminator(faces) - faces).abs().mean()
-            made = generator(codes)
-            fake = (discriminator(made) - made).abs().mean()
-            # As ours: one backward pass of each loss serves both networks (k is 0 here, but its term is computed).
-            of_real = torch.autograd.grad(real, for_discriminator)
-            of_fake = torch.autograd.grad(fake, for_discriminator + for_generator)
-            for parameter, a, b in zip(for_discriminator, of_real, of_fake):
-                parameter.grad = a - 0.0 * b
-            for parameter, gradient in zip(for_generator, of_fake[len(for_discriminator) :]):
-                parameter.grad = gradient
-            for optimiser in adam:
-                optimiser.step()
-            return real, fake
-
+        codes = torch.from_numpy(weights.codes(args.work, args.batch))
+        run = torch_net.began_step(discriminator, generator, faces, codes, LEARNING_RATE, k=0.0)
         return run, lambda losses: np.array([loss.item() for loss in losses], dtype=np.float32)
     raise SystemExit(f"{args.peer} has no {args.step}")
 

@@ -1,10 +1,12 @@
 """The paper's network in PyTorch, filled with our weights."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from weights import STRIDED, flat_rows, oihw
+from weights import STRIDED, flat_rows, oihw, safetensors
 
 
 def parameter(values):
@@ -145,3 +147,32 @@ class Discriminator(nn.Module):
 
     def forward(self, x):
         return self.decoder(self.code(self.encoder(x).flatten(1)))
+
+
+def began(work):
+    """Discriminator and generator."""
+    files = (safetensors(Path(work) / f"{name}.safetensors") for name in ("discriminator", "generator"))
+    return [net(tensors) for net, tensors in zip((Discriminator, Decoder), files)]
+
+
+def began_step(discriminator, generator, faces, codes, learning_rate, k):
+    """A function that does one step of both and returns the losses of real faces and of made ones."""
+    adam = [torch.optim.Adam(net.parameters(), learning_rate, betas=(0.5, 0.999)) for net in (discriminator, generator)]
+    for_discriminator, for_generator = list(discriminator.parameters()), list(generator.parameters())
+
+    def step():
+        real = (discriminator(faces) - faces).abs().mean()
+        made = generator(codes)
+        fake = (discriminator(made) - made).abs().mean()
+        # As ours: one backward pass of each loss serves both networks, and where k is 0 its term is computed too.
+        of_real = torch.autograd.grad(real, for_discriminator)
+        of_fake = torch.autograd.grad(fake, for_discriminator + for_generator)
+        for parameter, a, b in zip(for_discriminator, of_real, of_fake):
+            parameter.grad = a - k * b
+        for parameter, gradient in zip(for_generator, of_fake[len(for_discriminator) :]):
+            parameter.grad = gradient
+        for optimiser in adam:
+            optimiser.step()
+        return real, fake
+
+    return step

@@ -63,6 +63,11 @@ def floats(work, name, shape):
     return np.fromfile(Path(work) / name, dtype="<f4", count=int(np.prod(shape))).reshape(shape)
 
 
+def codes(work, count):
+    """What the generator draws from."""
+    return floats(work, "codes.f32", (count, 128))
+
+
 def nchw(x):
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 

@@ -1,9 +1,8 @@
 """dlib's face recognition network (dlib_face_recognition_resnet_model_v1.dat) as an ONNX graph, run by ONNX Runtime."""
 
 import numpy as np
-import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from onnx_nodes import Nodes
 
 from .dat import Dat
 from .faces import CROP
@@ -21,21 +20,12 @@ BLOCKS = [
 ]
 
 
-class Graph:
+class Graph(Nodes):
     """Layers one after another, while their parameters are read from the file in the same order."""
 
     def __init__(self, dat):
-        self.dat, self.nodes, self.weights = dat, [], []
-
-    def constant(self, value):
-        name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def add(self, kind, inputs, output=None, **attributes):
-        output = output or f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
-        return output
+        super().__init__()
+        self.dat = dat
 
     def convolution(self, x, inputs, outputs, kernel, stride=1, grey=False):
         """A convolution and the affine layer behind it (running means and deviations) as one convolution."""
@@ -85,12 +75,7 @@ def model(data):
     x = graph.add("Flatten", [graph.add("GlobalAveragePool", [x])])
     last = graph.dat.layer("fc_2", channels * WIDTH, (WIDTH, channels)).reshape(channels, WIDTH)
     graph.add("MatMul", [x, graph.constant(last)], "descriptors")
-    crops = helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["n", 1, CROP, CROP])
-    descriptors = helper.make_tensor_value_info("descriptors", TensorProto.FLOAT, ["n", WIDTH])
-    made = helper.make_graph(graph.nodes, "dlib128", [crops], [descriptors], graph.weights)
-    whole = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(whole)
-    return whole.SerializeToString()
+    return graph.model("dlib128", {"crops": ["n", 1, CROP, CROP]}, {"descriptors": ["n", WIDTH]})
 
 
 def load(path, threads):
