@@ -20,6 +20,17 @@ pub struct Common {
     pub bfloat16: bool,
 }
 
+/// What a model that is made is called.
+#[derive(Debug, clap::Args)]
+pub struct NewModel {
+    /// Name of the model
+    #[arg(long, default_value = "default")]
+    pub name: String,
+    /// Licence of the weights, SPDX
+    #[arg(long, default_value = "Apache-2.0")]
+    pub licence: String,
+}
+
 impl Common {
     /// Starts the log and the thread pool; once a program.
     ///

@@ -4,6 +4,15 @@ use crate::commands::train_encoder::parse_phase as parse_side;
 use learning::refine::RefinePhase;
 use network::TaskName;
 use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Faces per step.
+pub fn parse_batch(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(batch @ 1..=4096) => Ok(batch),
+        _ => Err("the batch must be a number from 1 to 4096".into()),
+    }
+}
 
 pub fn parse_phase(text: &str) -> Result<RefinePhase, String> {
     let (plain, zoom) = match text.splitn(3, ':').collect::<Vec<_>>()[..] {
@@ -38,9 +47,9 @@ pub fn parse_described(text: &str) -> Result<(PathBuf, Option<PathBuf>), String>
     })
 }
 
-pub fn parse_below_one(text: &str) -> Result<f32, String> {
+pub fn parse_below_one<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
     match text.parse() {
-        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
+        Ok(share) if (T::from(0)..T::from(1)).contains(&share) => Ok(share),
         _ => Err("the share must be a number from 0 to below 1".into()),
     }
 }

@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod activation;
+mod algorithm;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 #[cfg(not(target_arch = "x86_64"))]
@@ -40,6 +41,7 @@ mod winograd;
 mod winograd_gradient;
 
 pub use activation::{Activation, gradient_before_activation};
+pub use algorithm::{Algorithm, Purpose};
 pub use amx::use_bfloat16;
 pub use buffer::{Buffer, zeros};
 pub use epilogue::Epilogue;
@@ -47,7 +49,7 @@ pub use isa::{Isa, use_isa};
 pub use normalise::{Moments, VARIANCE_FLOOR, normalise, normalise_backward};
 pub use pool::{max_pool, max_pool_2, max_pool_backward};
 pub use separable::{Separable, add_upsampled};
-pub use shape::{Algorithm, ConvShape, Purpose, ShapeError};
+pub use shape::{ConvShape, ShapeError};
 pub use threads::{threads, use_threads};
 
 use amx::Halves;

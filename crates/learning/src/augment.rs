@@ -1,8 +1,7 @@
 //! Random changes of a face that do not change its label.
 
-use crate::data::FaceCrop;
 use crate::occlusion;
-use network::{FACE_PIXELS, FACE_SIZE};
+use network::{FACE_PIXELS, FACE_SIZE, FaceCrop};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,7 @@ pub mod began;
 mod calibration;
 mod checkpoint;
 pub mod data;
+mod face;
 mod features;
 mod few_shot;
 mod gradients;

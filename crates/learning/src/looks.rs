@@ -1,7 +1,8 @@
 //! Ways of showing one face to the network, whose answers are merged.
 
 use crate::augment::AugmentConfig;
-use crate::data::{FaceCrop, mirrored};
+use crate::face::mirrored;
+use network::FaceCrop;
 use serde::{Deserialize, Serialize};
 
 /// A way of showing a face.

@@ -98,10 +98,12 @@ pub enum TrainError {
     #[error("{0}")]
     Data(String),
     /// The loss is no number any more.
-    #[error("the loss became {loss} in epoch {epoch}; use a lower learning rate than {learning_rate}")]
+    #[error("the loss became {loss} in {unit} {number}; use a lower learning rate than {learning_rate}")]
     Diverged {
-        /// The epoch, counted from 1.
-        epoch: u32,
+        /// `epoch` or `step`.
+        unit: &'static str,
+        /// Which one, counted from 1.
+        number: u32,
         /// The loss.
         loss: f32,
         /// Adam's rate.

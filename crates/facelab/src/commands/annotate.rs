@@ -83,6 +83,8 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
         haar: args.detectors.haar(),
         ..EngineConfig::default()
     };
+    // The same video gives the same table.
+    config.tracker.id_seed = 1;
     if matches!(source, Source::Pictures { .. }) {
         // A picture has no next frame to confirm a face in.
         config.tracker.confirm_hits = 1;

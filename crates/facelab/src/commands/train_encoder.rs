@@ -1,9 +1,10 @@
 //! `facelab train-encoder`: BEGAN on unlabelled faces.
 
-use crate::common::{self, Common};
+use crate::common::{self, Common, NewModel};
 use crate::progress;
 use crate::report::digest_of_faces;
 use crate::training_log::{Failure, Log};
+use crate::values::parse_batch;
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use engine::ModelStore;
@@ -37,10 +38,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     work: PathBuf,
     /// Picture sides and steps, in order
-    #[arg(long, default_value = "64:20000,128:10000", value_delimiter = ',', value_name = "SIDE:STEPS", value_parser = parse_phase)]
+    #[arg(long, default_values_t = BeganConfig::default().phases, value_delimiter = ',', value_name = "SIDE:STEPS", value_parser = parse_phase)]
     phases: Vec<Phase>,
     /// Pictures per step
-    #[arg(long, default_value_t = BeganConfig::default().batch)]
+    #[arg(long, default_value_t = BeganConfig::default().batch, value_parser = parse_batch)]
     batch: usize,
     /// Adam's learning rate
     #[arg(long, default_value_t = BeganConfig::default().learning_rate)]
@@ -63,12 +64,8 @@ pub struct Args {
     /// Seed of weights, order and codes
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Name of the model
-    #[arg(long, default_value = "default")]
-    name: String,
-    /// Licence of the weights, SPDX
-    #[arg(long, default_value = "Apache-2.0")]
-    licence: String,
+    #[command(flatten)]
+    model: NewModel,
 }
 
 pub fn parse_phase(text: &str) -> Result<Phase, String> {
@@ -132,7 +129,14 @@ fn train<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> 
     })
     .map_err(|error| failure.or(error))?;
     bar.finish();
-    ModelStore::create(&args.out, &args.name, &args.licence, &encoder, config.encoder.clone(), Precision::F16)?;
+    ModelStore::create(
+        &args.out,
+        &args.model.name,
+        &args.model.licence,
+        &encoder,
+        config.encoder.clone(),
+        Precision::F16,
+    )?;
     common.say(format!("{}: encoder trained on {} faces, {} steps", args.out.display(), faces.len(), config.steps()));
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::common::Common;
 use crate::progress;
 use crate::report::digest;
 use crate::training_log::{Failure, Log};
-use crate::values::parse_share;
+use crate::values::{parse_batch, parse_below_one, parse_share};
 use anyhow::{Context, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
 use engine::{ColumnRecord, ModelStore};
@@ -73,7 +73,7 @@ pub struct Args {
     #[arg(long, default_value_t = 0)]
     epoch_faces: usize,
     /// Faces per step
-    #[arg(long, default_value_t = ColumnTrainingConfig::default().batch)]
+    #[arg(long, default_value_t = ColumnTrainingConfig::default().batch, value_parser = parse_batch)]
     batch: usize,
     /// Adam's first learning rate
     #[arg(long, default_value_t = ColumnTrainingConfig::default().learning_rate)]
@@ -94,7 +94,7 @@ pub struct Args {
     #[arg(long, default_value_t = 0.0, value_parser = parse_share)]
     neighbours: f32,
     /// Share of hidden units dropped
-    #[arg(long, default_value_t = ColumnTrainingConfig::default().dropout)]
+    #[arg(long, default_value_t = ColumnTrainingConfig::default().dropout, value_parser = parse_below_one::<f64>)]
     dropout: f64,
     /// Compute the features of so many changed copies of each face once and keep them; 0: change faces anew each time
     #[arg(long, default_value_t = 0)]

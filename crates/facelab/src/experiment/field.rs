@@ -41,7 +41,10 @@ pub fn with(config: &ColumnTrainingConfig, fields: &[Field]) -> anyhow::Result<C
         }
     }
     let typed: Vec<String> = fields.iter().map(|field| format!("{}={}", field.name, field.value)).collect();
-    serde_json::from_value(all).with_context(|| format!("values that the training's config does not take: {typed:?}"))
+    let refused = || format!("values that the training's config does not take: {typed:?}");
+    let config: ColumnTrainingConfig = serde_json::from_value(all).with_context(refused)?;
+    config.validate().map_err(anyhow::Error::msg).with_context(refused)?;
+    Ok(config)
 }
 
 #[cfg(test)]
@@ -60,6 +63,10 @@ mod tests {
         assert_eq!((found.batch, found.annealing, found.augment.rotation), (16, learning::Annealing::Cosine, 12.5));
         assert_eq!(found.dropout, start.dropout);
         assert_eq!(put(&["rate=0.5"]).unwrap_err(), "'rate' is no field of the training's config");
+        for beyond in ["dropout=1.0", "batch=0", "learning_rate=-1", "epochs=0"] {
+            let (name, _) = beyond.split_once('=').unwrap();
+            assert!(put(&[beyond]).unwrap_err().contains(&format!("{name} must be")), "{beyond}");
+        }
         let refused = put(&["dropout=much"]).unwrap_err();
         assert!(refused.contains("dropout=\\\"much\\\""), "{refused}");
         assert!("dropout".parse::<Field>().is_err());

@@ -16,10 +16,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
-    /// Side of the pictures, 64 or 128 pixels.
+    /// Side of the pictures: 16, 32, 64 or 128 pixels.
     pub side: usize,
     /// Steps.
     pub steps: u32,
+}
+
+impl std::fmt::Display for Phase {
+    /// As the command line has it: `64:20000`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.side, self.steps)
+    }
 }
 
 /// What the encoder learns from.

@@ -89,7 +89,12 @@ pub fn train<B: NetworkBackend>(
         game = next;
         if !(real.is_finite() && fake.is_finite()) {
             let loss = if real.is_finite() { fake } else { real };
-            return Err(TrainError::Diverged { epoch: state.step + 1, loss, learning_rate: config.learning_rate });
+            return Err(TrainError::Diverged {
+                unit: "step",
+                number: state.step + 1,
+                loss,
+                learning_rate: config.learning_rate,
+            });
         }
         let balance = match config.objective {
             Objective::Began => config.gamma * real - fake,

@@ -2,17 +2,17 @@
 //! descriptors of a teacher beside them.
 
 mod described;
-pub(crate) mod face;
 mod folder;
 mod packs;
 mod split;
 
 pub use described::{DESCRIPTOR, DescribedFaces, load_described};
-pub use face::mirrored;
 pub use folder::load_folder;
 pub(crate) use network::FaceCrop;
 pub use packs::{load_pack, load_rows, load_unlabelled};
 pub use split::{holdout, stratified_folds};
+
+pub use crate::face::mirrored;
 
 use crate::augment::AugmentConfig;
 use crate::looks::{LOOKS, Look};

@@ -118,6 +118,29 @@ impl ColumnTrainingConfig {
         }
     }
 
+    /// Whether a training can run with these values.
+    ///
+    /// # Errors
+    /// The field that cannot be so, and its range.
+    pub fn validate(&self) -> Result<(), String> {
+        let refuse = |field: &str, range: &str| Err(format!("{field} must be {range}"));
+        match self {
+            Self { epochs: 0, .. } => refuse("epochs", "1 or more"),
+            Self { batch: 0, .. } => refuse("batch", "1 or more"),
+            Self { learning_rate, .. } if !(*learning_rate > 0.0 && learning_rate.is_finite()) => {
+                refuse("learning_rate", "above 0")
+            }
+            Self { dropout, .. } if !(0.0..1.0).contains(dropout) => refuse("dropout", "from 0 to below 1"),
+            Self { validation_share, .. } if !(0.0..=0.5).contains(validation_share) => {
+                refuse("validation_share", "from 0 to 0.5")
+            }
+            Self { label_smoothing, .. } if !(0.0..=0.5).contains(label_smoothing) => {
+                refuse("label_smoothing", "from 0 to 0.5")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Faces of an epoch, copies counted, of so many.
     pub(crate) fn faces_per_epoch(&self, faces: usize) -> usize {
         let all = faces * self.cached_copies.max(1);

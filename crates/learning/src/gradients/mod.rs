@@ -220,7 +220,12 @@ impl<B: NetworkBackend> Run<B> {
     fn step(self, loss: Tensor<Train<B>, 1>, rate: f64) -> Result<(Self, f32), TrainError> {
         let value = number(&loss);
         if !value.is_finite() {
-            return Err(TrainError::Diverged { epoch: self.state.epoch + 1, loss: value, learning_rate: rate });
+            return Err(TrainError::Diverged {
+                unit: "epoch",
+                number: self.state.epoch + 1,
+                loss: value,
+                learning_rate: rate,
+            });
         }
         Ok((Self { fit: self.fit.step(loss, rate), ..self }, value))
     }

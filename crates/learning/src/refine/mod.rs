@@ -1,4 +1,4 @@
-//! Supervised refinement of an encoder: all tasks at once, each with a column of its own that is thrown away afterwards.
+//! Supervised refinement of an encoder: all tasks at once, each with a column of its own, which may be kept or thrown away.
 //!
 //! The paper's second way to use the encoder (Table IV, "retrained"), shared by several tasks so that there still is one
 //! encoder. Layers normalise batches while they learn; the moments are folded into the weights at the end.
@@ -8,7 +8,7 @@ mod batch;
 mod describing;
 mod descriptor_head;
 mod fit;
-mod gradients;
+mod histograms;
 mod record;
 mod trainer;
 mod trunk;
@@ -84,6 +84,14 @@ impl RefinePhase {
     /// Whole faces.
     pub fn new(side: usize, steps: u32) -> Self {
         Self { side, steps, zoom: 1.0 }
+    }
+}
+
+impl std::fmt::Display for RefinePhase {
+    /// As the command line has it: `64:6000`, `64:6000:1.5`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.side, self.steps)?;
+        if self.zoom == 1.0 { Ok(()) } else { write!(f, ":{}", self.zoom) }
     }
 }
 

@@ -4,7 +4,7 @@ use super::average;
 use super::batch::{labels, seen};
 use super::describing::Describing;
 use super::fit::Fit;
-use super::gradients::{Histograms, Reader};
+use super::histograms::{Histograms, Reader};
 use super::record::{RefineRecord, Sums, add, by_task, mean};
 use super::trunk::{Standards, Trunk};
 use super::union::{Told, Union};
@@ -242,8 +242,8 @@ impl<'a, B: NetworkBackend> Refinement<'a, B> {
         let mut count = |loss: Tensor<Train<B>, 1>, weight: f32, sum: &mut (f64, u32)| {
             let value = number(&loss);
             if !value.is_finite() {
-                let epoch = self.state.step + 1;
-                return Err(TrainError::Diverged { epoch, loss: value, learning_rate: config.learning_rate });
+                let (number, learning_rate) = (self.state.step + 1, config.learning_rate);
+                return Err(TrainError::Diverged { unit: "step", number, loss: value, learning_rate });
             }
             add(sum, value);
             let loss = loss * weight;

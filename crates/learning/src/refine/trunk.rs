@@ -1,6 +1,6 @@
 //! What learns together: an encoder under one column for each task, and what else reads its features.
 
-use super::gradients::Reader;
+use super::histograms::Reader;
 use crate::features::Inputs;
 use crate::gradients::Standard;
 use burn::module::Module;

@@ -2,11 +2,12 @@
 
 mod model;
 
-use crate::common::{self, Common};
+use crate::common::{self, Common, NewModel};
 use crate::progress;
 use crate::training_log::{Failure, Log};
 use crate::values::{
-    parse_below_one, parse_described, parse_named_share, parse_phase, parse_task, parse_text, parse_times, parse_weight,
+    parse_batch, parse_below_one, parse_described, parse_named_share, parse_phase, parse_task, parse_text, parse_times,
+    parse_weight,
 };
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
@@ -55,10 +56,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     work: PathBuf,
     /// Picture sides and steps, in order, and how much of the middle alone is shown (1.5: two thirds of the side)
-    #[arg(long, default_value = "64:6000,128:600", value_delimiter = ',', value_name = "SIDE:STEPS[:ZOOM]", value_parser = parse_phase)]
+    #[arg(long, default_values_t = RefineConfig::default().phases, value_delimiter = ',', value_name = "SIDE:STEPS[:ZOOM]", value_parser = parse_phase)]
     phases: Vec<RefinePhase>,
     /// Faces per step
-    #[arg(long, default_value_t = RefineConfig::default().batch)]
+    #[arg(long, default_value_t = RefineConfig::default().batch, value_parser = parse_batch)]
     batch: usize,
     /// AdamW's highest rate
     #[arg(long, default_value_t = RefineConfig::default().learning_rate)]
@@ -67,7 +68,7 @@ pub struct Args {
     #[arg(long, default_value_t = RefineConfig::default().weight_decay)]
     weight_decay: f32,
     /// Share of a column's hidden units dropped
-    #[arg(long, default_value_t = RefineConfig::default().dropout)]
+    #[arg(long, default_value_t = RefineConfig::default().dropout, value_parser = parse_below_one::<f64>)]
     dropout: f64,
     /// Give each task the four blocks of Table III; without, its head reads pooled features
     #[arg(long)]
@@ -83,10 +84,10 @@ pub struct Args {
     #[arg(long, default_value_t = RefineConfig::default().descriptor_weight, value_parser = parse_weight)]
     descriptor_weight: f32,
     /// Keep the weights' running mean, which keeps this share of itself in each step (0.999 is usual); 0: the last weights
-    #[arg(long, default_value_t = RefineConfig::default().averaging, value_name = "SHARE", value_parser = parse_below_one)]
+    #[arg(long, default_value_t = RefineConfig::default().averaging, value_name = "SHARE", value_parser = parse_below_one::<f32>)]
     averaging: f32,
     /// Share of faces that are partly covered
-    #[arg(long, default_value_t = RefineConfig::default().augment.occlusion, value_name = "SHARE", value_parser = parse_below_one)]
+    #[arg(long, default_value_t = RefineConfig::default().augment.occlusion, value_name = "SHARE", value_parser = parse_below_one::<f32>)]
     occlusion: f32,
     /// So many of the encoder's 13 layers stay as they are, from the first on: 3 save two fifths of the time on 128×128 pixels
     #[arg(long, default_value_t = 0, value_name = "LAYERS", value_parser = clap::value_parser!(u8).range(0..=13))]
@@ -129,12 +130,8 @@ pub struct Args {
     /// Seed of columns, order and augmentation
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Name of the model
-    #[arg(long, default_value = "default")]
-    name: String,
-    /// Licence of the weights, SPDX
-    #[arg(long, default_value = "Apache-2.0")]
-    licence: String,
+    #[command(flatten)]
+    model: NewModel,
 }
 
 /// Runs the command.

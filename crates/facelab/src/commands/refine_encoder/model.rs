@@ -29,7 +29,7 @@ pub(super) fn keep<B: NetworkBackend>(
     if part.exists() {
         std::fs::remove_dir_all(&part).with_context(|| writing(&part))?;
     }
-    let mut store = ModelStore::create(&part, &args.name, &args.licence, encoder, sizes, Precision::F16)
+    let mut store = ModelStore::create(&part, &args.model.name, &args.model.licence, encoder, sizes, Precision::F16)
         .with_context(|| writing(&part))?;
     if let Some(parts) = &data.described {
         // Not those that the descriptor was learned from: it knows them too well.
