@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use learning::IdentityConfig;
 use network::DeviceChoice;
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +45,7 @@ pub struct EngineConfig {
     /// Kept crops of all tasks together, 1..=1000000; further ones are refused.
     pub max_samples: usize,
     /// Limits of a training.
-    pub training: TeachingConfig,
+    pub training: TrainingConfig,
 }
 
 impl Default for EngineConfig {
@@ -66,7 +67,7 @@ impl Default for EngineConfig {
             samples_key_file: None,
             max_samples_per_label: 200,
             max_samples: 20_000,
-            training: TeachingConfig::default(),
+            training: TrainingConfig::default(),
         }
     }
 }
@@ -89,7 +90,7 @@ fn default_state_dir() -> PathBuf {
 /// Limits of an online training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct TeachingConfig {
+pub struct TrainingConfig {
     /// Epochs of a training by gradients at most when a request names none, ..=1000; 0: a linear head in closed form.
     pub epochs: u32,
     /// A training ends with what it has after so many seconds, 1..=86400.
@@ -101,9 +102,9 @@ pub struct TeachingConfig {
     pub strangers_named: f32,
 }
 
-impl Default for TeachingConfig {
+impl Default for TrainingConfig {
     fn default() -> Self {
-        Self { epochs: 0, time_budget_s: 300.0, queue: 4, strangers_named: 0.02 }
+        Self { epochs: 0, time_budget_s: 300.0, queue: 4, strangers_named: IdentityConfig::default().strangers_named }
     }
 }
 
@@ -203,7 +204,7 @@ impl SmoothingConfig {
     }
 }
 
-impl TeachingConfig {
+impl TrainingConfig {
     /// Checks every range.
     ///
     /// # Errors

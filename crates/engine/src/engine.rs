@@ -9,7 +9,6 @@ use crossbeam_channel::Receiver;
 use network::{NetworkBackend, choose_device};
 use vision::{DetectorKind, FaceDetector, open_detector};
 
-use crate::capture::Captures;
 use crate::model::load;
 use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
@@ -19,9 +18,11 @@ use crate::perception::smoothing::Smoother;
 use crate::perception::stats::{EngineThread, Meter, Stats, ThreadFailure};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
+use crate::sync::{join, lock};
+use crate::teaching::capture::Captures;
 use crate::teaching::handle::Tasks;
 use crate::teaching::served_model::{Found, open_samples};
-use crate::threads::{Arrived, Shared, join, lock, network_loop, spawn, vision_loop};
+use crate::threads::{Arrived, Shared, network_loop, spawn, vision_loop};
 use crate::types::{Frame, FrameResult};
 use crate::{ConfigError, EngineConfig, EngineError, LiveParams, NetworkUpdate, NewestSlot};
 
@@ -160,7 +161,7 @@ impl Engine {
         self.detector
     }
 
-    /// What is broken among the taught tasks; nothing can be taught until it is repaired.
+    /// Why nothing can be taught: taught tasks that are broken, or a key for samples that cannot be read.
     pub fn cannot_teach(&self) -> Option<&str> {
         self.cannot_teach.as_deref()
     }

@@ -15,9 +15,10 @@ use crate::perception::smoothing::Smoother;
 use crate::perception::stats::{EngineThread, Meter};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
+use crate::sync::{join, lock};
 use crate::teaching::tasks::AddTask;
 use crate::testing::{PaintedFaces, head, label, picture, small_model, task};
-use crate::threads::{Arrived, Shared, join, lock, network_loop, spawn, vision_loop};
+use crate::threads::{Arrived, Shared, network_loop, spawn, vision_loop};
 use crate::types::{Frame, FrameResult, Stamp};
 use crate::{Engine, EngineConfig, NewestSlot, Sample, SamplePixels, TrackSelector};
 

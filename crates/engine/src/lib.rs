@@ -10,8 +10,6 @@ mod memory;
 mod model;
 
 #[cfg(feature = "perception")]
-mod capture;
-#[cfg(feature = "perception")]
 mod config;
 #[cfg(feature = "perception")]
 mod engine;
@@ -25,6 +23,8 @@ mod newest_slot;
 mod panics;
 #[cfg(feature = "perception")]
 mod perception;
+#[cfg(feature = "perception")]
+mod sync;
 #[cfg(feature = "perception")]
 mod teaching;
 #[cfg(test)]
@@ -46,12 +46,11 @@ pub use crate::model::store_error::StoreError;
 
 #[cfg(feature = "perception")]
 pub use crate::{
-    capture::{CaptureError, Captured, TrackSelector},
-    config::{ConfigError, EngineConfig, LiveParams, SchedulerConfig, SmoothingConfig, TeachingConfig},
+    config::{ConfigError, EngineConfig, LiveParams, SchedulerConfig, SmoothingConfig, TrainingConfig},
     engine::Engine,
     error::EngineError,
     model::damage::{BrokenColumn, Damage, MANIFEST_COPY},
-    model::heads::{NetworkUpdate, TaskHead},
+    model::heads::{AnsweringTask, NetworkUpdate},
     model::repair::{StateReport, check_state, repair_state},
     model::sample_error::SampleError,
     model::samples::{SampleCounts, SampleStore},
@@ -62,6 +61,8 @@ pub use crate::{
     perception::scheduler::{Candidate, Scheduler},
     perception::smoothing::Smoother,
     perception::stats::{EngineThread, StageLatency, Stats, ThreadFailure},
+    sync::{lock, lower_priority},
+    teaching::capture::{CaptureError, Captured, TrackSelector},
     teaching::crops::{CropError, Sample, SamplePixels},
     teaching::handle::Tasks,
     teaching::tasks::{

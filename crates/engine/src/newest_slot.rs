@@ -2,6 +2,8 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::sync::lock;
+
 /// Hands items from one thread to another, never holding more than one, so that nothing old is ever worked on.
 #[derive(Debug)]
 pub struct NewestSlot<T> {
@@ -26,7 +28,7 @@ impl<T> Default for NewestSlot<T> {
 impl<T> NewestSlot<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // No code that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Puts an item in; one that still waits is dropped. After [`Self::close`] the new item is dropped.

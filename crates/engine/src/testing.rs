@@ -12,7 +12,7 @@ use crate::model::manifest::ColumnRecord;
 use crate::model::store::ModelStore;
 use crate::perception::vision_stage::{Seen, SeenFace};
 use crate::types::Stamp;
-use crate::{EngineConfig, TaskHead};
+use crate::{AnsweringTask, EngineConfig};
 
 /// The id of the `number`th track.
 pub(crate) fn track(number: usize) -> TrackId {
@@ -27,9 +27,16 @@ pub(crate) fn label(text: &str) -> Label {
     text.parse().unwrap()
 }
 
+/// A pipe that nobody writes to: who opens it waits for ever.
+pub(crate) fn make_pipe(path: &Path) {
+    let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+    // SAFETY: the name ends with a zero, and lives through the call.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+}
+
 /// A head with neutral calibration.
-pub(crate) fn head(name: &str, version: u32, labels: &[&str]) -> TaskHead {
-    TaskHead {
+pub(crate) fn head(name: &str, version: u32, labels: &[&str]) -> AnsweringTask {
+    AnsweringTask {
         name: task(name),
         version,
         labels: labels.iter().map(|text| label(text)).collect(),

@@ -1,15 +1,13 @@
 //! The two loops of the engine and what they share.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
-use crate::capture::Captures;
 use crate::panics::Panics;
 use crate::perception::judge::Judge;
 use crate::perception::pipeline::{answer, judge_batch, latency};
@@ -17,6 +15,8 @@ use crate::perception::smoothing::Smoother;
 use crate::perception::stats::{EngineThread, Meter, Stage};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
+use crate::sync::{lock, said_by};
+use crate::teaching::capture::Captures;
 use crate::types::{Frame, FrameResult};
 use crate::{EngineError, LiveParams, NewestSlot};
 
@@ -40,11 +40,6 @@ pub(crate) struct Shared {
     pub(crate) panics: Mutex<Panics>,
 }
 
-/// A poisoned lock is taken all the same: the thread that panicked has reported it, and the state is replaced as a whole.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Shared {
     /// Lets every thread go.
     pub(crate) fn close(&self) {
@@ -64,12 +59,6 @@ impl Shared {
             result = refused;
         }
     }
-}
-
-/// What a panic said.
-pub(crate) fn said_by(panic: &(dyn Any + Send)) -> &str {
-    let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    said.unwrap_or("no reason given")
 }
 
 /// Starts a thread that goes on after a panic, with the next frame or batch, and reports it.
@@ -133,6 +122,7 @@ pub(crate) fn vision_loop(shared: &Shared, stage: &mut VisionStage) {
             meter.stage(Stage::Align, latency.align);
             meter.stage(Stage::Total, now.saturating_duration_since(at));
             meter.frame(now, at, faces.len());
+            meter.stamp_outliers = stage.stamp_outliers();
         }
         let Frame { image, stamp, frame_id } = frame;
         let image = shared.keep_images.load(Ordering::Relaxed).then(|| Arc::new(image));
@@ -157,23 +147,4 @@ pub(crate) fn network_loop(shared: &Shared, judge: &mut dyn Judge) {
         meter.stage(Stage::Smooth, start.elapsed().saturating_sub(thought));
         meter.evaluated(Instant::now(), batch.len());
     }
-}
-
-/// Waits for threads, but not longer than `patience` in all; names those that are still busy.
-pub(crate) fn join(threads: Vec<(&'static str, JoinHandle<()>)>, patience: Duration) -> Vec<&'static str> {
-    let deadline = Instant::now() + patience;
-    let mut busy = vec![];
-    for (name, thread) in threads {
-        // The standard library has no join with a time limit.
-        while !thread.is_finished() && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(2));
-        }
-        if thread.is_finished() {
-            // A panic has been reported by the thread itself.
-            let _ = thread.join();
-        } else {
-            busy.push(name);
-        }
-    }
-    busy
 }

@@ -80,7 +80,7 @@ pub struct Attribute {
 /// One tracked face of a frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Face {
-    /// Who it is in this run, as REP-155 writes ids.
+    /// Who it is in this run, by an id that no other node has.
     pub track_id: TrackId,
     /// Where it is, in pixels of the frame.
     pub roi: Roi,

@@ -4,7 +4,7 @@ use crate::common::make_parent;
 use crate::face_table::FaceTable;
 use crate::source::{Source, is_picture, is_video};
 use anyhow::{Context, bail};
-use engine::{Attribute, Face, Frame, TaskHead};
+use engine::{AnsweringTask, Attribute, Face, Frame};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use vision::align::{self, FACE_SIZE};
@@ -86,7 +86,7 @@ impl Outputs {
     ///
     /// # Errors
     /// The table cannot be written.
-    pub fn begin(&mut self, csv: Option<&Path>, heads: &[TaskHead], min_quality: f32) -> anyhow::Result<()> {
+    pub fn begin(&mut self, csv: Option<&Path>, heads: &[AnsweringTask], min_quality: f32) -> anyhow::Result<()> {
         self.table = csv.map(|path| FaceTable::create(path, heads)).transpose()?;
         self.min_quality = min_quality;
         Ok(())

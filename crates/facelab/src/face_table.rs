@@ -2,7 +2,7 @@
 
 use crate::common::make_parent;
 use anyhow::Context;
-use engine::{Face, TaskHead};
+use engine::{AnsweringTask, Face};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -34,12 +34,12 @@ const FIXED: [&str; 20] = [
 pub struct FaceTable {
     writer: csv::Writer<File>,
     path: PathBuf,
-    heads: Vec<TaskHead>,
+    heads: Vec<AnsweringTask>,
 }
 
 /// Names of the columns: the face's place, then per task the label, its probability, the unknown share, the number of
 /// judgements behind it, and `task:label` for each label.
-fn header(heads: &[TaskHead]) -> Vec<String> {
+fn header(heads: &[AnsweringTask]) -> Vec<String> {
     let mut names: Vec<String> = FIXED.iter().map(|&name| name.to_owned()).collect();
     for head in heads {
         let task = &head.name;
@@ -51,7 +51,7 @@ fn header(heads: &[TaskHead]) -> Vec<String> {
 }
 
 /// The values of one face, in the header's order; what is not known stays empty.
-fn row(file: &str, frame: usize, time_s: Option<f64>, face: &Face, heads: &[TaskHead]) -> Vec<String> {
+fn row(file: &str, frame: usize, time_s: Option<f64>, face: &Face, heads: &[AnsweringTask]) -> Vec<String> {
     let pixels = |value: f32| format!("{value:.1}");
     let share = |value: f32| format!("{value:.4}");
     let mut values = vec![
@@ -83,7 +83,7 @@ impl FaceTable {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn create(path: &Path, heads: &[TaskHead]) -> anyhow::Result<Self> {
+    pub fn create(path: &Path, heads: &[AnsweringTask]) -> anyhow::Result<Self> {
         make_parent(path)?;
         let writer = csv::Writer::from_path(path).with_context(|| format!("writing {}", path.display()))?;
         let mut table = Self { writer, path: path.to_owned(), heads: heads.to_vec() };
@@ -123,8 +123,8 @@ mod tests {
     use learning::Calibration;
     use vision::{Point, Quality, Roi, TrackId};
 
-    fn head(name: &str, labels: &[&str]) -> TaskHead {
-        TaskHead {
+    fn head(name: &str, labels: &[&str]) -> AnsweringTask {
+        AnsweringTask {
             name: name.parse().unwrap(),
             version: 1,
             labels: labels.iter().map(|label| label.parse().unwrap()).collect(),

@@ -172,7 +172,16 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// # Errors
 /// The file cannot be read.
 pub fn sha256_file(path: &Path) -> Result<String, WeightsError> {
-    Ok(sha256(&std::fs::read(path).map_err(io(path))?))
+    Ok(sha256(&read(path).map_err(io(path))?))
+}
+
+/// A whole file; no pipe, whose writer may never come.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    if std::fs::metadata(path)?.is_file() {
+        std::fs::read(path)
+    } else {
+        Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "is no regular file"))
+    }
 }
 
 /// Writes a module's weights and syncs them to disk; returns the file's SHA-256.
@@ -254,7 +263,7 @@ pub fn load<B: Backend, M: Module<B>>(
     expected_sha256: Option<&str>,
     device: &B::Device,
 ) -> Result<M, WeightsError> {
-    let bytes = std::fs::read(path).map_err(io(path))?;
+    let bytes = read(path).map_err(io(path))?;
     if let Some(expected) = expected_sha256 {
         let found = sha256(&bytes);
         if found != expected {

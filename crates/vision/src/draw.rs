@@ -74,7 +74,7 @@ pub fn draw_text(
     let lowest = mat.rows() - style.line_height * lines.len() as i32 - 2;
     let top = top.clamp(0, lowest.max(0));
     for (index, line) in lines.iter().enumerate() {
-        let line: String = line.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+        let line = drawable(line);
         let mut baseline = 0;
         let size = imgproc::get_text_size(&line, FONT, style.font, style.stroke, &mut baseline)?;
         let left = left.clamp(0, (mat.cols() - size.width - 2).max(0));
@@ -86,6 +86,12 @@ pub fn draw_text(
         }
     }
     Ok(())
+}
+
+/// A line in the letters that the font has: others as they sound, and what has no sound as `?`.
+fn drawable(line: &str) -> String {
+    let sounds = deunicode::deunicode_with_tofu(line, "?");
+    sounds.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
 }
 
 /// Sizes that suit the picture's.
@@ -104,4 +110,17 @@ impl Style {
 
 fn scalar([blue, green, red]: [u8; 3]) -> Scalar {
     Scalar::new(f64::from(blue), f64::from(green), f64::from(red), 255.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_that_the_font_has_not_are_drawn_as_they_sound() {
+        assert_eq!(drawable("who: Zoë 97%"), "who: Zoe 97%");
+        assert_eq!(drawable("Олег"), "Oleg");
+        assert_eq!(drawable("北京").replace(' ', ""), "BeiJing");
+        assert_eq!(drawable("a\n"), "a?");
+    }
 }

@@ -4,12 +4,15 @@ use std::{ops::RangeBounds, path::PathBuf};
 
 use thiserror::Error;
 
+/// The longest side of a picture in pixels; OpenCV's resampling counts them in signed 16-bit numbers.
+pub const MAX_SIDE: u32 = 32_767;
+
 /// A picture that cannot be read, made or written.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ImageError {
-    /// Width or height is 0 or above [`crate::MAX_SIDE`].
-    #[error("a picture of {width}×{height} pixels: each side must be 1 to {max}", max = crate::MAX_SIDE)]
+    /// Width or height is 0 or above [`MAX_SIDE`].
+    #[error("a picture of {width}×{height} pixels: each side must be 1 to {max}", max = MAX_SIDE)]
     Size {
         /// Width in pixels.
         width: u32,

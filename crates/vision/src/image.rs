@@ -7,10 +7,7 @@ use opencv::{
     imgproc,
 };
 
-use crate::ImageError;
-
-/// The longest side of a picture in pixels; OpenCV's resampling counts them in signed 16-bit numbers.
-pub const MAX_SIDE: u32 = 32_767;
+use crate::error::{ImageError, MAX_SIDE};
 
 /// A colour picture: 8-bit blue, green, red, rows from the top without padding.
 #[derive(Clone, PartialEq, Eq)]

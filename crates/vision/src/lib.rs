@@ -29,10 +29,10 @@ pub mod video;
 mod yunet;
 
 pub use detector::{Detection, DetectorBackend, DetectorConfig, DetectorKind, FaceDetector};
-pub use error::{AlignError, ConfigError, DetectError, ImageError, VideoError};
+pub use error::{AlignError, ConfigError, DetectError, ImageError, MAX_SIDE, VideoError};
 pub use geometry::{Landmarks, Point, Roi, largest};
 pub use haar::Haar;
-pub use image::{BgrImage, MAX_SIDE};
+pub use image::BgrImage;
 pub use open_detector::open_detector;
 pub use quality::{Quality, measure};
 pub use track_id::{ParseTrackIdError, TrackId};

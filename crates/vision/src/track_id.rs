@@ -1,4 +1,5 @@
-//! Names of tracks in the form of REP-155: five letters that say nothing about the person.
+//! Names of tracks: five letters that say nothing about the person. REP-155 asks for ids that are unique, and gives five letters as
+//! its example.
 
 use std::{fmt, str::FromStr};
 
@@ -8,7 +9,7 @@ use thiserror::Error;
 const LETTERS: usize = 5;
 const IDS: u64 = 26_u64.pow(LETTERS as u32);
 
-/// The id of a tracked face: five lowercase ASCII letters (REP-155, "Face identifier").
+/// The id of a tracked face: five lowercase ASCII letters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TrackId(String);

@@ -1,5 +1,7 @@
 //! Faces that keep their id from frame to frame, after ByteTrack (Zhang et al., ECCV 2022).
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -42,6 +44,9 @@ pub struct TrackerConfig {
     pub max_backwards_s: f64,
     /// Whether tracks that are not seen at the moment are reported too, with their predicted box.
     pub report_coasting: bool,
+    /// Which ids tracks get: the same seed, the same ids in the same order. 0: others in every run and node, so that an id
+    /// names one face among all nodes of a graph and all runs of a study.
+    pub id_seed: u64,
 }
 
 impl Default for TrackerConfig {
@@ -58,6 +63,7 @@ impl Default for TrackerConfig {
             acceleration_noise: 2.0,
             max_backwards_s: 0.2,
             report_coasting: false,
+            id_seed: 0,
         }
     }
 }
@@ -112,8 +118,24 @@ pub struct Tracker {
     tracks: Vec<State>,
     /// Stamp of the last frame since the start or the last reset.
     last_stamp_s: Option<f64>,
-    /// Tracks started so far; resets do not set it back, or an id would mean two people.
-    started: u64,
+    /// Seconds between the last two frames.
+    interval_s: f64,
+    /// How things stood before the last frame: taken up again where the next stamp shows that the last one was wrong.
+    before: Option<Before>,
+    /// Stamps that were wrong alone.
+    outliers: u64,
+    /// Number of the next track's id; resets do not set it back, or an id would mean two people.
+    next_id: u64,
+}
+
+/// How things stood before a frame.
+#[derive(Debug, Clone)]
+struct Before {
+    tracks: Vec<State>,
+    last_s: f64,
+    interval_s: f64,
+    /// The frame's stamp was too far from the one before.
+    jumped: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -132,7 +154,21 @@ struct State {
 impl Tracker {
     /// A tracker that has seen nothing yet.
     pub fn new(config: TrackerConfig) -> Self {
-        Self { config, tracks: Vec::new(), last_stamp_s: None, started: 0 }
+        let first_id = match config.id_seed {
+            // Keyed anew each time, by the system's random numbers.
+            0 => RandomState::new().build_hasher().finish(),
+            // Neighbouring seeds lie far apart.
+            seed => seed.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        };
+        Self {
+            config,
+            tracks: Vec::new(),
+            last_stamp_s: None,
+            interval_s: 0.0,
+            before: None,
+            outliers: 0,
+            next_id: first_id,
+        }
     }
 
     /// Takes the detections of the frame of time `stamp_s` (seconds, any epoch) and gives the tracks seen in it, the
@@ -163,37 +199,76 @@ impl Tracker {
         self.report(now)
     }
 
-    /// Whether `id` is a track that has been seen lately enough to be taken up again.
+    /// Whether `id` is a track that has been seen lately enough to be taken up again; after a stamp that jumped, with the next
+    /// frame, too.
     pub fn is_active(&self, id: &TrackId) -> bool {
-        self.tracks.iter().any(|track| track.id == *id)
+        let before = self.before.iter().filter(|before| before.jumped).flat_map(|before| &before.tracks);
+        self.tracks.iter().chain(before).any(|track| track.id == *id)
     }
 
     /// Drops all tracks. Ids given so far are not used again.
     pub fn reset(&mut self) {
         self.tracks.clear();
         self.last_stamp_s = None;
+        self.interval_s = 0.0;
+        self.before = None;
+    }
+
+    /// Frames whose stamp alone was out of line, so far: tracks went on with the frame after.
+    pub fn outliers(&self) -> u64 {
+        self.outliers
     }
 
     /// Moves every track to `stamp_s` and drops those unseen for too long; gives the time that counts.
     fn advance(&mut self, stamp_s: f64) -> f64 {
         let finite = stamp_s.is_finite();
-        let Some(last) = self.last_stamp_s else {
+        let Some(mut last) = self.last_stamp_s else {
             return if finite { stamp_s } else { 0.0 };
         };
         let stamp_s = if finite { stamp_s } else { last };
-        if stamp_s < last - self.config.max_backwards_s {
-            tracing::info!(last_s = last, stamp_s, "time went backwards, all tracks are dropped");
-            self.reset();
-            return stamp_s;
+        let jumps = self.jumps(stamp_s - last, self.interval_s);
+        match self.before.take() {
+            Some(before) if (jumps || before.jumped) && !self.jumps(stamp_s - before.last_s, before.interval_s) => {
+                self.outliers += 1;
+                (self.tracks, last, self.interval_s) = (before.tracks, before.last_s, before.interval_s);
+            }
+            _ if jumps => return self.start_anew(last, stamp_s),
+            _ => {}
         }
+        let (tracks, interval_s) = (self.tracks.clone(), self.interval_s);
+        self.before = Some(Before { tracks, last_s: last, interval_s, jumped: false });
         let now = stamp_s.max(last);
-        let oldest = now - self.config.max_coast_s;
+        let oldest = now - self.longest_gap(self.interval_s);
         self.tracks.retain(|track| track.last_s >= oldest);
         for track in &mut self.tracks {
             track.filter.predict(now - last);
             track.detection = None;
         }
+        self.interval_s = now - last;
         now
+    }
+
+    /// Drops all tracks, until the next stamp.
+    fn start_anew(&mut self, last_s: f64, stamp_s: f64) -> f64 {
+        let tracks = std::mem::take(&mut self.tracks);
+        let before = Before { tracks, last_s, interval_s: self.interval_s, jumped: true };
+        if stamp_s < last_s {
+            tracing::info!(last_s, stamp_s, "time went backwards, all tracks are dropped");
+            self.last_stamp_s = None;
+        }
+        self.interval_s = (stamp_s - last_s).max(0.0);
+        self.before = Some(before);
+        stamp_s
+    }
+
+    /// A track outlives so many seconds unseen: of a camera that gives a picture every few seconds, one picture.
+    fn longest_gap(&self, interval_s: f64) -> f64 {
+        self.config.max_coast_s.max(1.5 * interval_s)
+    }
+
+    /// Whether no track can go on over such a step of the stamps.
+    fn jumps(&self, step_s: f64, interval_s: f64) -> bool {
+        step_s < -self.config.max_backwards_s || step_s > self.longest_gap(interval_s)
     }
 
     /// Matches tracks that are `eligible` and still without a detection; takes the matched ones out of `detections`.
@@ -226,7 +301,7 @@ impl Tracker {
 
     fn start(&mut self, detection: Detection, now: f64, first_frame: bool) {
         self.tracks.push(State {
-            id: TrackId::from_sequence(self.started),
+            id: TrackId::from_sequence(self.next_id),
             filter: BoxFilter::new(self.config.motion(), &detection.roi),
             score: detection.score,
             first_s: now,
@@ -235,7 +310,7 @@ impl Tracker {
             confirmed: first_frame || self.config.confirm_hits <= 1,
             detection: Some(detection),
         });
-        self.started += 1;
+        self.next_id = self.next_id.wrapping_add(1);
     }
 
     fn report(&self, now: f64) -> Vec<Track> {

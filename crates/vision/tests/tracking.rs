@@ -30,6 +30,49 @@ fn faces_of_the_first_frame_are_reported_at_once_and_later_ones_at_their_second_
 }
 
 #[test]
+fn faces_of_a_camera_that_is_slower_than_tracks_live_are_reported_and_keep_their_ids() {
+    for interval in [0.5, 1.4, 2.0, 5.0, 60.0] {
+        let mut tracker = Tracker::new(TrackerConfig::default());
+        let mut found = BTreeSet::new();
+        for frame in 0..10 {
+            let tracks = tracker.update(&[face(100.0, 100.0)], f64::from(frame) * interval);
+            assert!(tracks.len() == 1 || (1..3).contains(&frame), "{interval} s, frame {frame}");
+            if frame >= 3 {
+                found.extend(ids(&tracks));
+            }
+        }
+        assert_eq!(found.len(), 1, "{interval} s");
+    }
+}
+
+#[test]
+fn one_stamp_that_is_wrong_costs_no_track_and_a_gap_does() {
+    for wrong in [-5.0, -0.5, 0.5, 1.0, 2.0, 1e6] {
+        let mut tracker = Tracker::new(TrackerConfig::default());
+        let mut now = 0.0;
+        let mut known = BTreeSet::new();
+        for frame in 0..30 {
+            now += FRAME_S;
+            let stamp = if frame == 20 { now + wrong } else { now };
+            let tracks = tracker.update(&[face(100.0, 100.0)], stamp);
+            if frame != 20 {
+                known.extend(ids(&tracks));
+                assert_eq!(tracks.len(), 1, "{wrong} s, frame {frame}");
+            }
+        }
+        assert_eq!((known.len(), tracker.outliers()), (1, 1), "{wrong} s");
+    }
+    for gap in [2.0, 3600.0] {
+        let mut tracker = Tracker::new(TrackerConfig::default());
+        let before: BTreeSet<_> =
+            (0..9).flat_map(|n| ids(&tracker.update(&[face(1.0, 1.0)], f64::from(n) * FRAME_S))).collect();
+        let after: BTreeSet<_> =
+            (0..9).flat_map(|n| ids(&tracker.update(&[face(1.0, 1.0)], gap + f64::from(n + 9) * FRAME_S))).collect();
+        assert!(before.is_disjoint(&after) && !after.is_empty() && tracker.outliers() == 0, "{gap} s");
+    }
+}
+
+#[test]
 fn a_false_alarm_of_one_frame_is_never_reported() {
     let mut tracker = Tracker::new(TrackerConfig::default());
     tracker.update(&[face(100.0, 100.0)], 0.0);
@@ -139,9 +182,23 @@ fn a_stamp_that_jumps_back_starts_anew_with_fresh_ids_and_a_late_frame_does_not(
     let again = ids(&tracker.update(&[face(100.0, 100.0)], 10.0));
     assert_eq!(again.len(), 1);
     assert_ne!(again, first);
+    assert_eq!(ids(&tracker.update(&[face(100.0, 100.0)], 10.1)), again);
     assert!(!tracker.is_active(&first[0]));
     tracker.reset();
     assert!(!tracker.is_active(&again[0]));
+}
+
+#[test]
+fn ids_differ_from_run_to_run_unless_their_seed_is_given() {
+    let first = |id_seed| {
+        let mut tracker = Tracker::new(TrackerConfig { id_seed, ..TrackerConfig::default() });
+        ids(&tracker.update(&[face(100.0, 100.0), face(400.0, 100.0)], 0.0))
+    };
+    let runs: BTreeSet<_> = (0..20).flat_map(|_| first(0)).collect();
+    assert_eq!(runs.len(), 40);
+    assert_eq!(first(5), first(5));
+    let seeds: BTreeSet<_> = (1..200).flat_map(first).collect();
+    assert_eq!(seeds.len(), 398);
 }
 
 /// People who walk through a frame of 1280×720, each hidden at times, with the frame times of a bad camera.
@@ -215,7 +272,7 @@ proptest! {
     #[test]
     fn a_replay_gives_the_same_tracks(scene in scene()) {
         let run = || {
-            let mut tracker = Tracker::new(TrackerConfig::default());
+            let mut tracker = Tracker::new(TrackerConfig { id_seed: 7, ..TrackerConfig::default() });
             let update = |(now, seen): (f64, Vec<Detection>)| tracker.update(&seen, now);
             scene.frames().into_iter().map(update).collect::<Vec<_>>()
         };

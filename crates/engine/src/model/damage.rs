@@ -1,6 +1,5 @@
 //! What is broken in a folder of taught tasks. What is sound answers; nothing is written or swept there until it is repaired.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use network::TaskName;
@@ -77,9 +76,7 @@ pub(crate) fn read_manifest(dir: &Path) -> Result<Result<Option<TaughtManifest>,
             Ok(Err(format!("{MANIFEST} and its copy are not of one version: {error}")))
         }
         Err(StoreError::Manifest { reason, .. }) => Ok(Err(format!("{MANIFEST} cannot be read: {reason}"))),
-        Err(StoreError::Io { source, .. })
-            if matches!(source.kind(), ErrorKind::InvalidInput | ErrorKind::FileTooLarge) =>
-        {
+        Err(StoreError::Io { source, .. }) if disk::is_of_the_file(&source) => {
             Ok(Err(format!("{MANIFEST} cannot be used: it {source}")))
         }
         Err(error) => Err(error),

@@ -7,7 +7,7 @@ use network::{Label, NetworkBackend, ProgressiveNetwork, TaskName};
 
 /// One answering column's names and calibration. Silent columns have none.
 #[derive(Debug, Clone)]
-pub struct TaskHead {
+pub struct AnsweringTask {
     /// The task.
     pub name: TaskName,
     /// Version of the column: grows at each training, so that running posteriors of an older column are dropped.
@@ -23,5 +23,5 @@ pub struct NetworkUpdate<B: NetworkBackend> {
     /// The whole network, encoder included.
     pub network: ProgressiveNetwork<B>,
     /// Heads of all columns that answer, in the network's order.
-    pub heads: Vec<TaskHead>,
+    pub heads: Vec<AnsweringTask>,
 }

@@ -7,11 +7,11 @@ use crate::model::manifest::ColumnRecord;
 use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
 use crate::model::store_error::StoreError;
-use crate::{NetworkUpdate, TaskHead};
+use crate::{AnsweringTask, NetworkUpdate};
 
 /// Heads of the columns that answer, in the order of the records.
-pub(crate) fn heads<'a>(records: impl IntoIterator<Item = &'a ColumnRecord>) -> Vec<TaskHead> {
-    let head = |record: &ColumnRecord| TaskHead {
+pub(crate) fn heads<'a>(records: impl IntoIterator<Item = &'a ColumnRecord>) -> Vec<AnsweringTask> {
+    let head = |record: &ColumnRecord| AnsweringTask {
         name: record.name.clone(),
         version: record.version,
         labels: record.labels.as_slice().into(),

@@ -6,7 +6,7 @@ use network::TaskName;
 
 use crate::model::damage::{self, BrokenColumn, Damage, MANIFEST_COPY};
 use crate::model::disk::{self, Access};
-use crate::model::manifest::{MANIFEST, TaughtManifest};
+use crate::model::manifest::{MANIFEST, MAX_MANIFEST_BYTES, TaughtManifest};
 use crate::model::parts;
 use crate::model::samples::{SampleCounts, SampleStore};
 use crate::model::state::lock;
@@ -47,7 +47,7 @@ pub fn repair_state(dir: &Path) -> Result<StateReport, StoreError> {
     };
     // Labels and calibrations of what leaves the manifest are in these alone.
     for path in [MANIFEST, MANIFEST_COPY].map(|name| dir.join(name)) {
-        disk::copy_aside(&path).map_err(StoreError::io(&path))?;
+        disk::copy_aside(&path, MAX_MANIFEST_BYTES).map_err(StoreError::io(&path))?;
     }
     let kept = |file: &str| manifest.columns.iter().any(|column| column.file == file);
     for path in parts::found(dir)?.iter().filter(|file| !kept(file)).map(|file| dir.join(file)) {

@@ -2,6 +2,7 @@ use super::*;
 use crate::model::manifest::{ColumnRecord, Manifest};
 use crate::model::state::StateStore;
 use crate::model::testing::{column_config, record, small_model};
+use crate::testing::make_pipe;
 use network::CpuBackend;
 
 /// A folder in which `gaze` and `nod` were taught, and `tilt`, which draws from `gaze`.
@@ -30,6 +31,34 @@ fn all_files(dir: &Path) -> Vec<String> {
         std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_holds_nothing_up() {
+    let model = tempfile::tempdir().unwrap();
+    let model = small_model(model.path());
+    for replaced in [MANIFEST, MANIFEST_COPY, ".lock", "gaze-v1", "queue.yaml"] {
+        let dir = tempfile::tempdir().unwrap();
+        taught(dir.path(), model.manifest());
+        let found = all_files(dir.path()).into_iter().find(|name| name.starts_with(replaced));
+        let path = dir.path().join(found.unwrap_or_else(|| replaced.to_owned()));
+        let _ = std::fs::remove_file(&path);
+        make_pipe(&path);
+        match StateStore::open(dir.path(), model.manifest()) {
+            Ok(mut state) => {
+                // A copy that cannot be kept is no reason to teach nothing.
+                assert_eq!(state.writable(), [MANIFEST_COPY, "queue.yaml"].contains(&replaced), "{replaced}");
+                let columns = state.manifest().columns.clone();
+                assert_eq!(state.commit(model.manifest(), columns).is_ok(), state.writable(), "{replaced}");
+            }
+            Err(error) => assert!(replaced == ".lock" && error.to_string().contains(".lock"), "{replaced}: {error}"),
+        }
+        if replaced != ".lock" {
+            repair_state(dir.path()).unwrap();
+            let tasks = StateStore::open(dir.path(), model.manifest()).unwrap().manifest().columns.len();
+            assert_eq!(tasks, if replaced == "gaze-v1" { 1 } else { 3 }, "{replaced}");
+        }
+    }
 }
 
 #[test]

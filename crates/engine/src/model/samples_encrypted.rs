@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::model::samples::LabelledFace;
     use crate::model::testing::samples;
-    use crate::testing::task;
+    use crate::testing::{make_pipe, task};
     use network::Label;
 
     fn faces(label: &str, count: usize) -> Vec<LabelledFace> {
@@ -152,9 +152,7 @@ mod tests {
         let store = SampleStore::new(&dir.path().join("state"), 100).with_key(Some(&right)).unwrap();
         store.add(&task("gaze"), &faces("up", 1)).unwrap();
         let folder = store.all_pictures()[0].parent().unwrap().to_path_buf();
-        let pipe = std::ffi::CString::new(folder.join("0007.png").to_str().unwrap()).unwrap();
-        // SAFETY: a path that ends with a zero, and no other pointer.
-        assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
+        make_pipe(&folder.join("0007.png"));
         std::os::unix::fs::symlink("/etc/hostname", folder.join("0008.png")).unwrap();
         let store = SampleStore::new(&dir.path().join("state"), 100).with_key(Some(&right)).unwrap();
         assert_eq!(store.encrypt_all(), (0, 2));

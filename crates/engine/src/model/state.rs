@@ -11,7 +11,9 @@ use network::{Column, NetworkBackend, ProgressiveNetwork, TaskName};
 use crate::model::damage::{self, Damage, MANIFEST_COPY};
 use crate::model::disk::steps::Step;
 use crate::model::disk::{self, Access, Links};
-use crate::model::manifest::{ColumnRecord, MANIFEST, Manifest, TaughtManifest, read_yaml, validate_columns};
+use crate::model::manifest::{
+    ColumnRecord, MANIFEST, MAX_MANIFEST_BYTES, Manifest, TaughtManifest, read_yaml, validate_columns,
+};
 use crate::model::parts;
 use crate::model::store::with_columns;
 use crate::model::store_error::StoreError;
@@ -250,9 +252,10 @@ impl StateStore {
     /// Keeps a copy of the manifest, for a repair; false when it could not. A change is made without it, too.
     fn copy_manifest(&self) -> bool {
         let (from, to) = (self.dir.join(MANIFEST), self.dir.join(MANIFEST_COPY));
-        let copied = match fs::read(&from) {
+        let read = |path: &Path| disk::read_file(path, MAX_MANIFEST_BYTES, Links::Refused);
+        let copied = match read(&from) {
             Err(error) if error.kind() == ErrorKind::NotFound => return true,
-            Ok(bytes) if fs::read(&to).is_ok_and(|before| before == bytes) => return true,
+            Ok(bytes) if read(&to).is_ok_and(|before| before == bytes) => return true,
             Ok(bytes) => disk::write_atomic(&to, &bytes, Access::Private),
             Err(error) => Err(error),
         };
@@ -272,6 +275,8 @@ pub(crate) fn lock(dir: &Path) -> Result<Option<File>, StoreError> {
         .truncate(false)
         .write(true)
         .mode(0o600)
+        // A pipe or a link in its place is refused, and waits for nobody.
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
         .open(&path)
         .map_err(StoreError::io(&path))?;
     disk::steps::next(Step::Lock(dir)).map_err(StoreError::io(&path))?;

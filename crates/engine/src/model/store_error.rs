@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use network::TaskName;
 use network::weights::WeightsError;
 
+use crate::model::disk;
+
 /// A model or the taught tasks cannot be read or written. Never repaired silently.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -178,6 +180,15 @@ pub(crate) fn list<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> 
 
 #[cfg(feature = "perception")]
 impl StoreError {
+    /// Whether it is the file that is wrong, and not the disk.
+    pub(crate) fn is_of_the_file(&self) -> bool {
+        match self {
+            Self::Manifest { .. } => true,
+            Self::Io { source, .. } => disk::is_of_the_file(source),
+            _ => false,
+        }
+    }
+
     /// For the log, which names no label: a parser quotes what it cannot read.
     pub(crate) fn without_labels(&self) -> String {
         match self {

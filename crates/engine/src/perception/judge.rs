@@ -5,7 +5,7 @@ use std::sync::Arc;
 use network::{NetworkBackend, ProgressiveNetwork, TaskName, faces_to_tensor, rows};
 use rayon::ThreadPool;
 
-use crate::{EngineError, NetworkUpdate, NewestSlot, TaskHead};
+use crate::{AnsweringTask, EngineError, NetworkUpdate, NewestSlot};
 
 /// What one column says of one face in one frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +29,7 @@ pub(crate) trait Judge: Send {
 /// A network that may be exchanged between two batches.
 pub(crate) struct NetworkJudge<B: NetworkBackend> {
     network: ProgressiveNetwork<B>,
-    heads: Vec<TaskHead>,
+    heads: Vec<AnsweringTask>,
     device: B::Device,
     updates: Arc<NewestSlot<NetworkUpdate<B>>>,
     pool: ThreadPool,

@@ -12,7 +12,7 @@ use crate::perception::smoothing::Smoother;
 use crate::perception::vision_stage::{Seen, VisionStage};
 use crate::perception::waiting::{DueFace, Waiting};
 use crate::types::{Face, Frame, FrameLatency, FrameResult};
-use crate::{EngineConfig, EngineError, TaskHead};
+use crate::{AnsweringTask, EngineConfig, EngineError};
 
 /// Answers frame by frame; unlike [`crate::Engine`], a frame waits until its due faces have been judged.
 pub struct Pipeline {
@@ -20,7 +20,7 @@ pub struct Pipeline {
     waiting: Waiting,
     smoother: Smoother,
     judge: Box<dyn Judge>,
-    heads: Vec<TaskHead>,
+    heads: Vec<AnsweringTask>,
     backend: String,
 }
 
@@ -72,7 +72,7 @@ impl Pipeline {
     }
 
     /// The tasks that answer, in the order of a face's attributes.
-    pub fn heads(&self) -> &[TaskHead] {
+    pub fn heads(&self) -> &[AnsweringTask] {
         &self.heads
     }
 

@@ -8,7 +8,9 @@ use crate::{EngineConfig, Pipeline};
 
 fn pipeline() -> (Pipeline, EngineConfig, TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let config = small_model(dir.path());
+    let mut config = small_model(dir.path());
+    // The same ids in every run.
+    config.tracker.id_seed = 1;
     let pipeline = Pipeline::with_detector(&config, Box::new(PaintedFaces)).unwrap();
     (pipeline, config, dir)
 }

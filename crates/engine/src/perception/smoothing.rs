@@ -8,7 +8,7 @@ use vision::TrackId;
 
 use crate::perception::judge::Judgement;
 use crate::types::{Attribute, Moment};
-use crate::{SmoothingConfig, TaskHead};
+use crate::{AnsweringTask, SmoothingConfig};
 
 /// The least weight of a judgement: quality 0 must not divide by zero.
 const MIN_WEIGHT: f64 = 1e-3;
@@ -21,7 +21,7 @@ const MIN_WEIGHT: f64 = 1e-3;
 #[derive(Debug, Default)]
 pub struct Smoother {
     config: SmoothingConfig,
-    heads: Vec<TaskHead>,
+    heads: Vec<AnsweringTask>,
     tracks: BTreeMap<TrackId, BTreeMap<TaskName, Running>>,
 }
 
@@ -48,7 +48,7 @@ impl Smoother {
     }
 
     /// Takes the tasks that answer from now on; what others said, or older versions of them, is forgotten at once.
-    pub fn set_heads(&mut self, heads: &[TaskHead]) {
+    pub fn set_heads(&mut self, heads: &[AnsweringTask]) {
         self.heads = heads.to_vec();
         for tasks in self.tracks.values_mut() {
             tasks
@@ -84,13 +84,13 @@ impl Smoother {
     /// What is known of a face now, one entry per task that has judged it, in the order of the tasks.
     pub fn attributes(&self, track: &TrackId) -> Vec<Attribute> {
         let Some(tasks) = self.tracks.get(track) else { return vec![] };
-        let named = |head: &TaskHead| Some(tasks.get(&head.name)?.attribute(&head.name));
+        let named = |head: &AnsweringTask| Some(tasks.get(&head.name)?.attribute(&head.name));
         self.heads.iter().filter_map(named).collect()
     }
 }
 
 impl Running {
-    fn new(head: &TaskHead, moment: Moment) -> Self {
+    fn new(head: &AnsweringTask, moment: Moment) -> Self {
         Self {
             version: head.version,
             labels: Arc::clone(&head.labels),
@@ -163,7 +163,7 @@ mod tests {
 
     const HALF_LIFE: SmoothingConfig = SmoothingConfig { half_life_s: 2.0 };
 
-    fn says(head: &TaskHead, probabilities: &[f32]) -> Judgement {
+    fn says(head: &AnsweringTask, probabilities: &[f32]) -> Judgement {
         let unknown = 1.0 - probabilities.iter().sum::<f32>();
         Judgement { task: head.name.clone(), version: head.version, probabilities: probabilities.to_vec(), unknown }
     }
@@ -188,7 +188,7 @@ mod tests {
         assert!((in_order.probabilities[0] - late.probabilities[0]).abs() < 1e-6);
     }
 
-    fn smoother(config: SmoothingConfig, heads: &[TaskHead]) -> Smoother {
+    fn smoother(config: SmoothingConfig, heads: &[AnsweringTask]) -> Smoother {
         let mut smoother = Smoother::new(config);
         smoother.set_heads(heads);
         smoother

@@ -23,6 +23,8 @@ pub struct Stats {
     pub frames_dropped: u64,
     /// Frames that could not be processed (the detector refused them).
     pub frames_failed: u64,
+    /// Frames whose stamp alone was out of line: tracks went on with the frame after.
+    pub stamp_outliers: u64,
     /// Answers dropped because nobody took them.
     pub results_dropped: u64,
     /// Answered frames per second, over the last seconds.
@@ -117,6 +119,7 @@ impl Stage {
 pub(crate) struct Meter {
     pub(crate) frames_processed: u64,
     pub(crate) frames_failed: u64,
+    pub(crate) stamp_outliers: u64,
     pub(crate) results_dropped: u64,
     pub(crate) evaluations: u64,
     pub(crate) faces: usize,
@@ -153,6 +156,7 @@ impl Meter {
             frames_processed: self.frames_processed,
             frames_dropped,
             frames_failed: self.frames_failed,
+            stamp_outliers: self.stamp_outliers,
             results_dropped: self.results_dropped,
             frame_rate_hz: self.frames.hz(now),
             frame_age_ms: self.newest.map(|arrival| now.saturating_duration_since(arrival).as_secs_f32() * 1e3),

@@ -10,6 +10,7 @@ use vision::TrackId;
 use crate::SchedulerConfig;
 use crate::perception::scheduler::{Candidate, Scheduler};
 use crate::perception::vision_stage::Seen;
+use crate::sync::lock;
 use crate::types::Moment;
 
 /// A face to judge.
@@ -95,7 +96,7 @@ impl WaitingRoom {
     }
 
     fn lock(&self) -> MutexGuard<'_, (Waiting, bool)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(crate) fn set_config(&self, config: SchedulerConfig) {

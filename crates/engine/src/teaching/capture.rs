@@ -8,6 +8,7 @@ use vision::TrackId;
 
 use crate::model::samples::SampleCounts;
 use crate::perception::vision_stage::{Seen, SeenFace};
+use crate::sync::lock;
 use crate::teaching::task_error::TaskError;
 
 /// Whose crops are collected.
@@ -99,7 +100,7 @@ struct Capturable {
 
 impl Captures {
     fn lock(&self) -> MutexGuard<'_, Newest> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Lays out the faces of a new frame.

@@ -1,11 +1,12 @@
 //! Pictures of a request made into the faces that a column learns from.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use network::{FaceCrop, Label};
 use vision::{AlignError, BgrImage, DetectError, FaceDetector, align};
 
 use crate::model::samples::LabelledFace;
+use crate::sync::lock;
 
 /// What a task is taught from.
 #[derive(Debug, Clone)]
@@ -95,7 +96,7 @@ impl Cropper {
     fn face(&self, number: usize, label: &Label, image: &BgrImage) -> Result<FaceCrop, CropError> {
         let label = || label.clone();
         let detections = {
-            let mut detector = self.detector.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut detector = lock(&self.detector);
             detector.detect(image).map_err(|source| CropError::Detect { number, label: label(), source })?
         };
         let Some(largest) = vision::largest(&detections, |found| &found.roi) else {

@@ -10,8 +10,9 @@ use network::{Label, NetworkBackend, TaskName};
 use vision::FaceDetector;
 
 use crate::EngineConfig;
-use crate::capture::{CaptureError, Captured, Captures, TrackSelector};
 use crate::model::heads::NetworkUpdate;
+use crate::sync::{join, lock};
+use crate::teaching::capture::{CaptureError, Captured, Captures, TrackSelector};
 use crate::teaching::crops::{Cropper, Sample};
 use crate::teaching::requests::Requests;
 use crate::teaching::served_model::Found;
@@ -20,7 +21,6 @@ use crate::teaching::tasks::{
 };
 use crate::teaching::trainer;
 use crate::teaching::workshop::Workshop;
-use crate::threads::{join, lock};
 
 /// A training step is much shorter; a change that is being written takes about a second.
 const PATIENCE: Duration = Duration::from_millis(1700);

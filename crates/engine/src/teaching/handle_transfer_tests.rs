@@ -1,6 +1,7 @@
 //! Tasks that travel to another node.
 
 use super::*;
+use crate::testing::make_pipe;
 
 #[test]
 fn an_exported_task_comes_back_bit_for_bit_under_another_name() {
@@ -114,11 +115,7 @@ fn what_is_no_file_of_the_folder_is_not_read_and_nobody_waits_for_it() {
             let path = folder.join(file);
             fs::remove_file(&path).unwrap();
             match with {
-                "pipe" => {
-                    let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-                    // SAFETY: the name ends with a zero.
-                    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
-                }
+                "pipe" => make_pipe(&path),
                 "link" => std::os::unix::fs::symlink(&secret, &path).unwrap(),
                 _ => fs::File::create(&path).unwrap().set_len(1 << 40).unwrap(),
             }

@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod board;
+pub(crate) mod capture;
 pub(crate) mod crops;
 pub(crate) mod exchange;
 pub(crate) mod handle;

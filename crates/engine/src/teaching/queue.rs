@@ -1,6 +1,5 @@
 //! Trainings that run or wait, remembered on disk so that a restart takes them up again.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use network::{Label, TaskName};
@@ -69,7 +68,7 @@ impl QueueFile {
     /// As [`Self::read`]; a list that cannot be understood is kept under another name, and nothing waits.
     pub(crate) fn read_or_set_aside(&self) -> Result<Vec<JobSpec>, StoreError> {
         match self.read() {
-            Err(error) if cannot_be_understood(&error) => {
+            Err(error) if error.is_of_the_file() => {
                 tracing::error!(
                     "trainings that waited are lost, their samples are not; call add_task again: {}",
                     error.without_labels()
@@ -86,15 +85,6 @@ impl QueueFile {
         let text = serde_yaml::to_string(&record)
             .map_err(|error| StoreError::Manifest { path: self.path.clone(), reason: error.to_string() })?;
         disk::write_atomic(&self.path, text.as_bytes(), Access::Private).map_err(StoreError::io(&self.path))
-    }
-}
-
-/// Whether it is the file that is wrong, and not the disk.
-fn cannot_be_understood(error: &StoreError) -> bool {
-    match error {
-        StoreError::Manifest { .. } => true,
-        StoreError::Io { source, .. } => matches!(source.kind(), ErrorKind::InvalidInput | ErrorKind::FileTooLarge),
-        _ => false,
     }
 }
 

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, bounded};
 use network::{Label, NetworkBackend, TaskName};
 
 use crate::model::store_error::list;
+use crate::sync::lock;
 use crate::teaching::board::{Job, Note, counts_of};
 use crate::teaching::served_model::drop_unused;
 use crate::teaching::tasks::{
@@ -16,7 +17,6 @@ use crate::teaching::tasks::{
 };
 use crate::teaching::transfer::Parcel;
 use crate::teaching::workshop::Workshop;
-use crate::threads::lock;
 
 /// How long a request that holds the model is waited for when the program ends.
 const FORGIVE_WITHIN: Duration = Duration::from_millis(300);

@@ -58,7 +58,7 @@ pub struct TaskStatus {
     pub loss: f32,
     /// Estimated seconds to the end of the training; 0 when not training.
     pub eta: f32,
-    /// On held-back samples, [0, 1]; NaN when never measured.
+    /// On held-back samples, [0, 1]; 0 where `held_back` is 0: nothing was measured.
     pub accuracy: f32,
     /// 95 % Wilson interval, lower bound.
     pub accuracy_low: f32,

@@ -18,15 +18,13 @@ use rayon::ThreadPool;
 use crate::TaskKind;
 use crate::model::manifest::ColumnRecord;
 use crate::model::samples::LabelledFace;
+use crate::sync::{lower_priority, said_by};
 use crate::teaching::board::{Note, Running};
 use crate::teaching::progress_files::{checkpoint, discard, progress_folder};
 use crate::teaching::queue::JobSpec;
 use crate::teaching::tasks::{TaskError, TaskState, TrainingOutcome};
 use crate::teaching::workshop::Workshop;
-use crate::threads::said_by;
 
-/// Perception runs at 0; a training takes what is left.
-const NICENESS: i32 = 10;
 /// Progress is told at each epoch and so often in between.
 const TELL_EVERY: Duration = Duration::from_millis(250);
 
@@ -60,15 +58,6 @@ pub(crate) fn run<B: NetworkBackend>(workshop: &Workshop<B>) {
             }
         };
         finish(workshop, begun, result);
-    }
-}
-
-/// Lets every other thread go first.
-fn lower_priority() {
-    // SAFETY: plain system calls without pointers; on Linux the priority is that of this thread alone.
-    let set = unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, NICENESS) };
-    if set != 0 {
-        tracing::warn!("the teaching thread keeps its normal priority: {}", std::io::Error::last_os_error());
     }
 }
 

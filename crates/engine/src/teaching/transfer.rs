@@ -87,7 +87,7 @@ impl<B: NetworkBackend> ServedModel<B> {
     ) -> Result<Exported, TaskError> {
         let _lock = claim(directory)?;
         let from = self.state.dir().join(&record.file);
-        let bytes = fs::read(&from).map_err(StoreError::io(&from))?;
+        let bytes = disk::read_file(&from, parts::MAX_BYTES, Links::Refused).map_err(StoreError::io(&from))?;
         let weights = directory.join(&record.file);
         disk::write_atomic(&weights, &bytes, Access::Private).map_err(StoreError::io(&weights))?;
         let mut files = vec![weights];

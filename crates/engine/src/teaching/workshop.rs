@@ -9,13 +9,13 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use network::{NetworkBackend, TaskName};
 
 use crate::EngineConfig;
+use crate::sync::lock;
 use crate::teaching::admission::Limits;
 use crate::teaching::board::{Board, Job, Note};
 use crate::teaching::exchange::Exchange;
 use crate::teaching::queue::{JobSpec, MAX_ATTEMPTS, QueueFile};
 use crate::teaching::served_model::{Found, OnNetwork, ServedModel};
 use crate::teaching::tasks::{TaskError, TaskState};
-use crate::threads::lock;
 
 /// What a training is given.
 #[derive(Debug, Clone, Copy)]

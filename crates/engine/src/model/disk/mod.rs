@@ -61,7 +61,7 @@ pub(crate) fn make_dir(dir: &Path, access: Access) -> io::Result<()> {
     if dir.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
-/// A nameless-to-be file in the folder where it will be kept.
+/// A temporary file in the folder where it will be kept.
 pub(crate) fn unfinished(dir: &Path, access: Access) -> io::Result<NamedTempFile> {
     steps::next(Step::MakeFile(dir))?;
     Builder::new().prefix(UNFINISHED).permissions(Permissions::from_mode(access.file_mode())).tempfile_in(dir)
@@ -105,6 +105,11 @@ pub(crate) enum Links {
     /// What the node keeps, and what a request hands over: a link could lead to a file that is not the caller's.
     #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
     Refused,
+}
+
+/// Whether [`read_file`] failed because of what the file is, and not because of the disk.
+pub(crate) fn is_of_the_file(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge)
 }
 
 /// Reads a regular file of at most `limit` bytes: no pipe that nobody writes to, no device, nothing that fills the memory.
@@ -171,11 +176,15 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
     sync_parent(path)
 }
 
-/// Keeps a copy of a file as it is, `damaged-N-…` beside it, where it is there.
+/// Keeps a copy of a file of at most `limit` bytes as it is, `damaged-N-…` beside it, where it is there.
 #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
-pub(crate) fn copy_aside(path: &Path) -> io::Result<()> {
-    let copied = fs::read(path).and_then(|bytes| write_atomic(&place_aside(path)?, &bytes, Access::Private));
-    where_it_is(copied)
+pub(crate) fn copy_aside(path: &Path, limit: u64) -> io::Result<()> {
+    match read_file(path, limit, Links::Refused) {
+        Ok(bytes) => write_atomic(&place_aside(path)?, &bytes, Access::Private),
+        // No file, or none of ours: as it is.
+        Err(error) if is_of_the_file(&error) => set_aside(path),
+        Err(error) => where_it_is(Err(error)),
+    }
 }
 
 #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
@@ -241,9 +250,7 @@ mod tests {
         std::os::unix::fs::symlink(place("file"), place("link")).unwrap();
         assert!(refusal("link", Links::Refused).contains("is a link"));
         assert_eq!(read_file(&place("link"), 4, Links::Followed).unwrap(), b"four");
-        let pipe = std::ffi::CString::new(place("pipe").to_str().unwrap()).unwrap();
-        // SAFETY: the name ends with a zero.
-        assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
+        crate::testing::make_pipe(&place("pipe"));
         assert!(refusal("pipe", Links::Followed).contains("no regular file"));
         assert!(refusal(".", Links::Followed).contains("no regular file"));
         // A sparse file of a terabyte.

@@ -21,7 +21,7 @@ pub const MANIFEST: &str = "manifest.yaml";
 pub const SCHEMA: u32 = 1;
 
 // A manifest of thousands of columns is smaller; an imported folder may hold anything.
-const MAX_MANIFEST_BYTES: u64 = 8 << 20;
+pub(crate) const MAX_MANIFEST_BYTES: u64 = 8 << 20;
 
 /// What a task tells apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
