@@ -4,14 +4,14 @@
 //! who look at faces.
 
 use std::panic;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
+
+use engine::{lock, lower_priority};
 
 /// Requests that wait for their turn, at most; each holds its pictures as they came.
 const WAITING: usize = 8;
-/// How far such work stands behind the camera's: as far as training.
-const NICE: i32 = 10;
 
 /// Too many requests wait.
 #[derive(Debug, thiserror::Error)]
@@ -44,14 +44,10 @@ impl Decoding {
             }
         }
         let _place = Place(&self.waiting);
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = lock(&self.turn);
         let done = thread::scope(|scope| {
             let behind = move || {
-                // SAFETY: changes this thread's priority alone. It ends with the work: raising it again takes privileges.
-                #[cfg(target_os = "linux")]
-                unsafe {
-                    libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
-                }
+                lower_priority();
                 work()
             };
             scope.spawn(behind).join()

@@ -1,9 +1,9 @@
 //! `/diagnostics` once a second: what comes in, what is answered, how fast, on what.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Engine, EngineThread, Stats, TaskState, TaskStatus};
+use engine::{Engine, EngineThread, Stats, TaskState, TaskStatus, lock};
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 use r2r::std_msgs::msg::Header;
 use r2r::{Node, QosProfile};
@@ -44,7 +44,7 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, watched: Watched) -> r2r:
             ticks.tick().await;
             let stats = watched.engine.stats();
             let input = watched.input.counts();
-            let stale_s = watched.live.lock().unwrap_or_else(PoisonError::into_inner).diagnostics.stale_s;
+            let stale_s = lock(&watched.live).diagnostics.stale_s;
             let view = View {
                 node_name: &watched.node_name,
                 stats: &stats,
@@ -114,10 +114,11 @@ impl View<'_> {
         let rejection = self.input.rejection.as_ref().filter(|(ago, _)| *ago < RECENT);
         let state = match (rejection, age_s) {
             (Some((_, reason)), _) => (WARN, format!("pictures cannot be used: {reason}")),
-            (None, None) => {
-                let topics = format!("`{}` or `{}`", names::IMAGE, names::IMAGE_COMPRESSED);
-                (WARN, format!("no picture yet; check what is published on {topics} of this node"))
+            (None, age) if self.input.silence.is_some() => {
+                let age = age.map_or_else(String::new, |age| format!("; the newest frame is {age:.1} s old"));
+                (WARN, format!("{}{age}", self.input.silence.as_deref().unwrap_or_default()))
             }
+            (None, None) => (WARN, "no picture yet".to_owned()),
             (None, Some(age)) if age > self.stale_s => (WARN, format!("the newest frame is {age:.1} s old")),
             (None, Some(_)) => (OK, format!("{:.1} frames/s", self.stats.frame_rate_hz)),
         };
@@ -132,6 +133,7 @@ impl View<'_> {
                 ("dropped", (self.input.dropped + self.stats.frames_dropped).to_string()),
                 ("rejected", self.input.rejected.to_string()),
                 ("failed", self.stats.frames_failed.to_string()),
+                ("stamp_outliers", self.stats.stamp_outliers.to_string()),
                 ("answers_dropped", self.stats.results_dropped.to_string()),
                 ("faces", self.stats.faces.to_string()),
             ],
@@ -231,6 +233,7 @@ mod tests {
             frames_processed: 98,
             frames_dropped: 2,
             frames_failed: 0,
+            stamp_outliers: 0,
             results_dropped: 0,
             frame_rate_hz: 14.96,
             frame_age_ms: Some(40.0),

@@ -6,6 +6,7 @@
 
 mod annotate;
 mod arguments;
+mod camera;
 mod clock;
 mod convert;
 mod decoding;
@@ -17,11 +18,14 @@ mod memory;
 mod names;
 mod node;
 mod options;
+mod origins;
 mod parameter_services;
 mod params;
 mod publishers;
+mod qos;
 mod reach;
 mod ros;
+mod ros_arguments;
 mod service;
 mod services;
 mod shared_memory;
@@ -31,3 +35,4 @@ mod subscriptions;
 
 pub use node::main;
 pub use ros::{Ros, RosError};
+pub use ros_arguments::RosArguments;

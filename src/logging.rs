@@ -3,9 +3,10 @@
 //! Nothing that describes a person is logged: no pictures, no answers, no labels of single faces.
 
 use std::fmt::{self, Write};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
+use engine::lock;
 use r2r::rcl_interfaces::msg::Log;
 use r2r::{LogSeverity, Node, Publisher, QosProfile};
 use tracing::field::{Field, Visit};
@@ -54,7 +55,7 @@ impl Rosout {
         let (name, stamp) = (self.logger.clone(), self.clock.now());
         let log = Log { stamp, level, name, msg, file: file.to_owned(), function: String::new(), line };
         // There is no place left to complain to.
-        let _ = self.publisher.lock().unwrap_or_else(PoisonError::into_inner).publish(&log);
+        let _ = lock(&self.publisher).publish(&log);
     }
 }
 

@@ -3,29 +3,37 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clap::Parser;
-use engine::{Engine, EngineError};
-use r2r::Node;
-use tokio::runtime::Runtime;
+use engine::{Engine, EngineError, lock};
+use r2r::{Node, QosProfile};
+use tokio::runtime::{Handle, Runtime};
 
 use crate::arguments::{self, Arguments};
-use crate::clock::NodeClock;
+use crate::camera::ImageTopics;
+use crate::clock::{NodeClock, SimTime};
 use crate::convert::{PictureLimits, texts};
 use crate::diagnostics::{self, Watched};
 use crate::files::{self, FilesError, Surroundings};
-use crate::options::{Callers, NodeConfig};
+use crate::names::Named;
+use crate::options::{Callers, ImageTransport, NodeConfig};
 use crate::params::{self, ParamError, Params};
 use crate::publishers::Publishers;
+use crate::qos::{Entity, QosOverrides};
 use crate::ros::Ros;
+use crate::ros_arguments::{Override, RosArguments};
 use crate::shutdown::{self, Signals, Stop};
+use crate::subscriptions::{CameraInput, Input};
 use crate::{logging, memory, names, parameter_services, reach, services, shared_memory, spinner, subscriptions};
 
 /// How often the engine's threads are looked after.
 const WATCHED_EVERY: Duration = Duration::from_millis(200);
+
+/// Parameters that every node of rclcpp has, so that launch files set them for all; without an effect here.
+const OF_RCLCPP: [&str; 1] = ["start_type_description_service"];
 
 /// Why the node did not run, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +56,8 @@ impl Failure {
 pub fn main() -> ExitCode {
     memory::give_back_large_pieces();
     files::keep_to_the_owner();
-    let line = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    let (own, ros) = arguments::split(line);
+    let line: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let (own, ros) = arguments::split(line.iter().cloned());
     let arguments = match Arguments::try_parse_from(own) {
         Ok(arguments) => arguments,
         Err(told) => {
@@ -62,7 +70,7 @@ pub fn main() -> ExitCode {
         let _ = writeln!(io::stdout(), "{:#}", params::interface());
         return ExitCode::SUCCESS;
     }
-    let (message, code) = match run(&ros) {
+    let (message, code) = match run(&line, &ros) {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => (message, 2),
         Err(Failure::Other(error)) => (format!("{error:#}"), 1),
@@ -73,7 +81,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn run(ros: &[String]) -> Result<(), Failure> {
+fn run(line: &[String], ros: &[String]) -> Result<(), Failure> {
     // Before the middleware takes new memory: there may be little.
     let given_back = shared_memory::remove_left_behind(Path::new(shared_memory::FOLDER));
     // Dropped last, when the node is gone.
@@ -87,7 +95,11 @@ fn run(ros: &[String]) -> Result<(), Failure> {
         tracing::info!("{} MB of shared memory that ended processes had left were given back", given_back / 1_000_000);
     }
 
-    let params = parameters(&node)?;
+    let node_name = node.fully_qualified_name().map_err(Failure::other)?;
+    let ros_arguments = RosArguments::parse(line, &node_name).map_err(Failure::Usage)?;
+    let mut overrides = ros_arguments.overrides().map_err(Failure::Usage)?;
+    let qos = QosOverrides::take_from(&mut overrides).map_err(|errors| Failure::Usage(errors.join("\n")))?;
+    let params = parameters(&overrides)?;
     let mut config = params.config().map_err(|error| Failure::Usage(error.to_string()))?;
     if config.node.teaching.allowed == Callers::Local {
         reach::require_this_machine(&|name| std::env::var(name).ok()).map_err(Failure::Usage)?;
@@ -98,10 +110,6 @@ fn run(ros: &[String]) -> Result<(), Failure> {
             FilesError::NoModel { .. } | FilesError::NoDetector => Failure::other(error),
         },
     )?;
-    if config.node.use_sim_time {
-        node.get_time_source().enable_sim_time(&mut node).map_err(Failure::other)?;
-    }
-
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(256)
@@ -115,7 +123,8 @@ fn run(ros: &[String]) -> Result<(), Failure> {
         // The model may still be loading on its thread; nothing has been written.
         shutdown::end_now(0);
     };
-    let served = serve(node, &runtime, &mut signals, params, &config, Arc::new(engine));
+    let graph = Graph { names: ros_arguments, qos };
+    let served = serve(node, &runtime, &mut signals, &graph, params, &config, Arc::new(engine));
     // Requests that are still worked on have lost their node.
     runtime.shutdown_background();
     drop(ros_context);
@@ -125,11 +134,51 @@ fn run(ros: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What the command line makes of the node's topics.
+struct Graph {
+    names: RosArguments,
+    qos: QosOverrides,
+}
+
+impl Graph {
+    /// The quality of service of a topic that the node publishes; `qos` where parameters say nothing.
+    fn publisher(&self, topic: &str, qos: QosProfile) -> QosProfile {
+        self.qos.apply(&self.names.resolved(topic), Entity::Publisher, qos)
+    }
+
+    /// The camera's side: its topics, and the input that takes their pictures.
+    fn camera(
+        &self,
+        node: &Node,
+        transport: ImageTransport,
+        input: &Arc<Input>,
+        runtime: &Handle,
+    ) -> r2r::Result<CameraInput> {
+        let topics = ImageTopics::of(&self.names, transport);
+        let sensor = QosProfile::sensor_data().keep_last(1);
+        let qos =
+            [&topics.raw, &topics.compressed].map(|topic| self.qos.apply(topic, Entity::Subscription, sensor.clone()));
+        tracing::info!("pictures are awaited on {topics}");
+        Ok(CameraInput::new(topics, qos, node.fully_qualified_name()?, Arc::clone(input), runtime.clone()))
+    }
+
+    /// Says under which names the node is reached.
+    fn log(&self) {
+        let resolved = |names: &[Named]| {
+            let names = names.iter().map(|named| self.names.resolved(named.name));
+            names.collect::<Vec<_>>().join(", ")
+        };
+        tracing::info!("publishes {}", resolved(&names::PUBLICATIONS));
+        tracing::info!("offers {}", resolved(&names::SERVICES));
+    }
+}
+
 /// Connects engine and node, until a signal comes. False when the engine's threads have not all ended.
 fn serve(
     mut node: Node,
     runtime: &Runtime,
     signals: &mut Signals,
+    graph: &Graph,
     params: Params,
     config: &NodeConfig,
     engine: Arc<Engine>,
@@ -140,24 +189,30 @@ fn serve(
     let stop = Stop::default();
     let live = Arc::new(Mutex::new(config.node.clone()));
 
-    let publishers = Publishers::new(&mut node).map_err(Failure::other)?;
+    let mut time = SimTime::of(&node, Arc::clone(&live));
+    time.follow(&mut node).map_err(Failure::other)?;
+
+    graph.log();
+    let publishers = Publishers::new(&mut node, |topic, qos| graph.publisher(topic, qos)).map_err(Failure::other)?;
     let mut threads = publishers.start(&engine, &config.engine, &live, clock.clone(), &stop).map_err(Failure::other)?;
-    let (input, decoder) = subscriptions::start(&mut node, handle, &config.node, &engine)?;
-    threads.push(decoder);
+    let input = Arc::new(Input::default());
+    let camera = graph.camera(&node, config.node.image_transport, &input, handle).map_err(Failure::other)?;
+    threads.push(subscriptions::decode(&input, &engine, config.node.max_image_pixels).map_err(Failure::other)?);
     let limits = PictureLimits::new(config.node.max_image_pixels);
-    services::start(&mut node, handle, &engine, limits, config.node.teaching.allowed).map_err(Failure::other)?;
+    services::start(&mut node, handle, &engine, &input, limits, config.node.teaching.allowed)
+        .map_err(Failure::other)?;
     parameter_services::start(&mut node, handle, params, {
         let (engine, live) = (Arc::clone(&engine), Arc::clone(&live));
         move |config| {
             engine.set_live(config.engine.live()).map_err(|error| error.to_string())?;
-            live.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&config.node);
+            lock(&live).clone_from(&config.node);
             Ok(())
         }
     })
     .map_err(Failure::other)?;
     let watched = Watched { engine: Arc::clone(&engine), input: Arc::clone(&input), live, clock, node_name };
     diagnostics::start(&mut node, handle, watched).map_err(Failure::other)?;
-    threads.push(spinner::start(node, stop.clone()).map_err(Failure::other)?);
+    threads.push(spinner::start(node, camera, time, stop.clone()).map_err(Failure::other)?);
 
     let tasks = texts(engine.tasks().list().iter().map(|task| &task.name));
     tracing::info!("ready: {} tasks ({}), detector {}", tasks.len(), tasks.join(", "), engine.detector().name());
@@ -221,10 +276,17 @@ fn start_engine(runtime: &Runtime, signals: &mut Signals, config: &NodeConfig) -
 }
 
 /// What `--params-file` and `-p` say, held against the table.
-fn parameters(node: &Node) -> Result<Params, Failure> {
-    let overrides = node.params.lock().unwrap_or_else(PoisonError::into_inner);
-    let named = overrides.iter().map(|(name, parameter)| (name.as_str(), &parameter.value));
-    Params::with_overrides(named).map_err(|errors| {
+fn parameters(overrides: &[Override]) -> Result<Params, Failure> {
+    let all = overrides.iter().filter(|set| !OF_RCLCPP.contains(&set.name.as_str()));
+    let (ours, others): (Vec<_>, Vec<_>) = all.partition(|set| set.for_this_node || params::is_known(&set.name));
+    if !others.is_empty() {
+        let named = others.iter().map(|set| match params::nearest(&set.name) {
+            Some(nearest) => format!("{} (is {nearest} meant?)", set.name),
+            None => set.name.clone(),
+        });
+        tracing::warn!("set for all nodes, but no parameters of this one: {}", named.collect::<Vec<_>>().join(", "));
+    }
+    Params::with_overrides(ours.iter().map(|set| (set.name.as_str(), &set.value))).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ParamError::to_string).collect();
         Failure::Usage(lines.join("\n"))
     })

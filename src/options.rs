@@ -46,7 +46,7 @@ impl Default for NodeOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ImageTransport {
-    /// Both; compressed pictures are left out while raw ones come.
+    /// What is published, of two the raw one; both where the raw one brings nothing that can be used.
     Auto,
     /// `image` alone.
     Raw,

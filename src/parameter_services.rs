@@ -1,8 +1,9 @@
 //! ROS's parameter services, with ranges in the descriptors. r2r's own know no ranges, and end for good when one reply
 //! cannot be sent.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use engine::lock;
 use r2r::rcl_interfaces::msg::{
     ListParametersResult, Parameter, ParameterDescriptor, ParameterEvent, SetParametersResult,
 };
@@ -90,7 +91,7 @@ pub(crate) fn start(
 
 impl ParameterServices {
     fn params(&self) -> MutexGuard<'_, Params> {
-        self.params.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.params)
     }
 
     /// Takes over all of the values, or none.
@@ -99,9 +100,15 @@ impl ParameterServices {
         let next = changed(&params, parameters).map_err(|error| error.to_string())?;
         let config = next.config().map_err(|error| error.to_string())?;
         (self.changed)(&config)?;
+        // Tools that write back whole files set what holds already.
+        let other = |name: &str| params.get(name).map(|(_, value)| value) != next.get(name).map(|(_, value)| value);
+        let named: Vec<String> =
+            parameters.iter().map(|parameter| parameter.name.clone()).filter(|name| other(name)).collect();
         *params = next;
         drop(params);
-        let named: Vec<String> = parameters.iter().map(|parameter| parameter.name.clone()).collect();
+        if named.is_empty() {
+            return Ok(());
+        }
         tracing::info!("changed: {}", named.join(", "));
         let event = ParameterEvent {
             stamp: self.clock.now(),
@@ -109,7 +116,7 @@ impl ParameterServices {
             changed_parameters: named.iter().filter_map(|name| self.as_parameter(name)).collect(),
             ..ParameterEvent::default()
         };
-        if let Err(error) = self.events.lock().unwrap_or_else(PoisonError::into_inner).publish(&event) {
+        if let Err(error) = lock(&self.events).publish(&event) {
             tracing::debug!("{}: {error}", names::PARAMETER_EVENTS);
         }
         Ok(())

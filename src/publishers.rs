@@ -2,12 +2,12 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
-use engine::{Engine, EngineConfig, FrameResult, NewestSlot};
+use engine::{Engine, EngineConfig, FrameResult, NewestSlot, lock};
 use r2r::face_attributes::msg::{FaceAttributesArray, TaskArray};
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::{Node, Publisher, QosProfile};
@@ -35,17 +35,19 @@ pub(crate) struct Publishers {
 }
 
 impl Publishers {
-    /// Announces the topics.
+    /// Announces the topics. `qos` says what parameters make of a topic's own quality of service.
     ///
     /// # Errors
     /// When ROS refuses one.
-    pub(crate) fn new(node: &mut Node) -> r2r::Result<Self> {
+    pub(crate) fn new(node: &mut Node, qos: impl Fn(&str, QosProfile) -> QosProfile) -> r2r::Result<Self> {
+        // Reliable, so that viewers of either kind match.
+        let [all, newest] = [QosProfile::default(), QosProfile::default().keep_last(1)];
+        let lasting = newest.clone().transient_local();
         Ok(Self {
-            attributes: node.create_publisher(names::ATTRIBUTES, QosProfile::default())?,
-            // Reliable, so that viewers of either kind match.
-            annotated: node.create_publisher(names::ANNOTATED, QosProfile::default().keep_last(1))?,
-            explanation: node.create_publisher(names::EXPLANATION, QosProfile::default().keep_last(1))?,
-            tasks: node.create_publisher(names::TASKS, QosProfile::default().keep_last(1).transient_local())?,
+            attributes: node.create_publisher(names::ATTRIBUTES, qos(names::ATTRIBUTES, all))?,
+            annotated: node.create_publisher(names::ANNOTATED, qos(names::ANNOTATED, newest.clone()))?,
+            explanation: node.create_publisher(names::EXPLANATION, qos(names::EXPLANATION, newest))?,
+            tasks: node.create_publisher(names::TASKS, qos(names::TASKS, lasting))?,
         })
     }
 
@@ -146,8 +148,8 @@ impl Answers {
     }
 }
 
-fn options(live: &Live) -> NodeOptions {
-    live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+pub(crate) fn options(live: &Live) -> NodeOptions {
+    lock(live).clone()
 }
 
 fn annotate_loop(pictures: &NewestSlot<FrameResult>, publisher: &Publisher<CompressedImage>, live: &Live) {

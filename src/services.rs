@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Engine, RemoveTask as Removal, TaskError, TaskKind, TrackSelector, TrainingOutcome};
+use engine::{CaptureError, Engine, RemoveTask as Removal, TaskError, TaskKind, TrackSelector, TrainingOutcome};
 use network::{Label, TaskName};
 use r2r::face_attributes::msg::Sample;
 use r2r::face_attributes::srv::{
@@ -18,6 +18,7 @@ use crate::decoding::Decoding;
 use crate::names;
 use crate::options::Callers;
 use crate::service::{Refusal, offer};
+use crate::subscriptions::Input;
 
 /// Counts and times of a capture that names none.
 const CAPTURE: (u32, f32) = (10, 3.0);
@@ -31,6 +32,7 @@ type Answer<S> = Result<<S as WrappedServiceTypeSupport>::Response, Refusal>;
 #[derive(Clone)]
 struct TaskServices {
     engine: Arc<Engine>,
+    input: Arc<Input>,
     limits: PictureLimits,
     decoding: Arc<Decoding>,
 }
@@ -43,10 +45,12 @@ pub(crate) fn start(
     node: &mut Node,
     runtime: &Handle,
     engine: &Arc<Engine>,
+    input: &Arc<Input>,
     limits: PictureLimits,
     allowed: Callers,
 ) -> r2r::Result<()> {
-    let services = TaskServices { engine: Arc::clone(engine), limits, decoding: Arc::default() };
+    let services =
+        TaskServices { engine: Arc::clone(engine), input: Arc::clone(input), limits, decoding: Arc::default() };
     macro_rules! offer {
         ($service:ident, $name:expr, $answer:ident) => {{
             let services = services.clone();
@@ -93,9 +97,6 @@ impl TaskServices {
             success: true,
             task_id: ticket.id.clone(),
             samples: ticket.samples.clone(),
-            accuracy: f32::NAN,
-            accuracy_low: f32::NAN,
-            accuracy_high: f32::NAN,
             ..AddTask::Response::default()
         };
         tracing::info!("task {} is accepted with {} samples", ticket.id, ticket.samples.iter().sum::<u32>());
@@ -135,7 +136,11 @@ impl TaskServices {
         let seconds = if request.seconds == 0.0 { CAPTURE.1 } else { request.seconds };
         // Not a number, below zero, or beyond all bounds: the engine says what is allowed.
         let time = Duration::try_from_secs_f32(seconds).unwrap_or(Duration::ZERO);
-        let captured = self.engine.tasks().capture(&name, &label, track, count, time)?;
+        let captured = self.engine.tasks().capture(&name, &label, track, count, time).map_err(|error| {
+            let silence = if matches!(error, CaptureError::NoFrames(_)) { self.input.counts().silence } else { None };
+            let Refusal(refusal) = Refusal::from(error);
+            Refusal(silence.map_or_else(|| refusal.clone(), |why| format!("{refusal}: {why}")))
+        })?;
         let (labels, samples) = counts(&captured.counts);
         let message = format!("{} of '{label}' captured for {name}", pictures(captured.captured));
         Ok(CaptureSamples::Response { success: true, message, captured: captured.captured, labels, samples })
@@ -222,6 +227,7 @@ fn trained(
                 accuracy: accuracy.value,
                 accuracy_low: accuracy.low,
                 accuracy_high: accuracy.high,
+                held_back: accuracy.held_back,
                 training_seconds: outcome.training_seconds,
                 promise_kept: outcome.promise.kept,
                 promise_digest: outcome.promise.digest,

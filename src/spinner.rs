@@ -6,19 +6,31 @@ use std::time::Duration;
 
 use r2r::Node;
 
+use crate::clock::SimTime;
 use crate::shutdown::Stop;
+use crate::subscriptions::CameraInput;
 
 /// Longest wait for a message, and so longest delay of the end.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// Spins until `stop`, then takes the node out of the ROS graph.
+/// Spins until `stop`, looking after the camera's topics and the clock, then takes the node out of the ROS graph.
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(crate) fn start(mut node: Node, stop: Stop) -> io::Result<JoinHandle<()>> {
+pub(crate) fn start(
+    mut node: Node,
+    mut camera: CameraInput,
+    mut time: SimTime,
+    stop: Stop,
+) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("spin".into()).spawn(move || {
         while !stop.is_set() {
             node.spin_once(WAIT);
+            if let Err(error) = camera.look(&mut node).and_then(|()| time.follow(&mut node)) {
+                // Without pictures nothing works: the end of this thread ends the node.
+                tracing::error!("ROS refuses a subscription: {error}");
+                return;
+            }
         }
     })
 }

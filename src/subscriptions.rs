@@ -1,21 +1,31 @@
 //! Pictures in: taken at once, the newest wins, decoded on a thread of their own.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use engine::{Engine, NewestSlot};
+use engine::{Engine, NewestSlot, lock};
 use futures::StreamExt;
 use r2r::{Node, QosProfile};
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
+use crate::camera::{self, ImageTopics, Listening};
 use crate::convert::{self, Incoming};
-use crate::names;
-use crate::options::{ImageTransport, NodeOptions};
+use crate::options::ImageTransport;
+use crate::origins::Origins;
 
 /// Compressed pictures are left out for so long after a raw one.
 const RAW_WINS: Duration = Duration::from_secs(1);
+/// How often the graph is looked at while there is a camera, and while there is none.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOK_FOR_CAMERA: Duration = Duration::from_millis(100);
+/// A topic that gives no picture for so long is given help.
+const FRUITLESS: Duration = Duration::from_secs(2);
+/// So long without any picture is told.
+const SILENT: Duration = Duration::from_secs(5);
 /// One line for all pictures that were refused in this time.
 const COMPLAINT: Duration = Duration::from_secs(5);
 
@@ -29,6 +39,10 @@ pub(crate) struct Input {
 #[derive(Default)]
 struct State {
     last_raw: Option<Instant>,
+    received: Option<Instant>,
+    used: Option<Instant>,
+    silence: Option<String>,
+    origins: Origins,
     rejected: u64,
     rejection: Option<(Instant, String)>,
     complaint: Option<(Instant, u64)>,
@@ -44,15 +58,18 @@ pub(crate) struct InputCounts {
     pub(crate) rejected: u64,
     /// The last one that was not, how long ago and why.
     pub(crate) rejection: Option<(Duration, String)>,
+    /// Why nothing comes, as far as ROS's graph tells; none while pictures come.
+    pub(crate) silence: Option<String>,
 }
 
 impl Input {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Takes a picture; `transport` decides between the topics.
     fn offer(&self, incoming: Incoming, transport: ImageTransport, now: Instant) {
+        self.state().received = Some(now);
         if transport == ImageTransport::Auto {
             let raw_lives = self.state().last_raw.is_some_and(|at| now.duration_since(at) < RAW_WINS);
             if matches!(incoming, Incoming::Compressed(_)) && raw_lives {
@@ -64,9 +81,28 @@ impl Input {
 
     /// Notes a picture that could be decoded: only a raw topic whose pictures can be used outdoes the compressed one.
     fn used(&self, incoming: &Incoming, now: Instant) {
+        let mut state = self.state();
+        state.used = Some(now);
         if matches!(incoming, Incoming::Raw(_)) {
-            self.state().last_raw = Some(now);
+            state.last_raw = Some(now);
         }
+    }
+
+    /// When the newest picture came, and when the newest that could be used.
+    fn latest(&self) -> (Option<Instant>, Option<Instant>) {
+        let state = self.state();
+        (state.received, state.used)
+    }
+
+    /// Notes why nothing comes, or that something does, and logs what changes.
+    fn tell_silence(&self, silence: Option<String>) {
+        let mut state = self.state();
+        match (&state.silence, &silence) {
+            (before, Some(why)) if before.as_ref() != Some(why) => tracing::warn!("{why}"),
+            (Some(_), None) => tracing::info!("pictures come"),
+            _ => {}
+        }
+        state.silence = silence;
     }
 
     /// Counts a refused picture; gives the number of those refused since the last complaint when it is time for one.
@@ -86,7 +122,8 @@ impl Input {
         let (received, dropped) = self.waiting.counts();
         let state = self.state();
         let rejection = state.rejection.as_ref().map(|(at, reason)| (at.elapsed(), reason.clone()));
-        InputCounts { received, dropped, rejected: state.rejected, rejection }
+        let silence = state.silence.clone();
+        InputCounts { received, dropped, rejected: state.rejected, rejection, silence }
     }
 
     /// Lets the decoding thread go.
@@ -95,44 +132,129 @@ impl Input {
     }
 }
 
-/// Subscribes, and decodes into the engine from now on.
-///
-/// # Errors
-/// When ROS refuses a subscription, or the system a thread.
-pub(crate) fn start(
-    node: &mut Node,
-    runtime: &Handle,
-    options: &NodeOptions,
-    engine: &Arc<Engine>,
-) -> anyhow::Result<(Arc<Input>, JoinHandle<()>)> {
-    let input = Arc::new(Input::default());
-    let transport = options.image_transport;
-    let qos = QosProfile::sensor_data().keep_last(1);
-    // r2r keeps ten messages and drops the newest: each must be taken as it comes.
-    macro_rules! subscribe {
-        ($topic:expr, $kind:expr) => {{
-            let mut stream = node.subscribe($topic, qos.clone())?;
-            let input = Arc::clone(&input);
-            runtime.spawn(async move {
-                while let Some(message) = stream.next().await {
-                    input.offer($kind(message), transport, Instant::now());
-                }
-            });
-        }};
-    }
-    if transport != ImageTransport::Compressed {
-        subscribe!(names::IMAGE, Incoming::Raw);
-    }
-    if transport != ImageTransport::Raw {
-        subscribe!(names::IMAGE_COMPRESSED, Incoming::Compressed);
+/// Listens to the camera; the thread that owns the node calls it again and again.
+pub(crate) struct CameraInput {
+    topics: ImageTopics,
+    /// Of the raw topic and of the compressed one.
+    qos: [QosProfile; 2],
+    /// Full name of the node.
+    own_name: String,
+    input: Arc<Input>,
+    runtime: Handle,
+    /// Tasks that take messages: of raw and of compressed pictures.
+    takers: [Option<AbortHandle>; 2],
+    started: Instant,
+    looked: Option<Instant>,
+    listening_since: Instant,
+    /// The raw topic brings nothing that can be used.
+    fruitless: bool,
+    /// Nobody publishes.
+    alone: bool,
+}
+
+impl CameraInput {
+    /// Listens to nothing yet.
+    pub(crate) fn new(
+        topics: ImageTopics,
+        qos: [QosProfile; 2],
+        own_name: String,
+        input: Arc<Input>,
+        runtime: Handle,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            topics,
+            qos,
+            own_name,
+            input,
+            runtime,
+            takers: [None, None],
+            started: now,
+            looked: None,
+            listening_since: now,
+            fruitless: false,
+            alone: true,
+        }
     }
 
-    let decoder = std::thread::Builder::new().name("decode".into()).spawn({
-        let (input, engine) = (Arc::clone(&input), Arc::clone(engine));
-        let max_pixels = options.max_image_pixels;
-        move || decode_loop(&input, &engine, max_pixels)
-    })?;
-    Ok((input, decoder))
+    /// Looks who publishes, when it is time, and listens to what is best; tells when nothing comes.
+    ///
+    /// # Errors
+    /// When ROS refuses a subscription.
+    pub(crate) fn look(&mut self, node: &mut Node) -> r2r::Result<()> {
+        let now = Instant::now();
+        let every = if self.alone { LOOK_FOR_CAMERA } else { LOOK };
+        if self.looked.is_some_and(|at| now.duration_since(at) < every) {
+            return Ok(());
+        }
+        self.looked = Some(now);
+        let sources = match camera::sources(node, &self.own_name, &self.topics) {
+            Ok(sources) => sources,
+            Err(error) => {
+                tracing::debug!("the graph: {error}");
+                return Ok(());
+            }
+        };
+        let (received, used) = self.input.latest();
+        let since = used.unwrap_or(self.listening_since).max(self.listening_since);
+        let published = camera::published(&self.topics, &sources);
+        self.alone = published == Listening::default();
+        // It stays so until the camera changes: not back and forth.
+        self.fruitless = published == Listening::BOTH && (self.fruitless || now.duration_since(since) > FRUITLESS);
+        self.listen(node, camera::choose(&self.topics, published, self.fruitless))?;
+        let silent = now.duration_since(received.unwrap_or(self.started)) > SILENT;
+        let asked = if self.topics.transport == ImageTransport::Compressed { &self.qos[1] } else { &self.qos[0] };
+        self.input.tell_silence(silent.then(|| camera::why_silent(&self.topics, &sources, asked)));
+        Ok(())
+    }
+
+    fn listening(&self) -> Listening {
+        Listening { raw: self.takers[0].is_some(), compressed: self.takers[1].is_some() }
+    }
+
+    fn listen(&mut self, node: &mut Node, wanted: Listening) -> r2r::Result<()> {
+        if wanted == self.listening() {
+            return Ok(());
+        }
+        self.listening_since = Instant::now();
+        // r2r keeps ten messages and drops the newest: each must be taken as it comes.
+        macro_rules! take {
+            ($index:literal, $wanted:expr, $topic:expr, $kind:expr) => {
+                match (&self.takers[$index], $wanted) {
+                    (None, true) => {
+                        let mut stream = node.subscribe(&$topic, self.qos[$index].clone())?;
+                        let (input, transport) = (Arc::clone(&self.input), self.topics.transport);
+                        let taker = self.runtime.spawn(async move {
+                            while let Some(message) = stream.next().await {
+                                input.offer($kind(message), transport, Instant::now());
+                            }
+                        });
+                        self.takers[$index] = Some(taker.abort_handle());
+                        tracing::info!("listening to {}", $topic);
+                    }
+                    (Some(taker), false) => {
+                        // r2r ends the subscription with the next message.
+                        taker.abort();
+                        self.takers[$index] = None;
+                        tracing::info!("not listening to {} any more", $topic);
+                    }
+                    _ => {}
+                }
+            };
+        }
+        take!(0, wanted.raw, self.topics.raw, Incoming::Raw);
+        take!(1, wanted.compressed, self.topics.compressed, Incoming::Compressed);
+        Ok(())
+    }
+}
+
+/// Decodes into the engine from now on.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(crate) fn decode(input: &Arc<Input>, engine: &Arc<Engine>, max_pixels: u64) -> io::Result<JoinHandle<()>> {
+    let (input, engine) = (Arc::clone(input), Arc::clone(engine));
+    std::thread::Builder::new().name("decode".into()).spawn(move || decode_loop(&input, &engine, max_pixels))
 }
 
 fn decode_loop(input: &Input, engine: &Engine, max_pixels: u64) {
@@ -145,7 +267,12 @@ fn decode_loop(input: &Input, engine: &Engine, max_pixels: u64) {
         };
         match decoded {
             Ok(frame) => {
-                input.used(&incoming, Instant::now());
+                let now = Instant::now();
+                input.used(&incoming, now);
+                let size = (frame.image.width(), frame.image.height());
+                if let Some(mixed) = lock(&input.state).origins.note(&frame.frame_id, size, now) {
+                    tracing::warn!("pictures of several cameras alternate, their faces cannot be followed: {mixed}");
+                }
                 engine.submit(frame);
             }
             Err(reason) => {

@@ -5,6 +5,7 @@ import array
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from face_attributes.msg import FaceAttributesArray
+from face_attributes.srv import CaptureSamples
 from sensor_msgs.msg import CompressedImage, Image
 
 from support import pictures
@@ -167,7 +168,56 @@ def test_the_camera_program_tiles_three_videos_and_each_of_the_people_is_answere
     assert len({face.track_id for face in heard.faces}) == 3
 
 
-def test_peers_of_both_image_topics_find_the_node_listening(node, peer):
-    graph = peer.node
-    wait_until(lambda: graph.count_subscribers(f"{node.namespace}/image") == 1, "image has its subscriber")
-    assert graph.count_subscribers(f"{node.namespace}/image/compressed") == 1
+def test_of_two_topics_that_are_published_one_is_listened_to(new_node, peer, astronaut):
+    """So that a driver need not encode for nobody; a topic that brings nothing is helped out by the other."""
+    node = new_node(namespace="/lazy").start()
+    raw, compressed = f"{node.namespace}/image", f"{node.namespace}/image/compressed"
+
+    def listens(counts):
+        return lambda: (peer.node.count_subscribers(raw), peer.node.count_subscribers(compressed)) == counts
+
+    wait_until(listens((1, 1)), "the node listens to both while there is no camera")
+    attributes = peer.listen(FaceAttributesArray, f"{node.namespace}/attributes")
+    jpeg, unknown = pictures.jpeg(astronaut), Image(encoding="made_up", width=2, height=2, step=2, data=array.array("B", bytes(4)))
+    with Camera(peer, [jpeg], topic=raw):
+        attributes.next(lambda answer: answer.faces, "a face from the compressed topic")
+        with Camera(peer, [pictures.bgr8(astronaut)], topic=raw):
+            wait_until(listens((1, 0)), "the node listens to the raw topic alone")
+            attributes.next(lambda answer: answer.faces, "a face from the raw topic")
+        with Camera(peer, [unknown], topic=raw):
+            wait_until(listens((1, 1)), "the node listens to both where the raw one cannot be used")
+            attributes.next(lambda answer: answer.faces, "a face from the compressed topic again")
+    assert node.process.stop() == 0
+
+
+def test_compressed_pictures_are_found_below_the_topic_that_image_is_remapped_to(new_node, peer, astronaut):
+    node = new_node(namespace="/remapped")
+    node.extra = ["-r", "image:=/hall/image_raw"]
+    node.start()
+    attributes = peer.listen(FaceAttributesArray, f"{node.namespace}/attributes")
+    with Camera(peer, [pictures.jpeg(astronaut)], topic="/hall/image_raw"):
+        attributes.next(lambda answer: answer.faces, "a face")
+    assert node.process.stop() == 0
+
+
+def test_a_camera_that_says_nothing_is_told_with_who_publishes_and_what_to_remap(new_node, peer, astronaut):
+    node = new_node(namespace="/wrong")
+    node.extra = ["-r", "image:=/wrong/pictures"]
+    diagnostics = peer.listen(DiagnosticArray, "/diagnostics")
+    node.start()
+    assert "pictures are awaited on /wrong/pictures (sensor_msgs/msg/Image) or /wrong/pictures/compressed" in node.process.output()
+    assert "offers /wrong/add_task" in node.process.output() and "publishes /wrong/attributes" in node.process.output()
+    hint = "start the node with -r image:=/wrong/image_raw"
+    with Camera(peer, [pictures.bgr8(astronaut)], topic="/wrong/image_raw"):
+        node.process.wait_for_output(hint)
+
+        def told(message):
+            mine = [status for status in message.status if status.name == "/wrong/face_attributes: frames"]
+            return any(status.level == WARN and hint in status.message for status in mine)
+
+        diagnostics.next(told, hint)
+        refused = peer.call(CaptureSamples, "/wrong/capture_samples", name="who", label="ada", track_id="largest", seconds=0.2)
+        assert not refused.success and hint in refused.message, refused.message
+    with Camera(peer, [pictures.bgr8(astronaut)], topic="/wrong/pictures"):
+        node.process.wait_for_output("pictures come")
+    assert node.process.stop() == 0

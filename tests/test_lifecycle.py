@@ -48,7 +48,7 @@ def test_a_bad_parameter_ends_the_start_with_its_name_and_range(name, setting, w
 def test_an_unknown_parameter_ends_the_start_with_the_one_that_was_meant(start):
     ended = start("-p", "score_threshold:=0.5", "-p", "colour:=blue")
     assert ended.returncode == 2
-    assert "no parameter 'score_threshold', is 'detector.score_threshold' meant?" in ended.stderr, ended.stderr
+    assert "no parameter 'score_threshold'; is 'detector.score_threshold' meant?" in ended.stderr, ended.stderr
     # Everything that is wrong at once.
     assert "no parameter 'colour'" in ended.stderr
 

@@ -16,10 +16,10 @@ pub(crate) enum Incoming {
 
 /// A picture that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
-#[error("{source} (encoding {encoding:?}{origin})")]
+#[error("{source}{origin}")]
 pub(crate) struct FrameError {
     source: ImageError,
-    encoding: String,
+    /// Encoding and frame id, what of them the source does not say yet.
     origin: String,
 }
 
@@ -49,10 +49,17 @@ pub(crate) fn frame(incoming: &Incoming, max_pixels: u64) -> Result<Frame, Frame
         Incoming::Compressed(image) => encoding::decode_compressed(&image.data, max_pixels),
     };
     let header = incoming.header();
-    let image = decoded.map_err(|source| FrameError {
-        source,
-        encoding: incoming.encoding().chars().take(64).collect(),
-        origin: if header.frame_id.is_empty() { String::new() } else { format!(", frame {:?}", header.frame_id) },
+    let image = decoded.map_err(|source| {
+        let encoding: String = incoming.encoding().chars().take(64).collect();
+        let mut origin = vec![];
+        if !matches!(source, ImageError::Encoding(_)) {
+            origin.push(format!("encoding {encoding:?}"));
+        }
+        if !header.frame_id.is_empty() {
+            origin.push(format!("frame {:?}", header.frame_id));
+        }
+        let origin = if origin.is_empty() { String::new() } else { format!(" ({})", origin.join(", ")) };
+        FrameError { source, origin }
     })?;
     Ok(Frame { image, stamp: stamp(&header.stamp), frame_id: header.frame_id.clone() })
 }
@@ -116,7 +123,7 @@ pub(crate) mod tests {
         let mut image = image(4, 2);
         image.encoding = "nv21\0".to_owned();
         let message = frame(&Incoming::Raw(image), 8).unwrap_err().to_string();
-        assert!(message.contains("nv21"), "{message}");
+        assert_eq!(message, "encoding \"nv21\\0\" is not supported (frame \"left_camera\")");
     }
 
     proptest! {

@@ -63,7 +63,7 @@ pub(crate) mod tests {
             epochs: 20,
             loss: 0.5,
             eta: 9.0,
-            accuracy: f32::NAN,
+            accuracy: 0.5,
             accuracy_low: 0.1,
             accuracy_high: 0.9,
             held_back: 7,
@@ -111,8 +111,8 @@ pub(crate) mod tests {
         assert_eq!((task.transferable, task.shipped), (true, false));
         assert_eq!(task.kind, 1);
         assert_eq!((task.progress, task.epoch, task.epochs, task.loss, task.eta), (0.25, 5, 20, 0.5, 9.0));
-        assert!(task.accuracy.is_nan());
-        assert_eq!((task.accuracy_low, task.accuracy_high, task.held_back), (0.1, 0.9, 7));
+        let accuracy = (task.accuracy, task.accuracy_low, task.accuracy_high, task.held_back);
+        assert_eq!(accuracy, (0.5, 0.1, 0.9, 7));
         assert_eq!(task.samples, [3, 4]);
         assert_eq!((task.version, task.training_seconds), (2, 11.0));
         assert_eq!((task.digest.as_str(), task.message.as_str()), ("00ff", "epoch 5"));

@@ -17,10 +17,10 @@ pub(crate) use table::{Kind, SPECS, Spec};
 /// Why a value was not taken over.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum ParamError {
-    #[error("there is no parameter '{name}'{}; docs/parameters.md and --describe-parameters list them all", 
-        .nearest.map(|name| format!(", is '{name}' meant?")).unwrap_or_default())]
+    #[error("there is no parameter '{name}'{} All are in docs/parameters.md and in --describe-parameters", 
+        .nearest.map_or_else(|| ".".to_owned(), |name| format!("; is '{name}' meant?")))]
     Unknown { name: String, nearest: Option<&'static str> },
-    #[error("parameter '{name}' is {found}, but must be {expected}: {range}")]
+    #[error("parameter '{name}' {found}, but must be {expected}: {range}")]
     Type { name: &'static str, found: String, expected: &'static str, range: String },
     #[error("parameter '{name}' is {found}, but must be {range}")]
     Range { name: &'static str, found: String, range: String },
@@ -159,7 +159,7 @@ fn accept(name: &str, value: &ParameterValue) -> Result<Change, ParamError> {
     };
     let spec = &SPECS[index];
     let wrong_type =
-        || ParamError::Type { name: spec.name, found: shown(value), expected: article(spec), range: spec.range() };
+        || ParamError::Type { name: spec.name, found: as_found(value), expected: article(spec), range: spec.range() };
     let out_of_range = || {
         let one_of = if matches!(spec.kind, Kind::Choice(_)) { "one of " } else { "" };
         ParamError::Range { name: spec.name, found: shown(value), range: format!("{one_of}{}", spec.range()) }
@@ -195,6 +195,14 @@ fn article(spec: &Spec) -> &'static str {
     }
 }
 
+/// What is wrong with a value of another type, in words.
+fn as_found(value: &ParameterValue) -> String {
+    match value {
+        ParameterValue::NotSet => "has no value".to_owned(),
+        other => format!("is {}", shown(other)),
+    }
+}
+
 /// A value as a person writes it.
 fn shown(value: &ParameterValue) -> String {
     match value {
@@ -207,8 +215,13 @@ fn shown(value: &ParameterValue) -> String {
     }
 }
 
+/// Whether there is a parameter of this name.
+pub(crate) fn is_known(name: &str) -> bool {
+    SPECS.iter().any(|spec| spec.name == name)
+}
+
 /// The parameter that was probably meant.
-fn nearest(name: &str) -> Option<&'static str> {
+pub(crate) fn nearest(name: &str) -> Option<&'static str> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let likeness = |spec: &Spec| {
         let whole = strsim::normalized_damerau_levenshtein(name, spec.name);

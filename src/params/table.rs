@@ -99,7 +99,7 @@ pub(crate) static SPECS: &[Spec] = &[
     choice("device", &["auto", "cpu", "cuda", "cpu-reference"], "Where the network runs. auto: an NVIDIA card when there is one, else the CPU. cpu-reference: the CPU with burn's own operations, several times slower, to compare with."),
     path("yunet", "ONNX file of the face detector YuNet. Empty: $FACE_ATTRIBUTES_YUNET, else the installed one."),
     path("haar", "Haar cascade that finds faces, without landmarks, when there is no YuNet. Empty: $FACE_ATTRIBUTES_HAAR, else where OpenCV installs it."),
-    choice("image_transport", &["auto", "raw", "compressed"], "Image topics to listen to. raw: image; compressed: image/compressed; auto: both, where compressed pictures are left out while raw ones come."),
+    choice("image_transport", &["auto", "raw", "compressed"], "Image topics to listen to. raw: image; compressed: image/compressed; auto: what is published, of two the raw one; the other too when the raw one brings nothing that can be used. Compressed pictures are expected below the raw ones' topic, wherever that is remapped to."),
     int("max_image_pixels", 1024, 268_435_456, "Larger pictures, of the camera and of requests, are refused before they are decoded. A request may hold four times as much in all.").unit("pixels"),
 
     choice("detector.backend", &["fastconv", "opencv"], "What evaluates YuNet. opencv: OpenCV's dnn, which is slower."),
@@ -119,6 +119,7 @@ pub(crate) static SPECS: &[Spec] = &[
     double("tracker.measurement_noise", 0.001, 1.0, "Standard deviation of a detected position.").unit("face sizes"),
     double("tracker.acceleration_noise", 0.01, 100.0, "Standard deviation of the change of velocity in one second.").unit("face sizes/s"),
     double("tracker.max_backwards_s", 0.0, 60.0, "A stamp that goes back further (a bag that starts again) drops all tracks.").unit("s"),
+    int("tracker.id_seed", 0, 9_007_199_254_740_991, "The same seed gives the same track ids in the same order, for replays. 0: other ids in every run and node."),
     switch("tracker.report_coasting", "Also report tracks that are not seen at the moment, with the box where they are expected."),
 
     double("scheduler.refresh_hz", 0.1, 60.0, "Judgements wanted per face and second. What the machine cannot do is shared fairly.").unit("Hz").live(),
@@ -143,5 +144,5 @@ pub(crate) static SPECS: &[Spec] = &[
     int("annotated.jpeg_quality", 1, 100, "JPEG quality of annotated/compressed.").live(),
     double("explanation.rate_hz", 0.0, 10.0, "Sheets a second on explanation/compressed at most, and only while somebody subscribes; each takes some seconds of a core. 0: none.").unit("Hz").live(),
     double("diagnostics.stale_s", 0.1, 3600.0, "/diagnostics warns when the newest frame is older.").unit("s").live(),
-    switch("use_sim_time", "Take the time from /clock, for the stamps of tasks and /diagnostics. Attributes always carry the stamps of their frames."),
+    switch("use_sim_time", "Take the time from /clock, for the stamps of tasks and /diagnostics. Attributes always carry the stamps of their frames.").live(),
 ];

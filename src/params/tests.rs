@@ -100,13 +100,16 @@ fn a_bad_value_is_refused_with_name_and_range() {
     assert_eq!(message, "parameter 'device' is 'tpu', but must be one of auto, cpu, cuda, cpu-reference");
     let message = refusal("detector.max_faces", ParameterValue::Double(2.5));
     assert_eq!(message, "parameter 'detector.max_faces' is 2.5, but must be an integer: 1 to 1000");
+    let message = refusal("scheduler.refresh_hz", ParameterValue::NotSet);
+    assert_eq!(message, "parameter 'scheduler.refresh_hz' has no value, but must be a number: 0.1 to 60 Hz");
     assert!(refusal("scheduler.refresh_hz", ParameterValue::Double(f64::NAN)).contains("0.1 to 60 Hz"));
 }
 
 #[test]
 fn an_unknown_name_is_refused_with_the_one_that_was_meant() {
     let named = |name: &str| refusal(name, ParameterValue::Integer(1));
-    assert!(named("scheduler.refresh_rate").contains("is 'scheduler.refresh_hz' meant?"));
+    let message = named("scheduler.refresh_rate");
+    assert!(message.contains("; is 'scheduler.refresh_hz' meant? All are in docs/parameters.md"), "{message}");
     assert!(named("score_threshold").contains("is 'detector.score_threshold' meant?"));
     let message = named("colour_of_the_sky");
     assert!(message.contains("'colour_of_the_sky'") && !message.contains("meant"), "{message}");

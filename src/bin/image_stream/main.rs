@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::Parser;
-use face_attributes::Ros;
+use face_attributes::{Ros, RosArguments};
 use r2r::builtin_interfaces::msg::Time;
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::std_msgs::msg::Header;
@@ -174,7 +174,10 @@ impl Output {
         } else {
             Kind::Raw(node.create_publisher(&topic, qos).with_context(refused)?)
         };
-        Ok(Self { topic, kind })
+        // As others see it.
+        let line: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        let arguments = RosArguments::parse(&line, &node.fully_qualified_name()?).map_err(anyhow::Error::msg)?;
+        Ok(Self { topic: arguments.resolved(&topic), kind })
     }
 
     fn subscribers(&self) -> r2r::Result<usize> {
