@@ -1,94 +1,105 @@
-"""The launch file, read without ROS's launch system: every name in it is one that the node has."""
+"""The launch file, read without ROS's launch system: every name in it is one that the node has, every fault is told."""
 
+import importlib.util
 import re
-import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from conftest import ROOT
 
-LAUNCH = ROOT / "launch/face_attributes.launch.xml"
+LAUNCH = ROOT / "launch/face_attributes.launch.py"
 # Lists and programs that CMake installs, with the folder they come from.
 INSTALLED = ("launch", "config", "models")
 
 
 @pytest.fixture(scope="module")
 def launch():
-    return ElementTree.parse(LAUNCH).getroot()
+    spec = importlib.util.spec_from_file_location("launch_file", LAUNCH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-@pytest.fixture(scope="module")
-def package():
-    return ElementTree.parse(ROOT / "package.xml").getroot().findtext("name")
+@pytest.fixture
+def settings(launch):
+    """What some arguments come to, the others at their defaults."""
+
+    def of(environment=None, **given):
+        arguments = {name: default for name, default, _ in launch.ARGUMENTS} | given
+        return launch.settings(arguments, environment or {}, str(ROOT))
+
+    return of
 
 
-def texts(launch):
-    """Every attribute value of the file."""
-    return [value for element in launch.iter() for value in element.attrib.values()]
-
-
-def test_it_starts_the_installed_program_under_the_nodes_own_name(launch, described, package):
-    (node,) = launch.iter("node")
-    assert node.get("pkg") == package
-    assert node.get("exec") == described["executable"]
-    assert node.get("name") == described["node"]
+def test_it_starts_the_installed_program_under_the_nodes_own_name(launch, described):
+    assert f"<name>{launch.PACKAGE}</name>" in (ROOT / "package.xml").read_text()
+    assert launch.PROGRAM == described["executable"]
+    assert f'name="{described["node"]}"' in LAUNCH.read_text()
     assert f'/{described["executable"]}"' in (ROOT / "CMakeLists.txt").read_text()
 
 
-def test_it_remaps_topics_that_the_node_subscribes_to(launch, described):
-    remapped = {remap.get("from"): remap.get("to") for remap in launch.iter("remap")}
-    assert remapped.keys() == {topic["name"] for topic in described["subscriptions"]}
-    # A remap of compressed pictures that does not follow the raw ones would listen to another camera.
-    assert remapped["image/compressed"] == remapped["image"] + "/compressed"
+def test_it_remaps_topics_that_the_node_subscribes_to(described):
+    remapped = re.search(r"remappings=(\[.*\])", LAUNCH.read_text()).group(1)
+    for topic in described["subscriptions"]:
+        assert f'("{topic["name"]}", ' in remapped, topic
 
 
 def test_it_sets_parameters_that_the_node_has(launch, described):
-    known = {parameter["name"] for parameter in described["parameters"]}
-    names = [parameter.get("name") for parameter in launch.iter("set_parameter")]
-    assert names and set(names) <= known
+    known = {parameter["name"]: parameter["type"] for parameter in described["parameters"]}
+    assert launch.PARAMETERS and all(known[name] == "string" for name in launch.PARAMETERS)
+    assert set(launch.PARAMETERS) <= {name for name, *_ in launch.ARGUMENTS}
 
 
-def test_arguments_stand_above_the_parameter_file_and_leave_it_alone_when_empty(launch):
-    (group,) = launch.iter("group")
-    order = [element.tag for element in group]
-    assert order.index("set_parameters_from_file") < order.index("set_parameter") < order.index("node")
-    for parameter in launch.iter("set_parameter"):
-        name = parameter.get("name")
-        assert parameter.get("value") == f"$(var {name})"
-        assert parameter.get("if") == f"$(eval \"'$(var {name})' != ''\")"
-
-
-def test_every_argument_is_used_declared_and_documented(launch):
-    declared = [argument.get("name") for argument in launch.iter("arg")]
-    used = {name for text in texts(launch) for name in re.findall(r"\$\(var (\w+)\)", text)}
-    assert sorted(used) == sorted(declared)
-    assert all(argument.get("description") for argument in launch.iter("arg"))
+def test_every_argument_is_documented(launch):
     page = (ROOT / "docs/interfaces.md").read_text()
-    for name in declared:
-        assert f"| `{name}` |" in page, name
+    for name, _, description in launch.ARGUMENTS:
+        assert description and f"| `{name}` |" in page, name
 
 
-def test_every_file_it_names_is_installed(launch, package):
-    named = [match for text in texts(launch) for match in re.findall(r"\$\(find-pkg-share (\w+)\)/([\w./]+)", text)]
-    assert named
+def test_it_is_installed_with_the_files_that_it_names(settings):
     cmake = (ROOT / "CMakeLists.txt").read_text()
-    for owner, path in named:
-        assert owner == package
-        assert (ROOT / path).is_file(), path
-        assert path.split("/")[0] in INSTALLED
     assert f"install(DIRECTORY {' '.join(INSTALLED)} DESTINATION share/${{PROJECT_NAME}}" in cmake
+    found = settings()
+    assert found["file"] == str(ROOT / "config/face_attributes.yaml")
+    assert set(found["variables"].values()) == {str(ROOT / "config/fastdds.xml")}
 
 
-def test_it_gives_fast_dds_the_profile_under_both_its_names(launch):
-    profiles = {variable.get("name"): variable.get("value") for variable in launch.iter("set_env")}
-    assert profiles == {
-        "FASTRTPS_DEFAULT_PROFILES_FILE": "$(var fastdds_profile)",
-        "FASTDDS_DEFAULT_PROFILES_FILE": "$(var fastdds_profile)",
-    }
+def test_without_arguments_the_parameter_file_alone_counts(settings):
+    found = settings()
+    assert (found["parameters"], found["respawn"]) == ({}, False)
 
 
-def test_everything_that_the_node_has_in_the_graph_is_documented(described):
-    page = (ROOT / "docs/interfaces.md").read_text()
-    for kind in ("subscriptions", "publications", "services"):
-        for name in [entry["name"] for entry in described[kind]]:
-            assert f"`{name}`" in page, name
+def test_texts_stay_texts_whatever_is_in_them_and_a_tilde_is_the_home(settings, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    found = settings(state_dir="~/ada's faces", model="123", device="cpu")
+    assert found["parameters"] == {"state_dir": "/home/ada/ada's faces", "model": "123", "device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("params", "/no/such.yaml", "params:=/no/such.yaml: No such file or directory"),
+        ("params", "/", "params:=/: Is a directory"),
+        ("fastdds_profile", "/no/such.xml", "fastdds_profile:=/no/such.xml: No such file"),
+        ("respawn", "perhaps", "respawn:=perhaps: must be true or false"),
+        ("respawn_delay", "soon", "respawn_delay:=soon: must be a number of seconds"),
+        ("respawn_delay", "-1", "respawn_delay:=-1: must be a number of seconds"),
+    ],
+)
+def test_what_cannot_be_is_told_by_its_argument(name, text, told, settings):
+    with pytest.raises(RuntimeError, match=re.escape(told)):
+        settings(**{name: text})
+
+
+def test_a_fast_dds_profile_of_the_user_stays(launch, settings, tmp_path):
+    for variable in launch.PROFILE_VARIABLES:
+        assert settings({variable: "/my/profile.xml"})["variables"] == {}
+    own = tmp_path / "own.xml"
+    own.write_text("<profiles/>")
+    found = settings({launch.PROFILE_VARIABLES[0]: "/my/profile.xml"}, fastdds_profile=str(own))
+    assert set(found["variables"].values()) == {str(own)}
+
+
+def test_the_node_is_started_again_where_that_is_asked_for(settings):
+    found = settings(respawn="True", respawn_delay="0.5")
+    assert (found["respawn"], found["respawn_delay"]) == (True, 0.5)

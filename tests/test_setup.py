@@ -47,6 +47,18 @@ def test_env_sh_alone_is_enough_to_import_ros_and_the_interfaces():
     assert out.strip() == "FaceAttributesArray"
 
 
+def test_an_installed_package_of_the_same_interfaces_stays_in_front(tmp_path):
+    share = tmp_path / "share/face_attributes"
+    for folder in ("launch", "msg", "srv"):
+        shutil.copytree(ROOT / folder, share / folder)
+    script = f'export AMENT_PREFIX_PATH={tmp_path}; . {PREFIX}/env.sh; . {PREFIX}/env.sh; echo "$AMENT_PREFIX_PATH"'
+    entries = sourced(script).strip().split(":")
+    assert entries[0] == str(tmp_path) and entries.count(str(tmp_path)) == 1
+    # Of other interfaces: what is built here must not find them.
+    (share / "msg/Roi.msg").write_text("float32 x\n")
+    assert sourced(script).split(":")[0] != str(tmp_path)
+
+
 def test_env_sh_names_files_that_exist():
     names = ("FACE_ATTRIBUTES_YUNET", "FACE_ATTRIBUTES_HAAR", "FACE_ATTRIBUTES_PYTHON", "FASTRTPS_DEFAULT_PROFILES_FILE")
     for line in sourced(f". {PREFIX}/env.sh; " + "; ".join(f'echo "${name}"' for name in names)).splitlines():

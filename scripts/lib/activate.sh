@@ -48,6 +48,16 @@ export FACE_ATTRIBUTES_HAAR="$fa_haar"
 export FACE_ATTRIBUTES_MEDIA="$fa_prefix/media"
 
 # The interfaces, once scripts/stage-interfaces has built them.
-fa_stage=$fa_prefix/stage-$(fa_interface_hash "$fa_root" 2>/dev/null)
-if [ -d "$fa_stage" ]; then fa_use_stage "$fa_stage"; fi
-unset fa_stage fa_root fa_prefix fa_ros_kind fa_ros_distro fa_ros_dir fa_ros_libs fa_python fa_haar
+fa_hash=$(fa_interface_hash "$fa_root" 2>/dev/null)
+if [ -d "$fa_prefix/stage-$fa_hash" ]; then fa_use_stage "$fa_prefix/stage-$fa_hash"; fi
+# An installed package of the same interfaces, whose setup file was sourced before, stays in front: it has the launch file.
+fa_installed=${AMENT_PREFIX_PATH:-}
+while [ -n "$fa_installed" ]; do
+  fa_entry=${fa_installed%%:*}
+  case $fa_installed in *:*) fa_installed=${fa_installed#*:} ;; *) fa_installed= ;; esac
+  if [ -d "$fa_entry/share/face_attributes/launch" ] &&
+    [ "$(fa_interface_hash "$fa_entry/share/face_attributes" 2>/dev/null)" = "$fa_hash" ]; then
+    fa_prepend AMENT_PREFIX_PATH "$fa_entry"
+  fi
+done
+unset fa_hash fa_installed fa_entry fa_root fa_prefix fa_ros_kind fa_ros_distro fa_ros_dir fa_ros_libs fa_python fa_haar
