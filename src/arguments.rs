@@ -15,6 +15,7 @@ Examples:
   face_attributes_node --ros-args -r __ns:=/face --params-file my.yaml --log-level debug
   face_attributes_node --ros-args -r __ns:=/face -p device:=cpu -p scheduler.refresh_hz:=5.0
   face_attributes_node --describe-parameters
+  face_attributes_node --doctor --ros-args -r __ns:=/face -r image:=/camera/image_raw
 
 Exit codes: 0 stopped by a signal, 1 failed, 2 wrong usage or a bad parameter.";
 
@@ -26,6 +27,10 @@ pub(crate) struct Arguments {
     /// Print names, types and parameters (with defaults, ranges and descriptions) as JSON, and exit
     #[arg(long)]
     pub(crate) describe_parameters: bool,
+    /// Look for so many seconds at what the node would see, say on one page what is there and what to do, and exit: 0
+    /// nothing to do, 1 something
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "6", value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) doctor: Option<u64>,
 }
 
 /// Splits a command line into ours, which keeps the program's name, and what ROS takes.

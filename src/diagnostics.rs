@@ -174,7 +174,7 @@ impl View<'_> {
         };
         let (training, failed) = (names(TaskState::Training), names(TaskState::Failed));
         let state = match (self.cannot_teach, failed.is_empty(), training.is_empty()) {
-            (Some(why), ..) => (ERROR, format!("nothing can be taught: {why}")),
+            (Some(why), ..) => (WARN, format!("nothing can be taught: {why}")),
             (None, false, _) => (WARN, format!("training failed: {failed}; see `{}`", names::TASKS)),
             (None, true, false) => (OK, format!("training: {training}")),
             (None, true, true) => (OK, format!("{} tasks", self.tasks.len())),
@@ -337,14 +337,14 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_state_folder_is_an_error_with_what_to_do() {
+    fn a_damaged_state_folder_is_a_warning_with_what_to_do() {
         let (stats, input) = (stats(), InputCounts::default());
         let view = View {
             cannot_teach: Some("manifest.yaml is missing; see `facelab state --help`"),
             ..view(&stats, &input, &[])
         };
         let status = &view.statuses()[3];
-        assert!(status.level == ERROR && status.message.contains("manifest.yaml is missing"));
+        assert!(status.level == WARN && status.message.contains("manifest.yaml is missing"));
         assert!(status.message.contains("facelab state"));
     }
 

@@ -11,6 +11,7 @@ mod clock;
 mod convert;
 mod decoding;
 mod diagnostics;
+mod doctor;
 mod explanations;
 mod files;
 mod logging;

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 /// Of the node, unless a launch file renames it.
 pub(crate) const NODE: &str = "face_attributes";
+/// Of the node that `--doctor` makes, beside one that runs.
+pub(crate) const DOCTOR: &str = "face_attributes_doctor";
 /// Of the program, as it is installed.
 pub(crate) const EXECUTABLE: &str = "face_attributes_node";
 

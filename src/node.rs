@@ -27,7 +27,9 @@ use crate::ros::Ros;
 use crate::ros_arguments::{Override, RosArguments};
 use crate::shutdown::{self, Signals, Stop};
 use crate::subscriptions::{CameraInput, Input};
-use crate::{logging, memory, names, parameter_services, reach, services, shared_memory, spinner, subscriptions};
+use crate::{
+    doctor, logging, memory, names, parameter_services, reach, services, shared_memory, spinner, subscriptions,
+};
 
 /// How often the engine's threads are looked after.
 const WATCHED_EVERY: Duration = Duration::from_millis(200);
@@ -70,8 +72,9 @@ pub fn main() -> ExitCode {
         let _ = writeln!(io::stdout(), "{:#}", params::interface());
         return ExitCode::SUCCESS;
     }
-    let (message, code) = match run(&line, &ros) {
-        Ok(()) => return ExitCode::SUCCESS,
+    let (message, code) = match run(&line, &ros, arguments.doctor.map(Duration::from_secs)) {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => return ExitCode::FAILURE,
         Err(Failure::Usage(message)) => (message, 2),
         Err(Failure::Other(error)) => (format!("{error:#}"), 1),
     };
@@ -81,12 +84,13 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn run(line: &[String], ros: &[String]) -> Result<(), Failure> {
+/// True when the node was stopped, or a doctor has found nothing to do.
+fn run(line: &[String], ros: &[String], doctor: Option<Duration>) -> Result<bool, Failure> {
     // Before the middleware takes new memory: there may be little.
     let given_back = shared_memory::remove_left_behind(Path::new(shared_memory::FOLDER));
     // Dropped last, when the node is gone.
     let ros_context = Ros::start().map_err(|error| Failure::Usage(error.to_string()))?;
-    let mut node = Node::create(ros_context.context(), names::NODE, "")
+    let mut node = Node::create(ros_context.context(), if doctor.is_some() { names::DOCTOR } else { names::NODE }, "")
         .map_err(|error| Failure::Usage(format!("ROS refuses to make the node: {error}")))?;
     logging::start(arguments::log_level(ros));
     logging::publish(&mut node).map_err(Failure::other)?;
@@ -95,7 +99,8 @@ fn run(line: &[String], ros: &[String]) -> Result<(), Failure> {
         tracing::info!("{} MB of shared memory that ended processes had left were given back", given_back / 1_000_000);
     }
 
-    let node_name = node.fully_qualified_name().map_err(Failure::other)?;
+    // A doctor looks at what is said to the node that it examines.
+    let node_name = node.fully_qualified_name().map_err(Failure::other)?.replace(names::DOCTOR, names::NODE);
     let ros_arguments = RosArguments::parse(line, &node_name).map_err(Failure::Usage)?;
     let mut overrides = ros_arguments.overrides().map_err(Failure::Usage)?;
     let qos = QosOverrides::take_from(&mut overrides).map_err(|errors| Failure::Usage(errors.join("\n")))?;
@@ -124,6 +129,12 @@ fn run(line: &[String], ros: &[String]) -> Result<(), Failure> {
         shutdown::end_now(0);
     };
     let graph = Graph { names: ros_arguments, qos };
+    if let Some(time) = doctor {
+        let healthy = examine(node, &runtime, &graph, &config, Arc::new(engine), time);
+        runtime.shutdown_background();
+        drop(ros_context);
+        return healthy;
+    }
     let served = serve(node, &runtime, &mut signals, &graph, params, &config, Arc::new(engine));
     // Requests that are still worked on have lost their node.
     runtime.shutdown_background();
@@ -131,7 +142,30 @@ fn run(line: &[String], ros: &[String]) -> Result<(), Failure> {
     if !served? {
         shutdown::end_now(0);
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Prints a doctor's page; whether there is nothing to do.
+fn examine(
+    node: Node,
+    runtime: &Runtime,
+    graph: &Graph,
+    config: &NodeConfig,
+    engine: Arc<Engine>,
+    time: Duration,
+) -> Result<bool, Failure> {
+    let input = Arc::new(Input::default());
+    let camera = graph.camera(&node, config.node.image_transport, &input, runtime.handle()).map_err(Failure::other)?;
+    let decoder = subscriptions::decode(&input, &engine, config.node.max_image_pixels).map_err(Failure::other)?;
+    let examined = doctor::examine(node, camera, &input, &engine, config, time).map_err(Failure::other)?;
+    input.close();
+    // A panic has been reported by the thread itself.
+    let _ = decoder.join();
+    engine.shutdown();
+    let (page, healthy) = examined;
+    // A closed pipe is no failure of ours.
+    let _ = write!(io::stdout(), "{page}");
+    Ok(healthy)
 }
 
 /// What the command line makes of the node's topics.

@@ -77,7 +77,7 @@ pub(crate) fn start(
 impl TaskServices {
     fn add_task(&self, request: AddTask::Request) -> Answer<AddTask::Service> {
         let name = TaskName::try_from(request.name)?;
-        let labels = |names: Vec<String>| names.into_iter().map(Label::try_from).collect::<Result<Vec<_>, _>>();
+        let labels = |names: Vec<String>| names.into_iter().map(Label::to_teach).collect::<Result<Vec<_>, _>>();
         let mut addition = engine::AddTask {
             name: name.clone(),
             kind: task_kind(request.kind)?,
@@ -121,6 +121,9 @@ impl TaskServices {
 
     fn add_samples(&self, request: AddSamples::Request) -> Answer<AddSamples::Service> {
         let name = TaskName::try_from(request.name)?;
+        if request.samples.is_empty() {
+            return Err(Refusal("`samples` is empty: give at least one picture with its label".to_owned()));
+        }
         let message = format!("{} stored for {name}", pictures(request.samples.len() as u32));
         let stored =
             self.with_pictures(request.samples, |samples| Ok(self.engine.tasks().add_samples(&name, samples)?))?;
@@ -130,12 +133,12 @@ impl TaskServices {
 
     fn capture_samples(&self, request: CaptureSamples::Request) -> Answer<CaptureSamples::Service> {
         let name = TaskName::try_from(request.name)?;
-        let label = Label::try_from(request.label)?;
+        let label = Label::to_teach(request.label)?;
         let track = track_selector(&request.track_id)?;
         let count = if request.count == 0 { CAPTURE.0 } else { request.count };
         let seconds = if request.seconds == 0.0 { CAPTURE.1 } else { request.seconds };
-        // Not a number, below zero, or beyond all bounds: the engine says what is allowed.
-        let time = Duration::try_from_secs_f32(seconds).unwrap_or(Duration::ZERO);
+        let time = Duration::try_from_secs_f32(seconds)
+            .map_err(|_| Refusal(format!("seconds is {seconds}, but must be 0.1 to 60 s, or 0 for {} s", CAPTURE.1)))?;
         let captured = self.engine.tasks().capture(&name, &label, track, count, time).map_err(|error| {
             let silence = if matches!(error, CaptureError::NoFrames(_)) { self.input.counts().silence } else { None };
             let Refusal(refusal) = Refusal::from(error);

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use engine::{Engine, NewestSlot, lock};
+use engine::{Engine, Frame, NewestSlot, lock};
 use futures::StreamExt;
 use r2r::{Node, QosProfile};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::camera::{self, ImageTopics, Listening};
+use crate::camera::{self, ImageTopics, Listening, Source};
 use crate::convert::{self, Incoming};
 use crate::options::ImageTransport;
 use crate::origins::Origins;
@@ -29,6 +29,15 @@ const SILENT: Duration = Duration::from_secs(5);
 /// One line for all pictures that were refused in this time.
 const COMPLAINT: Duration = Duration::from_secs(5);
 
+/// What the newest picture that could be used was like.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LastPicture {
+    pub(crate) encoding: String,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) frame_id: String,
+}
+
 /// Where pictures wait for their decoding, and what became of them.
 #[derive(Default)]
 pub(crate) struct Input {
@@ -43,6 +52,7 @@ struct State {
     used: Option<Instant>,
     silence: Option<String>,
     origins: Origins,
+    last: Option<LastPicture>,
     rejected: u64,
     rejection: Option<(Instant, String)>,
     complaint: Option<(Instant, u64)>,
@@ -88,6 +98,15 @@ impl Input {
         }
     }
 
+    /// Notes what a picture is like; names cameras that alternate, when it is time to tell.
+    fn note(&self, incoming: &Incoming, frame: &Frame, now: Instant) -> Option<String> {
+        let (width, height) = (frame.image.width(), frame.image.height());
+        let (encoding, frame_id) = (incoming.encoding().to_owned(), frame.frame_id.clone());
+        let mut state = self.state();
+        state.last = Some(LastPicture { encoding, width, height, frame_id });
+        state.origins.note(&frame.frame_id, (width, height), now)
+    }
+
     /// When the newest picture came, and when the newest that could be used.
     fn latest(&self) -> (Option<Instant>, Option<Instant>) {
         let state = self.state();
@@ -124,6 +143,11 @@ impl Input {
         let rejection = state.rejection.as_ref().map(|(at, reason)| (at.elapsed(), reason.clone()));
         let silence = state.silence.clone();
         InputCounts { received, dropped, rejected: state.rejected, rejection, silence }
+    }
+
+    /// The newest picture that could be used.
+    pub(crate) fn last_picture(&self) -> Option<LastPicture> {
+        self.state().last.clone()
     }
 
     /// Lets the decoding thread go.
@@ -177,6 +201,33 @@ impl CameraInput {
         }
     }
 
+    /// Where pictures are awaited.
+    pub(crate) fn topics(&self) -> &ImageTopics {
+        &self.topics
+    }
+
+    fn sources(&self, node: &Node) -> Vec<Source> {
+        camera::sources(node, &self.own_name, &self.topics).unwrap_or_else(|error| {
+            tracing::debug!("the graph: {error}");
+            vec![]
+        })
+    }
+
+    /// Who publishes there now.
+    pub(crate) fn on_its_topics(&self, node: &Node) -> Vec<Source> {
+        let ours = |source: &Source| source.topic == self.topics.raw || source.topic == self.topics.compressed;
+        self.sources(node).into_iter().filter(ours).collect()
+    }
+
+    /// Why nothing comes, as far as the graph tells now.
+    pub(crate) fn why_silent(&self, node: &Node) -> String {
+        camera::why_silent(&self.topics, &self.sources(node), self.asked())
+    }
+
+    fn asked(&self) -> &QosProfile {
+        if self.topics.transport == ImageTransport::Compressed { &self.qos[1] } else { &self.qos[0] }
+    }
+
     /// Looks who publishes, when it is time, and listens to what is best; tells when nothing comes.
     ///
     /// # Errors
@@ -203,8 +254,7 @@ impl CameraInput {
         self.fruitless = published == Listening::BOTH && (self.fruitless || now.duration_since(since) > FRUITLESS);
         self.listen(node, camera::choose(&self.topics, published, self.fruitless))?;
         let silent = now.duration_since(received.unwrap_or(self.started)) > SILENT;
-        let asked = if self.topics.transport == ImageTransport::Compressed { &self.qos[1] } else { &self.qos[0] };
-        self.input.tell_silence(silent.then(|| camera::why_silent(&self.topics, &sources, asked)));
+        self.input.tell_silence(silent.then(|| camera::why_silent(&self.topics, &sources, self.asked())));
         Ok(())
     }
 
@@ -269,8 +319,7 @@ fn decode_loop(input: &Input, engine: &Engine, max_pixels: u64) {
             Ok(frame) => {
                 let now = Instant::now();
                 input.used(&incoming, now);
-                let size = (frame.image.width(), frame.image.height());
-                if let Some(mixed) = lock(&input.state).origins.note(&frame.frame_id, size, now) {
+                if let Some(mixed) = input.note(&incoming, &frame, now) {
                     tracing::warn!("pictures of several cameras alternate, their faces cannot be followed: {mixed}");
                 }
                 engine.submit(frame);

@@ -115,7 +115,7 @@ def test_a_picture_that_cannot_be_used_is_told_on_diagnostics_and_does_not_end_t
     diagnostics = peer.listen(DiagnosticArray, "/diagnostics")
     good = pictures.bgr8(astronaut)
     cut_off = Image(encoding="bgr8", width=512, height=512, step=1536, data=array.array("B", bytes(1000)))
-    unknown = Image(encoding="nv21", width=512, height=512, step=512, data=array.array("B", bytes(512 * 768)))
+    unknown = Image(encoding="h264", width=512, height=512, step=512, data=array.array("B", bytes(512 * 768)))
     # Smaller than a face, larger than the limit, and no picture at all.
     huge = pictures.compressed(pictures.file_bytes(astronaut[:1, :1].repeat(5000, 0).repeat(5000, 1), "PNG"))
     garbage = CompressedImage(format="jpeg", data=array.array("B", b"\xff\xd8\xff" + bytes(100)))
@@ -125,7 +125,7 @@ def test_a_picture_that_cannot_be_used_is_told_on_diagnostics_and_does_not_end_t
             status.name.endswith(": frames") and status.level == WARN and words in status.message for status in message.status
         )
 
-    for bad, words in [(unknown, "nv21"), (cut_off, "786432"), (garbage, "does not decode"), (huge, "5000×5000")]:
+    for bad, words in [(unknown, "h264"), (cut_off, "786432"), (garbage, "does not decode"), (huge, "5000×5000")]:
         with Camera(peer, [bad], rate=5):
             message = diagnostics.next(told(words), words)
     values = {pair.key: pair.value for status in message.status for pair in status.values}

@@ -125,8 +125,8 @@ ADD_TASK = {
         ["image 5", f"'{ABOVE}'", "neither JPEG nor PNG"],
     ),
     "an unknown encoding": (
-        with_sample(Sample(label=ABOVE, image=teaching.Image(encoding="nv21", width=2, height=2, step=2, data=[0] * 6))),
-        ["image 5", "nv21", "an encoding that the node subscribes to"],
+        with_sample(Sample(label=ABOVE, image=teaching.Image(encoding="h264", width=2, height=2, step=2, data=[0] * 6))),
+        ["image 5", "h264", "an encoding that the node subscribes to"],
     ),
 }
 

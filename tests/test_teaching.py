@@ -112,7 +112,7 @@ def test_add_task_answers_before_the_training_has_ended(taught):
     assert reply.task_id == "who@1" and "tasks" in reply.message
     assert list(reply.samples) == [capture.captured for capture in taught.captured.values()]
     # Not known yet.
-    assert reply.accuracy != reply.accuracy and not reply.promise_kept and reply.promise_digest == ""
+    assert (reply.held_back, reply.accuracy) == (0, 0.0) and not reply.promise_kept and reply.promise_digest == ""
 
 
 def test_the_progress_of_a_training_is_told_on_the_task_list(taught):

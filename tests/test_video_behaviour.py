@@ -19,7 +19,9 @@ def annotate(program, environment, model, video, table, *words):
     ended = run_to_end(command, environment, LONG_S)
     assert ended.returncode == 0, ended.stderr
     with table.open(newline="") as file:
-        return list(csv.DictReader(file)), ended.stdout
+        rows = list(csv.DictReader(file))
+    # One for each frame without a face, too.
+    return [row for row in rows if row["track_id"]], ended.stdout
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,28 @@ def test_a_video_without_people_has_no_faces(program, environment, model, medium
     rows, said = annotate(program, environment, model, medium("no_face.mp4"), tmp_path / "faces.csv", "--every", 3)
     assert rows == []
     assert "0 faces" in said, said
+
+
+def test_every_frame_has_a_row_and_a_time(program, environment, model, medium, tmp_path):
+    table = tmp_path / "faces.csv"
+    annotate(program, environment, model, medium("no_face.mp4"), table, "--every", 3)
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["frame"]) for row in rows] == list(range(0, 3 * len(rows), 3)) and len(rows) > 10
+    times = [float(row["time_s"]) for row in rows]
+    assert times[0] == 0 and times == sorted(set(times))
+
+
+def test_of_a_cut_video_is_written_what_could_be_read_and_the_end_is_an_error(program, environment, model, medium, tmp_path):
+    whole, cut, table = tmp_path / "whole.avi", tmp_path / "cut.avi", tmp_path / "faces.csv"
+    annotate(program, environment, model, medium("single_face.mp4"), table, "--seconds", 2, "--out", whole)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    table.unlink()
+    command = [program("facelab"), "annotate", cut, "--model", model, "--csv", table, "--device", "cpu"]
+    ended = run_to_end(command, environment, LONG_S)
+    assert ended.returncode == 1 and "the file ends after" in ended.stderr, ended.stderr
+    with table.open(newline="") as file:
+        assert len(list(csv.DictReader(file))) > 5
 
 
 def test_a_face_that_leaves_the_picture_is_not_reported_where_it_is_not(program, environment, model, medium, tmp_path):

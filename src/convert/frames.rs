@@ -31,7 +31,7 @@ impl Incoming {
         }
     }
 
-    fn encoding(&self) -> &str {
+    pub(crate) fn encoding(&self) -> &str {
         match self {
             Self::Raw(image) => &image.encoding,
             Self::Compressed(image) => &image.format,
@@ -46,7 +46,7 @@ impl Incoming {
 pub(crate) fn frame(incoming: &Incoming, max_pixels: u64) -> Result<Frame, FrameError> {
     let decoded = match incoming {
         Incoming::Raw(image) => raw(image, max_pixels),
-        Incoming::Compressed(image) => encoding::decode_compressed(&image.data, max_pixels),
+        Incoming::Compressed(image) => encoding::decode_camera(&image.data, &image.format, max_pixels),
     };
     let header = incoming.header();
     let image = decoded.map_err(|source| {
@@ -121,9 +121,9 @@ pub(crate) mod tests {
     #[test]
     fn an_unknown_encoding_is_named() {
         let mut image = image(4, 2);
-        image.encoding = "nv21\0".to_owned();
+        image.encoding = "h264\0".to_owned();
         let message = frame(&Incoming::Raw(image), 8).unwrap_err().to_string();
-        assert_eq!(message, "encoding \"nv21\\0\" is not supported (frame \"left_camera\")");
+        assert_eq!(message, "encoding \"h264\\0\" is not supported (frame \"left_camera\")");
     }
 
     proptest! {

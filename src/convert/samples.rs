@@ -68,7 +68,7 @@ pub(crate) fn samples(samples: Vec<msg::Sample>, limits: PictureLimits) -> Resul
 }
 
 fn decoded(number: usize, sample: msg::Sample, max_pixels: u64) -> Result<(Label, BgrImage), SampleError> {
-    let label = Label::try_from(sample.label).map_err(|source| SampleError::Label { number, source })?;
+    let label = Label::to_teach(sample.label).map_err(|source| SampleError::Label { number, source })?;
     let decoded: Result<BgrImage, ImageError> = match (sample.image.data.is_empty(), sample.compressed.data.is_empty())
     {
         (true, true) => return Err(SampleError::Empty { number, label }),

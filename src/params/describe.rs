@@ -20,6 +20,9 @@ pub(crate) fn descriptor(spec: &Spec) -> ParameterDescriptor {
         Kind::Integer { min, max } => {
             descriptor.integer_range = vec![IntegerRange { from_value: min, to_value: max, step: 0 }];
         }
+        Kind::Stepped { max, step } => {
+            descriptor.integer_range = vec![IntegerRange { from_value: 0, to_value: max, step: step.unsigned_abs() }];
+        }
         Kind::Double { min, max } => {
             descriptor.floating_point_range = vec![FloatingPointRange { from_value: min, to_value: max, step: 0.0 }];
         }
@@ -33,7 +36,7 @@ pub(crate) fn descriptor(spec: &Spec) -> ParameterDescriptor {
 pub(crate) fn type_code(spec: &Spec) -> u8 {
     match spec.kind {
         Kind::Bool => 1,
-        Kind::Integer { .. } => 2,
+        Kind::Integer { .. } | Kind::Stepped { .. } => 2,
         Kind::Double { .. } => 3,
         Kind::Choice(_) | Kind::Path => 4,
     }
@@ -44,7 +47,7 @@ pub(crate) fn to_message(spec: &Spec, value: &Value) -> msg::ParameterValue {
     let mut message = msg::ParameterValue { type_: type_code(spec), ..msg::ParameterValue::default() };
     match spec.kind {
         Kind::Bool => message.bool_value = value.as_bool().unwrap_or_default(),
-        Kind::Integer { .. } => message.integer_value = value.as_i64().unwrap_or_default(),
+        Kind::Integer { .. } | Kind::Stepped { .. } => message.integer_value = value.as_i64().unwrap_or_default(),
         Kind::Double { .. } => message.double_value = value.as_f64().unwrap_or_default(),
         Kind::Choice(_) | Kind::Path => value.as_str().unwrap_or_default().clone_into(&mut message.string_value),
     }

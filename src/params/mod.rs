@@ -169,6 +169,10 @@ fn accept(name: &str, value: &ParameterValue) -> Result<Change, ParamError> {
         (Kind::Integer { min, max }, ParameterValue::Integer(value)) => {
             (min..=max).contains(value).then(|| json!(value)).ok_or_else(out_of_range)?
         }
+        (Kind::Stepped { max, step }, ParameterValue::Integer(value)) => {
+            let fits = (0..=max).contains(value) && value % step == 0;
+            fits.then(|| json!(value)).ok_or_else(out_of_range)?
+        }
         (Kind::Double { min, max }, ParameterValue::Double(value)) => {
             // NaN is in no range.
             (min..=max).contains(value).then(|| json!(value)).ok_or_else(out_of_range)?
@@ -189,7 +193,7 @@ fn accept(name: &str, value: &ParameterValue) -> Result<Change, ParamError> {
 fn article(spec: &Spec) -> &'static str {
     match spec.kind {
         Kind::Bool => "a bool",
-        Kind::Integer { .. } => "an integer",
+        Kind::Integer { .. } | Kind::Stepped { .. } => "an integer",
         Kind::Double { .. } => "a number",
         Kind::Choice(_) | Kind::Path => "a string",
     }

@@ -9,6 +9,11 @@ pub(crate) enum Kind {
         min: i64,
         max: i64,
     },
+    /// From 0 on, in steps, the end included.
+    Stepped {
+        max: i64,
+        step: i64,
+    },
     /// Both ends included.
     Double {
         min: f64,
@@ -49,6 +54,7 @@ impl Spec {
         match self.kind {
             Kind::Bool => "true or false".to_owned(),
             Kind::Integer { min, max } => format!("{min} to {max}{unit}"),
+            Kind::Stepped { max, step } => format!("0 to {max}{unit} in steps of {step}"),
             Kind::Double { min, max } => format!("{min} to {max}{unit}"),
             Kind::Choice(choices) => choices.join(", "),
             Kind::Path => "a path".to_owned(),
@@ -59,7 +65,7 @@ impl Spec {
     pub(crate) fn type_name(&self) -> &'static str {
         match self.kind {
             Kind::Bool => "bool",
-            Kind::Integer { .. } => "integer",
+            Kind::Integer { .. } | Kind::Stepped { .. } => "integer",
             Kind::Double { .. } => "double",
             Kind::Choice(_) | Kind::Path => "string",
         }
@@ -101,6 +107,8 @@ pub(crate) static SPECS: &[Spec] = &[
     path("haar", "Haar cascade that finds faces, without landmarks, when there is no YuNet. Empty: $FACE_ATTRIBUTES_HAAR, else where OpenCV installs it."),
     choice("image_transport", &["auto", "raw", "compressed"], "Image topics to listen to. raw: image; compressed: image/compressed; auto: what is published, of two the raw one; the other too when the raw one brings nothing that can be used. Compressed pictures are expected below the raw ones' topic, wherever that is remapped to."),
     int("max_image_pixels", 1024, 268_435_456, "Larger pictures, of the camera and of requests, are refused before they are decoded. A request may hold four times as much in all.").unit("pixels"),
+
+    Spec::new("camera.rotate", Kind::Stepped { max: 270, step: 90 }, "Pictures are turned to the right by so much before faces are looked for, for a camera on its side. Boxes and landmarks stay in the pixels of the picture as it came.").unit("degrees"),
 
     choice("detector.backend", &["fastconv", "opencv"], "What evaluates YuNet. opencv: OpenCV's dnn, which is slower."),
     share("detector.score_threshold", "Faces that the detector is less sure of are not seen.").live(),

@@ -57,6 +57,7 @@ fn the_engine_takes_both_ends_of_every_range() {
     for spec in SPECS {
         let ends = match spec.kind {
             Kind::Integer { min, max } => vec![ParameterValue::Integer(min), ParameterValue::Integer(max)],
+            Kind::Stepped { max, .. } => vec![ParameterValue::Integer(0), ParameterValue::Integer(max)],
             Kind::Double { min, max } => vec![ParameterValue::Double(min), ParameterValue::Double(max)],
             Kind::Choice(choices) => {
                 choices.iter().map(|choice| ParameterValue::String((*choice).to_owned())).collect()
@@ -102,6 +103,8 @@ fn a_bad_value_is_refused_with_name_and_range() {
     assert_eq!(message, "parameter 'detector.max_faces' is 2.5, but must be an integer: 1 to 1000");
     let message = refusal("scheduler.refresh_hz", ParameterValue::NotSet);
     assert_eq!(message, "parameter 'scheduler.refresh_hz' has no value, but must be a number: 0.1 to 60 Hz");
+    let message = refusal("camera.rotate", ParameterValue::Integer(45));
+    assert_eq!(message, "parameter 'camera.rotate' is 45, but must be 0 to 270 degrees in steps of 90");
     assert!(refusal("scheduler.refresh_hz", ParameterValue::Double(f64::NAN)).contains("0.1 to 60 Hz"));
 }
 

@@ -24,6 +24,8 @@ pub struct EngineConfig {
     pub yunet: Option<PathBuf>,
     /// `haarcascade_frontalface_alt2.xml`, used when YuNet is missing.
     pub haar: Option<PathBuf>,
+    /// How the camera is mounted.
+    pub camera: CameraConfig,
     /// Detection.
     pub detector: vision::DetectorConfig,
     /// Tracking.
@@ -57,6 +59,7 @@ impl Default for EngineConfig {
             device: DeviceChoice::Auto,
             yunet: None,
             haar: None,
+            camera: CameraConfig::default(),
             detector: vision::DetectorConfig::default(),
             tracker: vision::TrackerConfig::default(),
             scheduler: SchedulerConfig::default(),
@@ -106,6 +109,15 @@ impl Default for TrainingConfig {
     fn default() -> Self {
         Self { epochs: 0, time_budget_s: 300.0, queue: 4, strangers_named: IdentityConfig::default().strangers_named }
     }
+}
+
+/// How the camera is mounted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CameraConfig {
+    /// By how many degrees its pictures are turned to the right before faces are looked for; boxes and landmarks stay in the pixels of
+    /// the picture as it came.
+    pub rotate: vision::Rotation,
 }
 
 /// Which faces are judged when.

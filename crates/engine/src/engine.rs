@@ -81,7 +81,6 @@ impl Engine {
         let mut state = StateStore::open(&config.state_dir, model.manifest())?;
         let samples = open_samples(&config, &mut state);
         let initial = load::load::<B>(&model, &state, &device)?;
-        let cannot_teach = state.cannot_teach();
 
         let mut smoother = Smoother::new(config.smoothing);
         smoother.set_heads(&initial.heads);
@@ -109,11 +108,12 @@ impl Engine {
         };
         let found = Found { model, state, samples, network: initial.network.clone(), device: device.clone() };
         let tasks = Tasks::start::<B>(&config, found, requests, captures, on_update)?;
+        let cannot_teach = tasks.cannot_teach();
 
         let detector = camera.kind();
         let engine =
             Self { shared: Arc::clone(&shared), tasks, backend, detector, cannot_teach, threads: Mutex::new(vec![]) };
-        let mut stage = VisionStage::new(camera, config.tracker.clone());
+        let mut stage = VisionStage::new(camera, config.tracker.clone()).turned(config.camera.rotate);
         let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, &mut stage))?;
         lock(&engine.threads).push((EngineThread::Vision.name(), vision));
         let mut judge = NetworkJudge::new(initial, device, updates, network_pool(config.threads)?);
@@ -161,7 +161,8 @@ impl Engine {
         self.detector
     }
 
-    /// Why nothing can be taught: taught tasks that are broken, or a key for samples that cannot be read.
+    /// Why nothing can be taught: taught tasks that are broken, a key for samples that cannot be read, a folder that cannot be
+    /// written.
     pub fn cannot_teach(&self) -> Option<&str> {
         self.cannot_teach.as_deref()
     }

@@ -46,7 +46,7 @@ pub use crate::model::store_error::StoreError;
 
 #[cfg(feature = "perception")]
 pub use crate::{
-    config::{ConfigError, EngineConfig, LiveParams, SchedulerConfig, SmoothingConfig, TrainingConfig},
+    config::{CameraConfig, ConfigError, EngineConfig, LiveParams, SchedulerConfig, SmoothingConfig, TrainingConfig},
     engine::Engine,
     error::EngineError,
     model::damage::{BrokenColumn, Damage, MANIFEST_COPY},

@@ -23,6 +23,8 @@ pub struct Tally {
     pub frames: usize,
     /// Pictures that could not be read.
     pub unreadable: usize,
+    /// What of a video could not be read.
+    pub missing: Option<String>,
     faces: usize,
     empty: usize,
     tracks: BTreeSet<TrackId>,

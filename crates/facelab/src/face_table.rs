@@ -1,4 +1,4 @@
-//! Faces as a table: one row per face and frame.
+//! Faces as a table: one row per face and frame, and one for each frame without a face.
 
 use crate::common::make_parent;
 use anyhow::Context;
@@ -30,10 +30,13 @@ const FIXED: [&str; 20] = [
     "right_mouth_y",
 ];
 
-/// A CSV file with one row per face and frame.
+/// A CSV file with one row per face and frame, and one for each frame without a face. Until it is finished it has another name, and
+/// an older file of its name stays.
 pub struct FaceTable {
-    writer: csv::Writer<File>,
+    /// None once it is finished.
+    writer: Option<csv::Writer<File>>,
     path: PathBuf,
+    unfinished: PathBuf,
     heads: Vec<AnsweringTask>,
 }
 
@@ -50,16 +53,17 @@ fn header(heads: &[AnsweringTask]) -> Vec<String> {
     names
 }
 
+/// File, frame and time.
+fn place(file: &str, frame: usize, time_s: Option<f64>) -> [String; 3] {
+    [file.to_owned(), frame.to_string(), time_s.map_or_else(String::new, |time| format!("{time:.3}"))]
+}
+
 /// The values of one face, in the header's order; what is not known stays empty.
 fn row(file: &str, frame: usize, time_s: Option<f64>, face: &Face, heads: &[AnsweringTask]) -> Vec<String> {
     let pixels = |value: f32| format!("{value:.1}");
     let share = |value: f32| format!("{value:.4}");
-    let mut values = vec![
-        file.to_owned(),
-        frame.to_string(),
-        time_s.map_or_else(String::new, |time| format!("{time:.3}")),
-        face.track_id.to_string(),
-    ];
+    let mut values = place(file, frame, time_s).to_vec();
+    values.push(face.track_id.to_string());
     values.extend([face.roi.x, face.roi.y, face.roi.width, face.roi.height].map(pixels));
     values.extend([face.score, face.quality.overall].map(share));
     match &face.landmarks {
@@ -85,14 +89,18 @@ impl FaceTable {
     /// The file cannot be written.
     pub fn create(path: &Path, heads: &[AnsweringTask]) -> anyhow::Result<Self> {
         make_parent(path)?;
-        let writer = csv::Writer::from_path(path).with_context(|| format!("writing {}", path.display()))?;
-        let mut table = Self { writer, path: path.to_owned(), heads: heads.to_vec() };
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(".unfinished");
+        let unfinished = PathBuf::from(unfinished);
+        let writer = csv::Writer::from_path(&unfinished).with_context(|| format!("writing {}", path.display()))?;
+        let mut table = Self { writer: Some(writer), path: path.to_owned(), unfinished, heads: heads.to_vec() };
         table.record(&header(heads))?;
         Ok(table)
     }
 
     fn record(&mut self, values: &[String]) -> anyhow::Result<()> {
-        self.writer.write_record(values).with_context(|| format!("writing {}", self.path.display()))
+        let writer = self.writer.as_mut().context("the table is finished")?;
+        writer.write_record(values).with_context(|| format!("writing {}", self.path.display()))
     }
 
     /// Adds the faces of a frame; `time_s` is its time in a video.
@@ -100,6 +108,11 @@ impl FaceTable {
     /// # Errors
     /// The file cannot be written.
     pub fn add(&mut self, file: &str, frame: usize, time_s: Option<f64>, faces: &[Face]) -> anyhow::Result<()> {
+        if faces.is_empty() {
+            let mut values = place(file, frame, time_s).to_vec();
+            values.resize(header(&self.heads).len(), String::new());
+            return self.record(&values);
+        }
         for face in faces {
             let values = row(file, frame, time_s, face, &self.heads);
             self.record(&values)?;
@@ -112,7 +125,18 @@ impl FaceTable {
     /// # Errors
     /// The file cannot be written.
     pub fn finish(mut self) -> anyhow::Result<()> {
-        self.writer.flush().with_context(|| format!("writing {}", self.path.display()))
+        let writing = || format!("writing {}", self.path.display());
+        self.writer.take().map_or(Ok(()), |mut writer| writer.flush()).with_context(writing)?;
+        std::fs::rename(&self.unfinished, &self.path).with_context(writing)
+    }
+}
+
+impl Drop for FaceTable {
+    /// A run that failed leaves nothing.
+    fn drop(&mut self) {
+        if self.writer.is_some() {
+            let _ = std::fs::remove_file(&self.unfinished);
+        }
     }
 }
 
@@ -176,5 +200,22 @@ mod tests {
         assert_eq!((value(0, "mood_observations"), value(0, "mood:tense, or so")), ("2".into(), "0.1000".into()));
         assert_eq!((value(0, "right_mouth_y"), value(1, "right_mouth_y")), ("6.0".into(), String::new()));
         assert_eq!((value(0, "who:ada"), value(1, "mood:calm")), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn a_table_that_is_not_finished_leaves_the_older_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("faces.csv");
+        std::fs::write(&path, "older").unwrap();
+        let mut table = FaceTable::create(&path, &[]).unwrap();
+        table.add("film.mp4", 0, Some(0.0), &[]).unwrap();
+        drop(table);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "older");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        let mut table = FaceTable::create(&path, &[]).unwrap();
+        table.add("film.mp4", 3, Some(0.1), &[]).unwrap();
+        table.finish().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.lines().nth(1).unwrap().starts_with("film.mp4,3,0.100,,"), "{text}");
     }
 }

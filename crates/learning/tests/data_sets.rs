@@ -110,12 +110,73 @@ fn the_encoder_does_not_see_faces_that_a_folder_keeps_for_tests() {
 }
 
 #[test]
-fn a_folder_with_one_class_or_a_broken_picture_says_what_is_wrong() {
+fn a_folder_with_one_class_or_broken_pictures_alone_says_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("only")).unwrap();
     assert!(matches!(load(folder.path(), "x", None, 0), Err(DataError::Empty { .. })));
     std::fs::create_dir(folder.path().join("other")).unwrap();
-    std::fs::write(folder.path().join("only/bad.png"), b"no picture").unwrap();
+    for class in ["only", "other"] {
+        std::fs::write(folder.path().join(class).join("bad.png"), b"no picture").unwrap();
+    }
     let message = load(folder.path(), "x", None, 0).unwrap_err().to_string();
     assert!(message.contains("bad.png"), "{message}");
+}
+
+#[test]
+fn one_bad_picture_an_empty_class_and_hidden_files_stop_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for class in ["happy", "sad", "empty", "__MACOSX", ".cache"] {
+        std::fs::create_dir(folder.path().join(class)).unwrap();
+    }
+    for class in ["happy", "sad"] {
+        for number in 0..10 {
+            picture(64, number * 20).save(folder.path().join(class).join(format!("{number}.png"))).unwrap();
+        }
+    }
+    std::fs::write(folder.path().join("happy/3.png"), b"cut off").unwrap();
+    std::fs::write(folder.path().join("sad/._4.jpg"), b"a thumbnail").unwrap();
+    std::fs::write(folder.path().join(".cache/a.png"), b"not ours").unwrap();
+    let data = load(folder.path(), "mood", None, 0).unwrap();
+    assert_eq!(texts(&data.labels), ["happy", "sad"]);
+    assert_eq!(data.train.len() + data.val.len() + data.test.len(), 19);
+    assert_eq!(load_unlabelled(folder.path()).unwrap().len(), 19);
+}
+
+#[test]
+fn parts_are_known_by_the_words_that_people_use() {
+    let folder = tempfile::tempdir().unwrap();
+    for (part, count) in [("Training", 4), ("VALIDATION", 2), ("Test", 3)] {
+        for class in ["up", "down"] {
+            let class = folder.path().join(part).join(class);
+            std::fs::create_dir_all(&class).unwrap();
+            for number in 0..count {
+                picture(64, number * 20).save(class.join(format!("{number}.png"))).unwrap();
+            }
+        }
+    }
+    let data = load(folder.path(), "pose", None, 0).unwrap();
+    assert_eq!((data.train.len(), data.val.len(), data.test.len()), (8, 4, 6));
+    assert_eq!(load_unlabelled(folder.path()).unwrap().len(), 8);
+}
+
+#[test]
+fn tables_of_semicolons_and_tabs_are_read_and_rows_without_use_are_left_out() {
+    for between in [",", ";", "\t"] {
+        let folder = tempfile::tempdir().unwrap();
+        tar_pack(folder.path());
+        let rows =
+            ["file,split,gender", "a.png,Train,F", "b.png,Dev,M", "c.png,TEST,F", "d.png,later,M", "none.png,train,M"];
+        std::fs::write(folder.path().join("labels.csv"), rows.join("\n").replace(',', between)).unwrap();
+        let data = load(folder.path(), "gender", None, 0).unwrap();
+        assert_eq!((data.train.len(), data.val.len(), data.test.len()), (1, 1, 1), "{between:?}");
+    }
+}
+
+#[test]
+fn split_words_that_nobody_knows_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    tar_pack(folder.path());
+    std::fs::write(folder.path().join("labels.csv"), "file,split,gender\na.png,fold1,F\nb.png,fold2,M\n").unwrap();
+    let message = load(folder.path(), "gender", None, 0).unwrap_err().to_string();
+    assert!(message.contains("'fold1', 'fold2'") && message.contains("train, val or test"), "{message}");
 }

@@ -14,6 +14,9 @@ pub enum NameError {
         "'{0}' is not a label: use 1 to 63 characters without control characters, not beginning or ending with a space"
     )]
     Label(String),
+    /// What answers say of faces that no label fits.
+    #[error("'{0}' is what answers call faces that no label fits: it cannot be taught as a label")]
+    Reserved(String),
 }
 
 /// Name of a task: `[a-z][a-z0-9_]{0,62}`, so that it can be a topic, a file and a YAML key.
@@ -25,6 +28,19 @@ pub struct TaskName(String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Label(String);
+
+impl Label {
+    /// A label that somebody wants to teach. Data sets may have more: some count votes for "unknown".
+    ///
+    /// # Errors
+    /// It is no label, or one that answers have a meaning for.
+    pub fn to_teach(name: String) -> Result<Self, NameError> {
+        match Self::try_from(name)? {
+            Self(name) if name.eq_ignore_ascii_case("unknown") => Err(NameError::Reserved(name)),
+            label => Ok(label),
+        }
+    }
+}
 
 /// Longest name, in characters.
 const LONGEST: usize = 63;

@@ -65,7 +65,7 @@ pub enum ImageError {
         max_pixels: u64,
     },
     /// Neither JPEG nor PNG.
-    #[error("the data is neither JPEG nor PNG")]
+    #[error("the data is neither JPEG nor PNG nor TIFF")]
     Format,
     /// A JPEG or PNG that does not decode.
     #[error("the picture does not decode: {0}")]

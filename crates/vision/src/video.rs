@@ -6,18 +6,20 @@ use std::{
 };
 
 use opencv::{
-    core::{Mat, MatTraitConst, Size},
+    core::{self, Mat, MatTraitConst, Size},
     imgproc,
     videoio::{self, VideoCaptureTrait, VideoCaptureTraitConst, VideoWriterTrait, VideoWriterTraitConst},
 };
 
-use crate::{BgrImage, VideoError, image::check_size};
+use crate::{BgrImage, Rotation, VideoError, image::check_size};
 
 /// A video file or a camera, frame by frame.
 pub struct VideoReader {
     capture: videoio::VideoCapture,
     /// The file, so that it can be started again.
     path: Option<PathBuf>,
+    /// How a phone was held.
+    rotation: Rotation,
 }
 
 impl fmt::Debug for VideoReader {
@@ -37,11 +39,12 @@ impl VideoReader {
             return Err(refused());
         }
         let name = path.to_str().ok_or_else(refused)?;
-        let capture = videoio::VideoCapture::from_file(name, videoio::CAP_ANY)?;
+        let mut capture = videoio::VideoCapture::from_file(name, videoio::CAP_ANY)?;
         if !capture.is_opened()? {
             return Err(refused());
         }
-        Ok(Self { capture, path: Some(path.to_owned()) })
+        let rotation = upright(&mut capture)?;
+        Ok(Self { capture, path: Some(path.to_owned()), rotation })
     }
 
     /// Opens the camera `/dev/video{device}`.
@@ -55,7 +58,7 @@ impl VideoReader {
         if !capture.is_opened()? {
             return Err(refused());
         }
-        Ok(Self { capture, path: None })
+        Ok(Self { capture, path: None, rotation: Rotation::None })
     }
 
     /// The next frame; `None` at the end of the file, or when the camera gives no more.
@@ -72,7 +75,16 @@ impl VideoReader {
             imgproc::cvt_color_def(&frame, &mut colour, imgproc::COLOR_GRAY2BGR)?;
             frame = colour;
         }
-        Ok(Some(BgrImage::from_mat(&frame)?))
+        let image = BgrImage::from_mat(&frame)?;
+        Ok(Some(match self.rotation {
+            Rotation::None => image,
+            rotation => rotation.upright(&image)?.into_owned(),
+        }))
+    }
+
+    /// Time of the last frame since the file's begin, seconds; none where the file or the camera does not say.
+    pub fn time_s(&self) -> Option<f64> {
+        self.property(videoio::CAP_PROP_POS_MSEC).filter(|time| time.is_finite() && *time >= 0.0).map(|time| time / 1e3)
     }
 
     /// Starts a file again from its first frame; a camera goes on.
@@ -103,6 +115,30 @@ impl VideoReader {
     fn property(&self, name: i32) -> Option<f64> {
         self.capture.get(name).ok()
     }
+}
+
+/// Takes the turning of a phone's video over from OpenCV, which turned to the wrong side where OpenCV before 4.7 meets FFmpeg from 5
+/// on: that one no longer has the tag `rotate`, and the display matrix counts the other way round.
+fn upright(capture: &mut videoio::VideoCapture) -> Result<Rotation, VideoError> {
+    if !capture.set(videoio::CAP_PROP_ORIENTATION_AUTO, 0.0)? {
+        return Ok(Rotation::None);
+    }
+    let told = capture.get(videoio::CAP_PROP_ORIENTATION_META)?;
+    let degrees = told.rem_euclid(360.0).round() as u16 % 360;
+    let rotation = Rotation::try_from(degrees).unwrap_or_default();
+    let (major, minor) = (core::CV_VERSION_MAJOR, core::CV_VERSION_MINOR);
+    let reversed = (major, minor) < (4, 7) && avcodec(&core::get_build_information()?).is_some_and(|major| major >= 59);
+    Ok(match rotation {
+        Rotation::Quarter if reversed => Rotation::ThreeQuarters,
+        Rotation::ThreeQuarters if reversed => Rotation::Quarter,
+        rotation => rotation,
+    })
+}
+
+/// The major version of FFmpeg's decoders that OpenCV was built with: `avcodec: YES (59.37.100)`.
+fn avcodec(build: &str) -> Option<u32> {
+    let line = build.lines().find(|line| line.trim_start().starts_with("avcodec:"))?;
+    line.split_once('(')?.1.split('.').next()?.parse().ok()
 }
 
 /// Writes frames to a video file: MJPG in `.avi`, mp4v in `.mp4`, `.mov` and `.mkv`.

@@ -108,3 +108,51 @@ fn videos_that_cannot_be_opened_or_written_are_refused_with_a_reason() {
     assert!(matches!(VideoWriter::create(&nowhere, 64, 64, 10.0), Err(VideoError::Open(_))));
     assert!(matches!(VideoReader::open_device(4_000_000_000), Err(VideoError::Open(_))));
 }
+
+/// Gives the first track of an MP4 a display matrix (ISO 14496-12, `tkhd`): a, b, c, d.
+fn turn(mp4: &mut [u8], matrix: [i32; 4]) {
+    let tag = mp4.windows(4).position(|bytes| bytes == b"tkhd").unwrap();
+    let begin = tag + 4 + if mp4[tag + 4] == 1 { 52 } else { 40 };
+    let one = 1 << 16;
+    for (value, place) in matrix.into_iter().zip([0, 4, 12, 16]) {
+        mp4[begin + place..begin + place + 4].copy_from_slice(&(value * one).to_be_bytes());
+    }
+}
+
+#[test]
+fn a_phones_video_is_read_with_heads_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("phone.mp4");
+    let mut white_on_the_left = grey(64, 32, 0);
+    let whiten = |data: &mut [u8]| data.chunks_exact_mut(64 * 3).for_each(|row| row[..32 * 3].fill(255));
+    let mut data = white_on_the_left.data().to_vec();
+    whiten(&mut data);
+    white_on_the_left = BgrImage::new(64, 32, data).unwrap();
+    let mut writer = VideoWriter::create(&path, 64, 32, 10.0).unwrap();
+    for _ in 0..8 {
+        writer.write(&white_on_the_left).unwrap();
+    }
+    writer.finish().unwrap();
+    let plain = std::fs::read(&path).unwrap();
+    // Where the left side of the stored picture is to be seen: 90° to the right, and so on.
+    for (matrix, size, bright) in [
+        ([1, 0, 0, 1], (64, 32), (8, 16)),
+        ([0, 1, -1, 0], (32, 64), (16, 8)),
+        ([-1, 0, 0, -1], (64, 32), (56, 16)),
+        ([0, -1, 1, 0], (32, 64), (16, 56)),
+    ] {
+        let mut turned = plain.clone();
+        turn(&mut turned, matrix);
+        std::fs::write(&path, turned).unwrap();
+        let mut reader = VideoReader::open(&path).unwrap();
+        for number in 0..8 {
+            let frame = reader.next_frame().unwrap().unwrap();
+            assert_eq!((frame.width(), frame.height()), size, "{matrix:?}");
+            let at = |x: u32, y: u32| frame.data()[((y * size.0 + x) * 3) as usize];
+            assert!(at(bright.0, bright.1) > 200, "{matrix:?}");
+            assert!(at(size.0 - 1 - bright.0, size.1 - 1 - bright.1) < 60, "{matrix:?}");
+            let time = reader.time_s().unwrap();
+            assert!((time - f64::from(number) / 10.0).abs() < 0.02, "{number}: {time}");
+        }
+    }
+}

@@ -28,6 +28,8 @@ pub struct StateStore {
     damage: Damage,
     /// Why stored samples cannot be used.
     no_key: Option<String>,
+    /// Why the folder cannot be written.
+    read_only: Option<String>,
     /// The manifest on the disk may be that of a change that failed.
     unsettled: bool,
     // Held as long as the store lives; the system lets go of it when the process ends, however it ends.
@@ -46,12 +48,29 @@ impl Drop for StateStore {
 }
 
 impl StateStore {
-    /// Opens the folder, making it when it is missing, and checks it against the model.
+    /// Opens the folder, making it when it is missing, and checks it against the model. Where the disk refuses, what can be read
+    /// answers, and nothing can be taught: see [`Self::writable`].
     ///
     /// # Errors
-    /// When its tasks were taught on another encoder or on other sources, with what to do; when a record is wrong; when
-    /// the disk refuses. What is merely broken is [`Self::damage`]: the rest answers.
+    /// When its tasks were taught on another encoder or on other sources, with what to do; when a record is wrong. What is merely
+    /// broken is [`Self::damage`]: the rest answers.
     pub fn open(dir: &Path, model: &Manifest) -> Result<Self, StoreError> {
+        match Self::take(dir, model) {
+            Err(StoreError::Io { path, source }) => {
+                let reason = format!("{}: {source}", path.display());
+                let mut store = match Self::read(dir, model) {
+                    Err(StoreError::Io { .. }) => Self::of(dir, TaughtManifest::new(model), Damage::default()),
+                    read => read?,
+                };
+                store.set_read_only(reason);
+                Ok(store)
+            }
+            taken => taken,
+        }
+    }
+
+    /// Makes the folder this process's own.
+    fn take(dir: &Path, model: &Manifest) -> Result<Self, StoreError> {
         disk::make_dir(dir, Access::Private).map_err(StoreError::io(dir))?;
         let others = fs::metadata(dir).map_err(StoreError::io(dir))?.permissions().mode() & 0o077;
         if others != 0 {
@@ -93,14 +112,12 @@ impl StateStore {
         manifest.check_encoder(&path, model)?;
         let columns = damage::take_broken(dir, &mut manifest.columns);
         validate_columns(&path, &model.encoder.config, &model.columns, &manifest.columns)?;
-        Ok(Self {
-            dir: dir.to_path_buf(),
-            manifest,
-            damage: Damage { manifest: broken, columns },
-            no_key: None,
-            unsettled: false,
-            lock: None,
-        })
+        Ok(Self::of(dir, manifest, Damage { manifest: broken, columns }))
+    }
+
+    fn of(dir: &Path, manifest: TaughtManifest, damage: Damage) -> Self {
+        let dir = dir.to_path_buf();
+        Self { dir, manifest, damage, no_key: None, read_only: None, unsettled: false, lock: None }
     }
 
     /// Where the tasks are.
@@ -113,7 +130,7 @@ impl StateStore {
         &self.manifest
     }
 
-    /// False while another process owns the folder, and when something in it is broken.
+    /// False while another process owns the folder, when the disk refuses, and when something in the folder is broken.
     pub fn writable(&self) -> bool {
         self.require_writable().is_ok()
     }
@@ -134,10 +151,20 @@ impl StateStore {
         self.no_key = Some(reason);
     }
 
+    /// The disk refused: what was taught answers, and nothing is taught until the next start.
+    pub(crate) fn set_read_only(&mut self, reason: String) {
+        tracing::warn!("nothing can be taught: {reason}");
+        self.read_only = Some(reason);
+    }
+
     /// Why nothing can be taught, where that is so, and what to do.
     pub(crate) fn cannot_teach(&self) -> Option<String> {
         let damaged = || format!("{}; see `facelab state --help`", self.damage);
-        (!self.damage.is_none()).then(damaged).or_else(|| self.no_key.clone())
+        let read_only = || self.require_writable().err().filter(|_| self.read_only.is_some());
+        (!self.damage.is_none())
+            .then(damaged)
+            .or_else(|| self.no_key.clone())
+            .or_else(|| read_only().map(|error| error.to_string()))
     }
 
     /// Adds the taught columns to the model's network, part by part.
@@ -232,6 +259,9 @@ impl StateStore {
     pub(crate) fn require_writable(&self) -> Result<(), StoreError> {
         if !self.damage.is_none() {
             return Err(self.damaged());
+        }
+        if let Some(reason) = &self.read_only {
+            return Err(StoreError::ReadOnly { path: self.dir.clone(), reason: reason.as_str().into() });
         }
         if self.lock.is_some() { Ok(()) } else { Err(StoreError::InUse(self.dir.clone())) }
     }

@@ -150,6 +150,14 @@ pub enum StoreError {
         /// Why, in words.
         reason: Box<str>,
     },
+    /// The folder cannot be made, locked or written.
+    #[error("{reason}; what can be read answers, and nothing is taught: let this user write to {}, or set another state_dir, and start again", path.display())]
+    ReadOnly {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said, in words.
+        reason: Box<str>,
+    },
     /// There is nothing that a damaged folder could be repaired from.
     #[error(
         "{}: {damage}, and the manifest's copy is gone too: weights alone do not say which labels they tell apart; move the folder away, put its samples/ into a new one, and teach again", path.display()

@@ -57,7 +57,7 @@ impl Pipeline {
         let mut smoother = Smoother::new(config.smoothing);
         smoother.set_heads(&heads);
         Ok(Self {
-            vision: VisionStage::new(detector, config.tracker.clone()),
+            vision: VisionStage::new(detector, config.tracker.clone()).turned(config.camera.rotate),
             waiting: Waiting::new(config.scheduler),
             smoother,
             judge: Box::new(NetworkJudge::new(update, device, Arc::default(), pool)),

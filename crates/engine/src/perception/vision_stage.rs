@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use network::FaceCrop;
 use vision::{
-    BgrImage, DetectError, DetectorKind, FaceDetector, Landmarks, Quality, Roi, Track, TrackId, Tracker, TrackerConfig,
-    align,
+    BgrImage, DetectError, DetectorKind, FaceDetector, Landmarks, Quality, Roi, Rotation, Track, TrackId, Tracker,
+    TrackerConfig, align,
 };
 
 use crate::types::{Moment, Stamp};
@@ -48,6 +48,7 @@ pub(crate) struct VisionStage {
     tracker: Tracker,
     active: BTreeSet<TrackId>,
     clock: FrameClock,
+    rotation: Rotation,
 }
 
 /// Time by the frames' stamps; where they stand still (a driver that leaves them at 0), by the frames' arrival. Tracks would
@@ -88,8 +89,15 @@ impl FrameClock {
 }
 
 impl VisionStage {
+    /// For a camera that is mounted upright.
     pub(crate) fn new(detector: Box<dyn FaceDetector>, tracker: TrackerConfig) -> Self {
-        Self { detector, tracker: Tracker::new(tracker), active: BTreeSet::new(), clock: FrameClock::default() }
+        let (tracker, clock) = (Tracker::new(tracker), FrameClock::default());
+        Self { detector, tracker, active: BTreeSet::new(), clock, rotation: Rotation::None }
+    }
+
+    /// For a camera that is not.
+    pub(crate) fn turned(self, rotation: Rotation) -> Self {
+        Self { rotation, ..self }
     }
 
     pub(crate) fn detector(&self) -> DetectorKind {
@@ -109,13 +117,16 @@ impl VisionStage {
     pub(crate) fn see(&mut self, image: &BgrImage, stamp: Stamp) -> Result<Seen, DetectError> {
         let start = Instant::now();
         let moment = self.clock.moment(stamp, start);
-        let detections = self.detector.detect(image)?;
+        let upright = self.rotation.upright(image)?;
+        let detections = self.detector.detect(&upright)?;
         let detected = Instant::now();
         let tracks = self.tracker.update(&detections, moment.seconds);
         self.active.extend(tracks.iter().map(|track| track.id.clone()));
         self.active.retain(|id| self.tracker.is_active(id));
         let tracked = Instant::now();
-        let faces: Vec<SeenFace> = tracks.into_iter().map(|track| seen_face(image, track)).collect();
+        let size = (image.width(), image.height());
+        let faces =
+            tracks.into_iter().map(|track| seen_face(&upright, track).turned_back(self.rotation, size)).collect();
         Ok(Seen {
             moment,
             faces,
@@ -124,6 +135,14 @@ impl VisionStage {
             track: tracked - detected,
             align: tracked.elapsed(),
         })
+    }
+}
+
+impl SeenFace {
+    /// With box and landmarks in the camera's picture.
+    fn turned_back(self, rotation: Rotation, size: (u32, u32)) -> Self {
+        let landmarks = self.landmarks.map(|points| points.map(|point| rotation.point_back(point, size)));
+        Self { roi: rotation.roi_back(self.roi, size), landmarks, ..self }
     }
 }
 
@@ -171,6 +190,24 @@ mod tests {
             ids.insert(face.track.clone());
         }
         assert_eq!(ids.len(), 1);
+    }
+
+    #[test]
+    fn a_camera_on_its_side_sees_the_same_face_in_its_own_pixels() {
+        let upright = picture(320, 240, &[(0, 40.0, 60.0, 110.0)]);
+        let reference = stage().see(&upright, at(0.0)).unwrap().faces.remove(0);
+        for (mounted, rotation) in [
+            (Rotation::ThreeQuarters, Rotation::Quarter),
+            (Rotation::Half, Rotation::Half),
+            (Rotation::Quarter, Rotation::ThreeQuarters),
+        ] {
+            let image = mounted.upright(&upright).unwrap();
+            let face = stage().turned(rotation).see(&image, at(0.0)).unwrap().faces.remove(0);
+            assert_eq!(face.crop, reference.crop);
+            assert_eq!(face.quality, reference.quality);
+            let there = mounted.roi_back(face.roi, (upright.width(), upright.height()));
+            assert!((there.x - reference.roi.x).abs() < 1.5 && (there.y - reference.roi.y).abs() < 1.5, "{there:?}");
+        }
     }
 
     #[test]

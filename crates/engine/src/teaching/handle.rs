@@ -60,6 +60,11 @@ impl Tasks {
         Ok(Self { requests: workshop, cropper: Cropper::new(detector), captures, thread: Mutex::new(Some(thread)) })
     }
 
+    /// Why nothing can be taught, where that is so. May wait for a change that is being made.
+    pub(crate) fn cannot_teach(&self) -> Option<String> {
+        self.requests.cannot_teach()
+    }
+
     /// All tasks as they are now.
     pub fn list(&self) -> Vec<TaskStatus> {
         self.requests.tasks()

@@ -24,6 +24,7 @@ const FORGIVE_WITHIN: Duration = Duration::from_millis(300);
 /// What [`crate::Tasks`] asks for, with faces where its callers give pictures. A trait, so that the handle names no backend.
 pub(crate) trait Requests: Send + Sync {
     fn tasks(&self) -> Vec<TaskStatus>;
+    fn cannot_teach(&self) -> Option<String>;
     fn changes(&self) -> Receiver<()>;
     fn add_task(&self, request: &AddTask<LabelledFace>) -> Result<TaskTicket, TaskError>;
     fn add_samples(&self, name: &TaskName, samples: &[LabelledFace]) -> Result<Stored, TaskError>;
@@ -38,6 +39,10 @@ pub(crate) trait Requests: Send + Sync {
 impl<B: NetworkBackend> Requests for Workshop<B> {
     fn tasks(&self) -> Vec<TaskStatus> {
         self.board().statuses()
+    }
+
+    fn cannot_teach(&self) -> Option<String> {
+        self.served().state.cannot_teach()
     }
 
     fn changes(&self) -> Receiver<()> {

@@ -9,6 +9,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use network::{NetworkBackend, TaskName};
 
 use crate::EngineConfig;
+use crate::model::samples::SampleStore;
+use crate::model::state::StateStore;
 use crate::sync::lock;
 use crate::teaching::admission::Limits;
 use crate::teaching::board::{Board, Job, Note};
@@ -41,10 +43,49 @@ pub(crate) struct Workshop<B: NetworkBackend> {
     pub(crate) training: TrainingLimits,
 }
 
+/// Finishes what the last run left unfinished, in a folder that is this process's own.
+fn take_over(
+    state: &StateStore,
+    samples: &SampleStore,
+    queue: &QueueFile,
+    board: &mut Board,
+    retain_samples: bool,
+) -> Result<(), TaskError> {
+    samples.recover(|name| state.is_taught(name))?;
+    let (encrypted, plain) = samples.encrypt_all();
+    if encrypted > 0 {
+        tracing::info!("{encrypted} samples from before there was a key are encrypted now");
+    }
+    if plain > 0 {
+        tracing::error!("{plain} samples could not be encrypted; the next start tries again");
+    }
+    count_samples(samples, board)?;
+    for spec in queue.read_or_set_aside()? {
+        let name = spec.name.clone();
+        // Its end was not written down, so its samples may still be there.
+        if !resume(board, spec) && !retain_samples {
+            samples.forget(&name, None)?;
+            board.kept.remove(&name);
+        }
+    }
+    Ok(queue.write(board.jobs().cloned().collect())?)
+}
+
+fn count_samples(samples: &SampleStore, board: &mut Board) -> Result<(), TaskError> {
+    for name in samples.tasks()? {
+        match samples.counts(&name) {
+            Ok(counts) => drop(board.kept.insert(name, counts)),
+            // One task's samples are no reason to see nobody.
+            Err(error) => tracing::error!("samples of {name} cannot be used: {}", error.without_labels()),
+        }
+    }
+    Ok(())
+}
+
 impl<B: NetworkBackend> Workshop<B> {
     /// Takes over what the last run left.
     pub(crate) fn open(config: &EngineConfig, found: Found<B>, on_network: OnNetwork<B>) -> Result<Self, TaskError> {
-        let Found { model: base, state, samples, network, device } = found;
+        let Found { model: base, mut state, samples, network, device } = found;
         let queue = QueueFile::new(state.dir());
         let mut board = Board {
             shipped: base.manifest().columns.clone(),
@@ -52,37 +93,18 @@ impl<B: NetworkBackend> Workshop<B> {
             knows_people: base.manifest().encoder.cohort.is_some(),
             ..Board::default()
         };
-        if state.writable() {
-            samples.recover(|name| state.is_taught(name))?;
-            let (encrypted, plain) = samples.encrypt_all();
-            if encrypted > 0 {
-                tracing::info!("{encrypted} samples from before there was a key are encrypted now");
-            }
-            if plain > 0 {
-                tracing::error!("{plain} samples could not be encrypted; the next start tries again");
-            }
-        }
-        for name in samples.tasks()? {
-            match samples.counts(&name) {
-                Ok(counts) => drop(board.kept.insert(name, counts)),
-                // One task's samples are no reason to see nobody.
-                Err(error) => tracing::error!("samples of {name} cannot be used: {}", error.without_labels()),
-            }
-        }
-        // Without the key of their samples trainings wait for a start with it.
-        board.held = state.require_teachable().is_err();
         // Who only reads leaves the trainings to the process that writes.
-        if state.writable() {
-            for spec in queue.read_or_set_aside()? {
-                let name = spec.name.clone();
-                // Its end was not written down, so its samples may still be there.
-                if !resume(&mut board, spec) && !config.retain_samples {
-                    samples.forget(&name, None)?;
-                    board.kept.remove(&name);
-                }
-            }
-            queue.write(board.jobs().cloned().collect())?;
+        let taken_over = if state.writable() {
+            take_over(&state, &samples, &queue, &mut board, config.retain_samples)
+        } else {
+            count_samples(&samples, &mut board)
+        };
+        // What is taught already answers all the same.
+        if let Err(error) = taken_over {
+            state.set_read_only(error.to_string());
         }
+        // Trainings wait for a start in which something can be taught.
+        board.held = state.require_teachable().is_err();
         let exchange = Exchange::new(&config.exchange(), state.dir());
         let cohort = base.load_cohort(&device)?;
         let served = ServedModel { base, state, samples, queue, network, cohort, device, on_network, answers: None };

@@ -103,6 +103,9 @@ pub fn run(args: Args, common: &Common) -> anyhow::Result<()> {
     if tally.unreadable > 0 {
         bail!("{} pictures could not be read", tally.unreadable);
     }
+    if let Some(missing) = tally.missing {
+        bail!("{}: {missing}; what could be read is there", args.input.display());
+    }
     Ok(())
 }
 
@@ -120,12 +123,16 @@ fn video(
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut tally = Tally::default();
     for number in 0..last {
-        let Some(image) = reader.next_frame().with_context(|| format!("reading {}", path.display()))? else { break };
+        let Some(image) = reader.next_frame().with_context(|| format!("reading {}", path.display()))? else {
+            tally.missing = cut_off(number, reader.frame_count());
+            break;
+        };
         bar.set_position(number + 1);
         if number % u64::from(args.every) != 0 {
             continue;
         }
-        let time = number as f64 / fps;
+        // Frames need not be as far apart as their mean.
+        let time = reader.time_s().filter(|time| number == 0 || *time > 0.0).unwrap_or(number as f64 / fps);
         let frame = Frame { image, stamp: Stamp::from_seconds(time), frame_id: name.clone() };
         let result = pipeline.process(&frame)?;
         tally.add(&result.faces);
@@ -136,6 +143,12 @@ fn video(
         bail!("{} has no frames", path.display());
     }
     Ok(tally)
+}
+
+/// Says that a file ends before its header says; headers are not exact.
+fn cut_off(read: u64, told: Option<u64>) -> Option<String> {
+    let told = told.filter(|told| read + told.div_ceil(20).max(8) < *told)?;
+    Some(format!("the file ends after {read} of {told} frames"))
 }
 
 fn pictures(

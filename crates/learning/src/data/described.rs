@@ -1,6 +1,7 @@
 //! Faces with descriptors of a teacher: `labels.dlib128.f16` beside `labels.csv`, as `scripts/teacher-targets` makes it.
 
-use super::packs::{Table, read_archives, read_sheets, split, tile_key};
+use super::packs::{read_archives, read_sheets, tile_key};
+use super::tables::{Table, split};
 use super::{DataError, FaceCrop, Split, io};
 use half::f16;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! One folder per class, as any user has: `smiling/a.jpg`, `neutral/b.png`, …
 
-use super::{DataError, Dataset, FaceCrop, LabelledFaces, holdout, io, to_face};
+use super::tables::{readable, split};
+use super::{DataError, Dataset, FaceCrop, LabelledFaces, Split, holdout, io, to_face};
 use network::Label;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,11 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
         .map_err(io(folder))?
         .map(|entry| entry.map(|e| e.path()).map_err(io(folder)))
         .collect::<Result<Vec<_>, _>>()?;
+    // Thumbnails and notes of file managers (`._a.jpg`, `.DS_Store`, `__MACOSX`).
+    let hidden = |path: &Path| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX")
+    };
+    found.retain(|path| !hidden(path));
     found.sort();
     Ok(found)
 }
@@ -39,13 +45,12 @@ fn read(path: &Path) -> Result<FaceCrop, DataError> {
 /// A folder or picture cannot be read, or there are fewer than two classes with pictures.
 pub fn load_folder(folder: &Path, seed: u64) -> Result<Dataset, DataError> {
     let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let parts = ["train", "val", "test"].map(|part| folder.join(part));
-    if parts[0].is_dir() && parts[2].is_dir() {
-        let train = read_classes(&parts[0], None)?;
+    if let [Some(train), val, Some(test)] = parts(folder)? {
+        let train = read_classes(&train, None)?;
         let mut dataset = Dataset::new(name, train.labels.clone());
-        dataset.test = read_classes(&parts[2], Some(&train.labels))?;
-        if parts[1].is_dir() {
-            dataset.val = read_classes(&parts[1], Some(&train.labels))?;
+        dataset.test = read_classes(&test, Some(&train.labels))?;
+        if let Some(val) = val {
+            dataset.val = read_classes(&val, Some(&train.labels))?;
             dataset.train = train;
         } else {
             let (rest, val) = holdout(&train, HELD_BACK, seed);
@@ -63,10 +68,28 @@ pub fn load_folder(folder: &Path, seed: u64) -> Result<Dataset, DataError> {
     Ok(dataset)
 }
 
+/// Subfolders for training, validation and test.
+pub(super) fn parts(folder: &Path) -> Result<[Option<PathBuf>; 3], DataError> {
+    let folders: Vec<PathBuf> = sorted(folder)?.into_iter().filter(|path| path.is_dir()).collect();
+    let named = |wanted: Split| {
+        let is_it = |path: &&PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(split) == Some(wanted);
+        folders.iter().find(is_it).cloned()
+    };
+    Ok([Split::Train, Split::Val, Split::Test].map(named))
+}
+
 fn read_classes(folder: &Path, expected: Option<&[Label]>) -> Result<LabelledFaces, DataError> {
-    let classes: Vec<PathBuf> = sorted(folder)?.into_iter().filter(|path| path.is_dir()).collect();
+    let mut classes = Vec::new();
+    for class in sorted(folder)?.into_iter().filter(|path| path.is_dir()) {
+        let pictures: Vec<PathBuf> = sorted(&class)?.into_iter().filter(|path| is_picture(path)).collect();
+        if pictures.is_empty() {
+            tracing::warn!("{}: left out, there is no .jpg or .png picture in it", class.display());
+        } else {
+            classes.push((class, pictures));
+        }
+    }
     let mut labels = Vec::new();
-    for class in &classes {
+    for (class, _) in &classes {
         let name = class.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         labels.push(Label::try_from(name).map_err(|error| DataError::Label { path: folder.to_owned(), error })?);
     }
@@ -76,16 +99,12 @@ fn read_classes(folder: &Path, expected: Option<&[Label]>) -> Result<LabelledFac
     }
     let known = expected.map_or_else(|| labels.clone(), <[Label]>::to_vec);
     let mut faces = LabelledFaces::new(known.clone());
-    for (class, label) in classes.iter().zip(&labels) {
+    for ((class, pictures), label) in classes.iter().zip(&labels) {
         let at = known.iter().position(|k| k == label).ok_or_else(|| DataError::Empty {
             path: class.clone(),
             reason: format!("class '{label}' has no training pictures"),
         })?;
-        let pictures: Vec<PathBuf> = sorted(class)?.into_iter().filter(|path| is_picture(path)).collect();
-        if pictures.is_empty() {
-            return Err(DataError::Empty { path: class.clone(), reason: "no .jpg or .png picture".into() });
-        }
-        for face in pictures.par_iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()? {
+        for face in readable(class, pictures.par_iter().map(|path| read(path)).collect())? {
             faces.push(face, at);
         }
     }
@@ -108,5 +127,5 @@ pub(super) fn load_all(folder: &Path) -> Result<Vec<FaceCrop>, DataError> {
         return Err(DataError::Empty { path: folder.to_owned(), reason: "no .jpg or .png picture".into() });
     }
     pictures.sort();
-    pictures.par_iter().map(|path| read(path)).collect()
+    readable(folder, pictures.par_iter().map(|path| read(path)).collect())
 }

@@ -5,6 +5,7 @@ mod described;
 mod folder;
 mod packs;
 mod split;
+mod tables;
 
 pub use described::{DESCRIPTOR, DescribedFaces, load_described};
 pub use folder::load_folder;

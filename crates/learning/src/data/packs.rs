@@ -1,12 +1,13 @@
 //! Packs: a `labels.csv` beside tar archives of JPEGs, or beside PNG sheets of 48×48 tiles (FER+).
 
+use super::tables::{Table, files, readable, split};
 use super::{DataError, Dataset, FaceCrop, Split, io, to_face};
 use network::Label;
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// FER+'s classes, in the order of its vote columns.
 const EMOTIONS: [&str; 8] = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"];
@@ -20,57 +21,7 @@ const COLUMNS: [(&str, &[&str]); 4] = [
     ("identity", &["identity"]),
 ];
 
-/// A table with named columns.
-pub(super) struct Table {
-    pub path: PathBuf,
-    columns: Vec<String>,
-    pub rows: Vec<csv::StringRecord>,
-}
-
-impl Table {
-    fn read(path: PathBuf) -> Result<Self, DataError> {
-        let failed = |error| DataError::Csv { path: path.clone(), error };
-        let mut reader = csv::Reader::from_path(&path).map_err(failed)?;
-        let columns = reader.headers().map_err(failed)?.iter().map(str::to_owned).collect();
-        let rows = reader.records().collect::<Result<_, _>>().map_err(failed)?;
-        Ok(Self { path, columns, rows })
-    }
-
-    pub fn column(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column == name)
-    }
-
-    pub fn require(&self, name: &str) -> Result<usize, DataError> {
-        self.column(name)
-            .ok_or_else(|| DataError::Empty { path: self.path.clone(), reason: format!("no column '{name}'") })
-    }
-
-    /// The tables of a pack: `labels.csv`, then every `labels_*.csv` beside it by name.
-    pub fn of(folder: &Path) -> Result<Vec<Self>, DataError> {
-        let mut tables = vec![Self::read(folder.join("labels.csv"))?];
-        for path in files(folder, "csv")? {
-            if path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("labels_")) {
-                tables.push(Self::read(path)?);
-            }
-        }
-        Ok(tables)
-    }
-}
-
-/// The files of a folder with an ending, sorted.
-fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>, DataError> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
-        let path = entry.map_err(io(folder))?.path();
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending)) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Every picture of the pack's tar archives that `wanted` names.
+/// Every picture of the pack's tar archives that `wanted` names. One that does not decode is told and left out.
 pub(super) fn read_archives(folder: &Path, wanted: &BTreeSet<&str>) -> Result<HashMap<String, FaceCrop>, DataError> {
     let mut pictures = Vec::new();
     for path in files(folder, "tar")? {
@@ -85,13 +36,11 @@ pub(super) fn read_archives(folder: &Path, wanted: &BTreeSet<&str>) -> Result<Ha
             }
         }
     }
-    pictures
-        .into_par_iter()
-        .map(|(path, name, bytes)| match image::load_from_memory(&bytes) {
-            Ok(picture) => Ok((name, to_face(&picture))),
-            Err(error) => Err(DataError::Picture { path, name, error }),
-        })
-        .collect()
+    let decoded = pictures.into_par_iter().map(|(path, name, bytes)| match image::load_from_memory(&bytes) {
+        Ok(picture) => Ok((name, to_face(&picture))),
+        Err(error) => Err(DataError::Picture { path, name, error }),
+    });
+    Ok(readable(folder, decoded.collect())?.into_iter().collect())
 }
 
 /// A tile's place: sheet, row, column.
@@ -128,16 +77,6 @@ pub(super) fn read_sheets(folder: &Path) -> Result<HashMap<TileKey, FaceCrop>, D
         })
         .collect::<Result<Vec<_>, DataError>>()?;
     Ok(sheets.into_iter().flatten().collect())
-}
-
-pub(super) fn split(name: &str) -> Option<Split> {
-    match name {
-        "train" => Some(Split::Train),
-        "val" => Some(Split::Val),
-        // Packs for evaluation only have one part.
-        "test" | "eval" | "id50" => Some(Split::Test),
-        _ => None,
-    }
 }
 
 /// What a table's cell means as a label.
@@ -201,22 +140,29 @@ fn load_files(folder: &Path, name: String, tables: &[Table], column: &str) -> Re
     for table in tables {
         let Some(label) = table.column(column) else { continue };
         let (file, part) = (table.require("file")?, table.require("split")?);
-        for row in &table.rows {
-            if let (Some(split), false) = (split(&row[part]), row[label].is_empty()) {
-                rows.push((&row[file], split, label_text(column, &row[label])));
-            }
+        let labelled = |row: &&csv::StringRecord| !row[label].is_empty();
+        for (split, row) in table.in_parts(part)?.into_iter().filter(|(_, row)| labelled(row)) {
+            rows.push((&row[file], split, label_text(column, &row[label])));
         }
     }
     let names = sort_labels(rows.iter().map(|(_, _, label)| label.clone()).collect());
     let class: HashMap<&str, usize> = names.iter().enumerate().map(|(at, label)| (label.as_str(), at)).collect();
     let pictures = read_archives(folder, &rows.iter().map(|(file, _, _)| *file).collect())?;
     let mut dataset = Dataset::new(name, to_labels(folder, names.clone())?);
+    let mut missing = Vec::new();
     for (file, split, label) in &rows {
-        let face = pictures.get(*file).ok_or_else(|| DataError::Empty {
-            path: folder.to_owned(),
-            reason: format!("'{file}' is in labels.csv but in no archive"),
-        })?;
-        dataset.part_mut(*split).push(face.clone(), class[label.as_str()]);
+        match pictures.get(*file) {
+            Some(face) => dataset.part_mut(*split).push(face.clone(), class[label.as_str()]),
+            None => missing.push(*file),
+        }
+    }
+    if missing.len() == rows.len() {
+        let reason = "no picture of its tables is in its archives".to_owned();
+        return Err(DataError::Empty { path: folder.to_owned(), reason });
+    }
+    if let Some(first) = missing.first() {
+        let count = missing.len();
+        tracing::warn!("{}: {count} rows without a picture are left out, the first: {first}", folder.display());
     }
     Ok(dataset)
 }
@@ -227,8 +173,7 @@ fn load_votes(folder: &Path, name: String, table: &Table) -> Result<Dataset, Dat
     let (part, majority) = (table.require("split")?, table.require("emotion8")?);
     let votes = EMOTIONS.iter().map(|e| table.require(&format!("v_{e}"))).collect::<Result<Vec<_>, _>>()?;
     let mut dataset = Dataset::new(name, to_labels(folder, EMOTIONS.map(str::to_owned))?);
-    for record in &table.rows {
-        let Some(split) = split(&record[part]) else { continue };
+    for (split, record) in table.in_parts(part)? {
         let number = |at: usize| record[at].parse::<u32>().unwrap_or(0);
         let key = key(record);
         let face = tiles.get(&key).ok_or_else(|| DataError::Empty {
@@ -284,8 +229,8 @@ pub fn load_rows(folder: &Path, columns: &[&str]) -> Result<Vec<(FaceCrop, Vec<S
 /// The data cannot be read.
 pub fn load_unlabelled(folder: &Path) -> Result<Vec<FaceCrop>, DataError> {
     if !folder.join("labels.csv").is_file() {
-        let parts = ["train", "test"].map(|part| folder.join(part));
-        return super::folder::load_all(if parts.iter().all(|part| part.is_dir()) { &parts[0] } else { folder });
+        let parts = super::folder::parts(folder)?;
+        return super::folder::load_all(if let [Some(train), _, Some(_)] = &parts { train } else { folder });
     }
     let tables = Table::of(folder)?;
     if tables[0].column("sheet").is_some() {
@@ -296,14 +241,14 @@ pub fn load_unlabelled(folder: &Path) -> Result<Vec<FaceCrop>, DataError> {
         return Ok(table
             .rows
             .iter()
-            .filter(|record| &record[part] == "train")
+            .filter(|record| split(&record[part]) == Some(Split::Train))
             .filter_map(|record| tiles.get(&key(record)).cloned())
             .collect());
     }
     let mut wanted = BTreeSet::new();
     for table in &tables {
         let (file, part) = (table.require("file")?, table.require("split")?);
-        wanted.extend(table.rows.iter().filter(|row| &row[part] == "train").map(|row| &row[file]));
+        wanted.extend(table.rows.iter().filter(|row| split(&row[part]) == Some(Split::Train)).map(|row| &row[file]));
     }
     let mut pictures: Vec<_> = read_archives(folder, &wanted)?.into_iter().collect();
     // The order must not depend on a hash.

@@ -1,0 +1,274 @@
+//! `--doctor`: looks for some seconds at what the node would see, and says on one page what is there and what to do.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::{Engine, FrameResult, TaskState};
+use r2r::Node;
+use vision::{DetectorKind, Quality};
+
+use crate::camera::{ImageTopics, Source};
+use crate::options::NodeConfig;
+use crate::subscriptions::{CameraInput, Input, InputCounts, LastPicture};
+
+/// Longest wait for a message.
+const WAIT: Duration = Duration::from_millis(20);
+/// Faces below this width are seen from few pixels, px.
+const SMALL: f32 = 60.0;
+/// Pictures a second below this leave people's answers old, Hz.
+const SLOW: f64 = 5.0;
+/// Quality below this keeps answers unsure, [0, 1].
+const POOR: f32 = 0.4;
+
+/// What was seen in the time.
+#[derive(Debug, Default)]
+struct Seen {
+    frames: usize,
+    with_faces: usize,
+    /// Of each face in each frame, px.
+    widths: Vec<f32>,
+    qualities: Vec<Quality>,
+}
+
+impl Seen {
+    fn add(&mut self, result: &FrameResult) {
+        self.frames += 1;
+        self.with_faces += usize::from(!result.faces.is_empty());
+        for face in &result.faces {
+            self.widths.push(face.roi.width);
+            self.qualities.push(face.quality);
+        }
+    }
+
+    /// Mean of one of the qualities.
+    fn mean(&self, of: impl Fn(&Quality) -> f32) -> f32 {
+        self.qualities.iter().map(of).sum::<f32>() / self.qualities.len().max(1) as f32
+    }
+
+    fn median_width(&self) -> Option<f32> {
+        let mut widths = self.widths.clone();
+        widths.sort_by(f32::total_cmp);
+        widths.get(widths.len() / 2).copied()
+    }
+}
+
+/// All that the page is written from.
+struct Findings<'a> {
+    topics: String,
+    sources: &'a [Source],
+    seconds: f64,
+    counts: InputCounts,
+    last: Option<LastPicture>,
+    seen: Seen,
+    model: String,
+    backend: String,
+    detector: DetectorKind,
+    state_dir: String,
+    tasks: Vec<String>,
+    taught: usize,
+    cannot_teach: Option<String>,
+}
+
+/// Looks for so long and gives the page; false when there is something to do.
+///
+/// # Errors
+/// When ROS refuses a subscription.
+pub(crate) fn examine(
+    mut node: Node,
+    mut camera: CameraInput,
+    input: &Arc<Input>,
+    engine: &Engine,
+    config: &NodeConfig,
+    time: Duration,
+) -> r2r::Result<(String, bool)> {
+    let (begin, results, mut seen) = (Instant::now(), engine.results(), Seen::default());
+    while begin.elapsed() < time {
+        node.spin_once(WAIT);
+        camera.look(&mut node)?;
+        while let Ok(result) = results.try_recv() {
+            seen.add(&result);
+        }
+    }
+    let topics: &ImageTopics = camera.topics();
+    let listed = engine.tasks().list();
+    let findings = Findings {
+        topics: topics.to_string(),
+        sources: &camera.on_its_topics(&node),
+        seconds: begin.elapsed().as_secs_f64(),
+        counts: InputCounts { silence: Some(camera.why_silent(&node)), ..input.counts() },
+        last: input.last_picture(),
+        seen,
+        model: config.engine.model.display().to_string(),
+        backend: engine.stats().backend,
+        detector: engine.detector(),
+        state_dir: config.engine.state_dir.display().to_string(),
+        taught: listed.iter().filter(|task| !task.shipped && task.state == TaskState::Ready).count(),
+        tasks: listed.iter().map(|task| task.name.to_string()).collect(),
+        cannot_teach: engine.cannot_teach().map(str::to_owned),
+    };
+    let to_do = findings.to_do();
+    Ok((findings.page(&to_do), to_do.is_empty()))
+}
+
+impl Findings<'_> {
+    fn rate(&self) -> f64 {
+        self.counts.received as f64 / self.seconds
+    }
+
+    /// What should be changed, most important first.
+    fn to_do(&self) -> Vec<String> {
+        let mut list = vec![];
+        let usable = self.counts.received - self.counts.rejected.min(self.counts.received);
+        if self.counts.received == 0 {
+            list.extend(self.counts.silence.clone());
+        }
+        if let Some((_, reason)) = &self.counts.rejection {
+            list.push(format!("{} pictures cannot be used: {reason}", self.counts.rejected));
+        }
+        if usable > 0 && self.rate() < SLOW {
+            list.push(format!("{:.1} pictures a second are few: raise the camera's rate", self.rate()));
+        }
+        if self.detector == DetectorKind::Haar {
+            list.push(
+                "faces are found without landmarks: run scripts/setup to fetch YuNet, or give `yunet`".to_owned(),
+            );
+        }
+        match self.seen.median_width() {
+            None if usable > 0 => {
+                list.push("nobody is seen: face the camera; for a camera on its side set `camera.rotate`".to_owned());
+            }
+            Some(width) if width < SMALL => {
+                list.push(format!("faces are {width:.0} pixels wide: come closer, or take larger pictures"));
+            }
+            _ => {}
+        }
+        if !self.seen.qualities.is_empty() {
+            for (value, advice) in [
+                (self.seen.mean(|quality| quality.brightness), "faces are too dark or too bright: change the light"),
+                (self.seen.mean(|quality| quality.sharpness), "faces are blurred: focus, or more light"),
+            ] {
+                if value < POOR {
+                    list.push(format!("{advice} ({value:.2} of 1)"));
+                }
+            }
+        }
+        if let Some(reason) = &self.cannot_teach {
+            list.push(format!("nothing can be taught: {reason}"));
+        }
+        list
+    }
+
+    fn page(&self, to_do: &[String]) -> String {
+        let mut page = String::new();
+        let mut line = |name: &str, text: String| {
+            // A string takes everything.
+            let _ = writeln!(page, "{name:<10}{text}");
+        };
+        line("camera", format!("pictures are awaited on {}", self.topics));
+        for source in self.sources {
+            let qos = &source.qos;
+            let text = format!("{} as {}, {:?}, {:?}", source.node, source.kind, qos.reliability, qos.durability);
+            line("", format!("{} is published by {text}", source.topic));
+        }
+        line(
+            "pictures",
+            format!(
+                "{} in {:.1} s ({:.1} Hz), {} not usable",
+                self.counts.received,
+                self.seconds,
+                self.rate(),
+                self.counts.rejected
+            ),
+        );
+        if let Some(LastPicture { encoding, width, height, frame_id }) = &self.last {
+            line("", format!("{width}×{height}, {encoding}, frame '{frame_id}'"));
+        }
+        let share = 100.0 * self.seen.with_faces as f64 / self.seen.frames.max(1) as f64;
+        match self.seen.median_width() {
+            None => line("faces", "none".to_owned()),
+            Some(width) => {
+                line("faces", format!("in {share:.0}% of the pictures, {width:.0} pixels wide"));
+                let mean = |of: fn(&Quality) -> f32| self.seen.mean(of);
+                let (size, sharp) = (mean(|quality| quality.size), mean(|quality| quality.sharpness));
+                let (front, light) = (mean(|quality| quality.frontality), mean(|quality| quality.brightness));
+                line(
+                    "quality",
+                    format!(
+                        "size {size:.2}, sharpness {sharp:.2}, frontality {front:.2}, brightness {light:.2} (of 1)"
+                    ),
+                );
+            }
+        }
+        line("model", format!("{}: {}", self.model, self.tasks.join(", ")));
+        line("device", self.backend.clone());
+        line("detector", self.detector.name().to_owned());
+        line("state", format!("{}: {} taught tasks", self.state_dir, self.taught));
+        if to_do.is_empty() {
+            line("to do", "nothing".to_owned());
+        }
+        for (number, what) in to_do.iter().enumerate() {
+            line(if number == 0 { "to do" } else { "" }, format!("- {what}"));
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(counts: InputCounts, seen: Seen) -> Findings<'static> {
+        Findings {
+            topics: "/image (sensor_msgs/msg/Image)".to_owned(),
+            sources: &[],
+            seconds: 5.0,
+            counts,
+            last: Some(LastPicture { encoding: "bgr8".into(), width: 640, height: 480, frame_id: "cam".into() }),
+            seen,
+            model: "models/default".to_owned(),
+            backend: "cpu: asked for".to_owned(),
+            detector: DetectorKind::YuNet,
+            state_dir: "/state".to_owned(),
+            tasks: vec!["emotion".to_owned()],
+            taught: 0,
+            cannot_teach: None,
+        }
+    }
+
+    fn seen(width: f32, brightness: f32) -> Seen {
+        let quality = Quality { size: 1.0, sharpness: 0.9, frontality: 0.8, brightness, overall: 0.9 };
+        Seen { frames: 75, with_faces: 60, widths: vec![width; 60], qualities: vec![quality; 60] }
+    }
+
+    #[test]
+    fn a_good_set_up_has_nothing_to_do() {
+        let good = findings(InputCounts { received: 75, ..InputCounts::default() }, seen(120.0, 0.9));
+        assert_eq!(good.to_do(), Vec::<String>::new());
+        let page = good.page(&[]);
+        for part in [
+            "75 in 5.0 s (15.0 Hz)",
+            "640×480, bgr8, frame 'cam'",
+            "in 80% of the pictures, 120 pixels",
+            "to do     nothing",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_what_to_do() {
+        let silence = Some("no picture on /image: nobody publishes there".to_owned());
+        let silent = findings(InputCounts { silence, ..InputCounts::default() }, Seen::default());
+        assert_eq!(silent.to_do(), ["no picture on /image: nobody publishes there"]);
+        let slow = findings(InputCounts { received: 10, ..InputCounts::default() }, seen(30.0, 0.1));
+        let list = slow.to_do().join("\n");
+        for part in ["2.0 pictures a second", "30 pixels wide", "too dark or too bright"] {
+            assert!(list.contains(part), "{part}: {list}");
+        }
+        let rejection = Some((Duration::ZERO, "encoding \"h264\" is not supported".to_owned()));
+        let odd =
+            findings(InputCounts { received: 75, rejected: 75, rejection, ..InputCounts::default() }, Seen::default());
+        assert_eq!(odd.to_do(), ["75 pictures cannot be used: encoding \"h264\" is not supported"]);
+    }
+}
