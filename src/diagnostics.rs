@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Engine, EngineThread, Stats, TaskState, TaskStatus, lock};
+use engine::{CannotTeach, Engine, EngineThread, Stats, TaskState, TaskStatus, lock};
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 use r2r::std_msgs::msg::Header;
 use r2r::{Node, QosProfile};
@@ -79,7 +79,7 @@ struct View<'a> {
     stale_s: f32,
     tasks: &'a [TaskStatus],
     /// Why nothing can be taught.
-    cannot_teach: Option<&'a str>,
+    cannot_teach: Option<&'a CannotTeach>,
 }
 
 type Level = u8;
@@ -174,7 +174,9 @@ impl View<'_> {
         };
         let (training, failed) = (names(TaskState::Training), names(TaskState::Failed));
         let state = match (self.cannot_teach, failed.is_empty(), training.is_empty()) {
-            (Some(why), ..) => (WARN, format!("nothing can be taught: {why}")),
+            (Some(CannotTeach { reason, is_broken }), ..) => {
+                (if *is_broken { ERROR } else { WARN }, format!("nothing can be taught: {reason}"))
+            }
             (None, false, _) => (WARN, format!("training failed: {failed}; see `{}`", names::TASKS)),
             (None, true, false) => (OK, format!("training: {training}")),
             (None, true, true) => (OK, format!("{} tasks", self.tasks.len())),
@@ -337,15 +339,15 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_state_folder_is_a_warning_with_what_to_do() {
+    fn a_damaged_state_folder_is_an_error_and_one_that_cannot_be_written_a_warning() {
         let (stats, input) = (stats(), InputCounts::default());
-        let view = View {
-            cannot_teach: Some("manifest.yaml is missing; see `facelab state --help`"),
-            ..view(&stats, &input, &[])
-        };
-        let status = &view.statuses()[3];
-        assert!(status.level == WARN && status.message.contains("manifest.yaml is missing"));
-        assert!(status.message.contains("facelab state"));
+        for (is_broken, level) in [(true, ERROR), (false, WARN)] {
+            let reason = "manifest.yaml is missing; see `facelab state --help`".to_owned();
+            let why = CannotTeach { reason, is_broken };
+            let view = View { cannot_teach: Some(&why), ..view(&stats, &input, &[]) };
+            let status = &view.statuses()[3];
+            assert!(status.level == level && status.message.contains("manifest.yaml is missing; see `facelab state"));
+        }
     }
 
     #[test]

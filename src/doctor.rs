@@ -105,7 +105,7 @@ pub(crate) fn examine(
         state_dir: config.engine.state_dir.display().to_string(),
         taught: listed.iter().filter(|task| !task.shipped && task.state == TaskState::Ready).count(),
         tasks: listed.iter().map(|task| task.name.to_string()).collect(),
-        cannot_teach: engine.cannot_teach().map(str::to_owned),
+        cannot_teach: engine.cannot_teach().map(|why| why.reason.clone()),
     };
     let to_do = findings.to_do();
     Ok((findings.page(&to_do), to_do.is_empty()))

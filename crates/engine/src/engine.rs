@@ -10,7 +10,7 @@ use network::{NetworkBackend, choose_device};
 use vision::{DetectorKind, FaceDetector, open_detector};
 
 use crate::model::load;
-use crate::model::state::StateStore;
+use crate::model::state::{CannotTeach, StateStore};
 use crate::model::store::ModelStore;
 use crate::panics::Panics;
 use crate::perception::judge::{NetworkJudge, network_pool};
@@ -39,7 +39,7 @@ pub struct Engine {
     tasks: Tasks,
     backend: String,
     detector: DetectorKind,
-    cannot_teach: Option<String>,
+    cannot_teach: Option<CannotTeach>,
     threads: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
 }
 
@@ -163,8 +163,8 @@ impl Engine {
 
     /// Why nothing can be taught: taught tasks that are broken, a key for samples that cannot be read, a folder that cannot be
     /// written.
-    pub fn cannot_teach(&self) -> Option<&str> {
-        self.cannot_teach.as_deref()
+    pub fn cannot_teach(&self) -> Option<&CannotTeach> {
+        self.cannot_teach.as_ref()
     }
 
     /// What ended a thread for good: without it nothing is answered, or judged, any more.

@@ -54,7 +54,7 @@ pub use crate::{
     model::repair::{StateReport, check_state, repair_state},
     model::sample_error::SampleError,
     model::samples::{SampleCounts, SampleStore},
-    model::state::StateStore,
+    model::state::{CannotTeach, StateStore},
     newest_slot::NewestSlot,
     perception::explainer::{Explained, Explainer},
     perception::pipeline::Pipeline,

@@ -20,6 +20,15 @@ use crate::model::store_error::StoreError;
 
 const LOCK: &str = ".lock";
 
+/// Why nothing can be taught, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CannotTeach {
+    /// In words.
+    pub reason: String,
+    /// What was taught, or the key of its samples, is broken or lost; else the folder can only not be written.
+    pub is_broken: bool,
+}
+
 /// The user's own folder. One process writes it; others that find it taken read it and teach nothing.
 #[derive(Debug)]
 pub struct StateStore {
@@ -158,13 +167,13 @@ impl StateStore {
     }
 
     /// Why nothing can be taught, where that is so, and what to do.
-    pub(crate) fn cannot_teach(&self) -> Option<String> {
+    pub(crate) fn cannot_teach(&self) -> Option<CannotTeach> {
         let damaged = || format!("{}; see `facelab state --help`", self.damage);
         let read_only = || self.require_writable().err().filter(|_| self.read_only.is_some());
-        (!self.damage.is_none())
-            .then(damaged)
-            .or_else(|| self.no_key.clone())
-            .or_else(|| read_only().map(|error| error.to_string()))
+        let broken = (!self.damage.is_none()).then(damaged).or_else(|| self.no_key.clone());
+        broken
+            .map(|reason| CannotTeach { reason, is_broken: true })
+            .or_else(|| read_only().map(|error| CannotTeach { reason: error.to_string(), is_broken: false }))
     }
 
     /// Adds the taught columns to the model's network, part by part.

@@ -11,6 +11,7 @@ use vision::FaceDetector;
 
 use crate::EngineConfig;
 use crate::model::heads::NetworkUpdate;
+use crate::model::state::CannotTeach;
 use crate::sync::{join, lock};
 use crate::teaching::capture::{CaptureError, Captured, Captures, TrackSelector};
 use crate::teaching::crops::{Cropper, Sample};
@@ -61,7 +62,7 @@ impl Tasks {
     }
 
     /// Why nothing can be taught, where that is so. May wait for a change that is being made.
-    pub(crate) fn cannot_teach(&self) -> Option<String> {
+    pub(crate) fn cannot_teach(&self) -> Option<CannotTeach> {
         self.requests.cannot_teach()
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, bounded};
 use network::{Label, NetworkBackend, TaskName};
 
+use crate::model::state::CannotTeach;
 use crate::model::store_error::list;
 use crate::sync::lock;
 use crate::teaching::board::{Job, Note, counts_of};
@@ -24,7 +25,7 @@ const FORGIVE_WITHIN: Duration = Duration::from_millis(300);
 /// What [`crate::Tasks`] asks for, with faces where its callers give pictures. A trait, so that the handle names no backend.
 pub(crate) trait Requests: Send + Sync {
     fn tasks(&self) -> Vec<TaskStatus>;
-    fn cannot_teach(&self) -> Option<String>;
+    fn cannot_teach(&self) -> Option<CannotTeach>;
     fn changes(&self) -> Receiver<()>;
     fn add_task(&self, request: &AddTask<LabelledFace>) -> Result<TaskTicket, TaskError>;
     fn add_samples(&self, name: &TaskName, samples: &[LabelledFace]) -> Result<Stored, TaskError>;
@@ -41,7 +42,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         self.board().statuses()
     }
 
-    fn cannot_teach(&self) -> Option<String> {
+    fn cannot_teach(&self) -> Option<CannotTeach> {
         self.served().state.cannot_teach()
     }
 
