@@ -6,7 +6,7 @@ use engine::lock;
 use r2r::builtin_interfaces::msg::Time;
 use r2r::{Clock, Node, TimeSource};
 
-use crate::publishers::{Live, options};
+use crate::options::{self, Live};
 
 /// Tells the time to every part of the node.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl SimTime {
     /// # Errors
     /// When ROS refuses the subscription of `/clock`.
     pub(crate) fn follow(&mut self, node: &mut Node) -> r2r::Result<()> {
-        let wanted = options(&self.live).use_sim_time;
+        let wanted = options::current(&self.live).use_sim_time;
         match (self.simulated, wanted) {
             (false, true) => self.source.enable_sim_time(node)?,
             (true, false) => self.source.disable_sim_time(),

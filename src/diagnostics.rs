@@ -13,7 +13,7 @@ use vision::DetectorKind;
 use crate::clock::NodeClock;
 use crate::convert::text;
 use crate::names;
-use crate::publishers::Live;
+use crate::options::Live;
 use crate::subscriptions::{Input, InputCounts};
 
 const PERIOD: Duration = Duration::from_secs(1);

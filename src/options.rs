@@ -1,6 +1,8 @@
 //! The configuration of the node: the engine's, and what only a node has.
 
-use engine::EngineConfig;
+use std::sync::{Arc, Mutex};
+
+use engine::{EngineConfig, lock};
 use serde::{Deserialize, Serialize};
 
 /// Everything that parameters set. Paths are looked up by [`crate::files`].
@@ -9,6 +11,14 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct NodeConfig {
     pub(crate) engine: EngineConfig,
     pub(crate) node: NodeOptions,
+}
+
+/// Options that change while the node runs.
+pub(crate) type Live = Arc<Mutex<NodeOptions>>;
+
+/// Those that hold now.
+pub(crate) fn current(live: &Live) -> NodeOptions {
+    lock(live).clone()
 }
 
 /// What the engine does not know about.

@@ -1,13 +1,13 @@
 //! Answers out: one message per processed frame, the task list at every change, a marked picture while somebody looks.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
-use engine::{Engine, EngineConfig, FrameResult, NewestSlot, lock};
+use engine::{Engine, EngineConfig, FrameResult, NewestSlot};
 use r2r::face_attributes::msg::{FaceAttributesArray, TaskArray};
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::{Node, Publisher, QosProfile};
@@ -17,14 +17,11 @@ use crate::clock::NodeClock;
 use crate::convert::{face_attributes_array, task_array};
 use crate::explanations::explain_loop;
 use crate::names;
-use crate::options::NodeOptions;
+use crate::options::{self, Live};
 use crate::shutdown::Stop;
 
 /// How often threads that wait look up.
 const GLANCE: Duration = Duration::from_millis(100);
-
-/// Options that change while the node runs.
-pub(crate) type Live = Arc<Mutex<NodeOptions>>;
 
 /// The topics about faces and tasks.
 pub(crate) struct Publishers {
@@ -85,7 +82,7 @@ impl Publishers {
             thread("answers").spawn(move || answers.run(&stop_answers))?,
             thread("annotated").spawn(move || annotate_loop(&pictures, &annotated, &live))?,
             thread("explanation").spawn(move || {
-                let quality = || options(&quality).annotated.jpeg_quality;
+                let quality = || options::current(&quality).annotated.jpeg_quality;
                 explain_loop(&faces, &explanation, &curious, &config, quality);
             })?,
             thread("tasks").spawn(move || tasks_loop(&engine, &tasks, &clock, &stop_tasks))?,
@@ -115,7 +112,7 @@ impl Answers {
             match results.recv_timeout(GLANCE) {
                 Ok(result) => {
                     log_failure(names::ATTRIBUTES, self.attributes.publish(&face_attributes_array(&result)));
-                    let live = options(&self.live);
+                    let live = options::current(&self.live);
                     let wanted = self.explanations_wanted.load(Ordering::Relaxed);
                     if wanted && result.image.is_some() && explaining.is_due(Instant::now(), live.explanation.rate_hz) {
                         self.faces.put(result.clone());
@@ -134,7 +131,7 @@ impl Answers {
             }
             if watched.elapsed() >= GLANCE {
                 watched = Instant::now();
-                let live = options(&self.live);
+                let live = options::current(&self.live);
                 let watched = |publisher: &Publisher<CompressedImage>, rate_hz: f32| {
                     rate_hz > 0.0 && publisher.get_inter_process_subscription_count().unwrap_or(0) > 0
                 };
@@ -148,13 +145,9 @@ impl Answers {
     }
 }
 
-pub(crate) fn options(live: &Live) -> NodeOptions {
-    lock(live).clone()
-}
-
 fn annotate_loop(pictures: &NewestSlot<FrameResult>, publisher: &Publisher<CompressedImage>, live: &Live) {
     while let Some(result) = pictures.take() {
-        match annotated(result, options(live).annotated.jpeg_quality) {
+        match annotated(result, options::current(live).annotated.jpeg_quality) {
             Ok(Some(picture)) => log_failure(names::ANNOTATED, publisher.publish(&picture)),
             Ok(None) => {}
             Err(error) => tracing::debug!("no annotated picture: {error}"),

@@ -1,6 +1,6 @@
 //! Values on the command line.
 
-use crate::commands::train_encoder::parse_phase as parse_side;
+use learning::began::Phase;
 use learning::refine::RefinePhase;
 use network::TaskName;
 use std::path::PathBuf;
@@ -11,6 +11,18 @@ pub fn parse_batch(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(batch @ 1..=4096) => Ok(batch),
         _ => Err("the batch must be a number from 1 to 4096".into()),
+    }
+}
+
+/// A picture side with steps.
+pub fn parse_side(text: &str) -> Result<Phase, String> {
+    let (side, steps) = text.split_once(':').ok_or("expected SIDE:STEPS, such as 64:20000")?;
+    let side = usize::from_str(side).map_err(|e| format!("side '{side}': {e}"))?;
+    let steps = u32::from_str(steps).map_err(|e| format!("steps '{steps}': {e}"))?;
+    if [16, 32, 64, 128].contains(&side) {
+        Ok(Phase { side, steps })
+    } else {
+        Err("side must be 16, 32, 64 or 128".into())
     }
 }
 

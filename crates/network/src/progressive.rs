@@ -159,26 +159,6 @@ impl<B: NetworkBackend> ProgressiveNetwork<B> {
         if dependants.is_empty() { Ok(()) } else { Err(NetworkError::InUse { column: name.clone(), dependants }) }
     }
 
-    /// Takes a column out.
-    ///
-    /// # Errors
-    /// There is no such column, or others draw from it.
-    pub fn remove(&mut self, name: &TaskName) -> Result<ColumnEntry<B>, NetworkError> {
-        let at = self.position(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?;
-        self.check_unused(name)?;
-        Ok(self.columns.remove(at))
-    }
-
-    /// Makes a column silent, or lets it answer again.
-    ///
-    /// # Errors
-    /// There is no such column.
-    pub fn set_silent(&mut self, name: &TaskName, silent: bool) -> Result<(), NetworkError> {
-        let at = self.position(name).ok_or_else(|| NetworkError::Unknown(name.clone()))?;
-        self.columns[at].silent = silent;
-        Ok(())
-    }
-
     /// Faces `[N, 1, 128, 128]` in [−1, 1] → logits `[N, K]` of every column that is not silent.
     pub fn forward(&self, faces: Tensor<B, 4>) -> Vec<(TaskName, Tensor<B, 2>)> {
         let logits = self.evaluator().logits(faces);

@@ -14,7 +14,7 @@ fn name(text: &str) -> TaskName {
     text.parse().unwrap()
 }
 
-fn small(task: &str, sources: &[&str], seed: u64, own_blocks: bool) -> ColumnEntry<B> {
+fn small(task: &str, sources: &[&str], seed: u64, own_blocks: bool, silent: bool) -> ColumnEntry<B> {
     let config = ColumnConfig {
         own_blocks,
         channels: [16, 16],
@@ -24,22 +24,26 @@ fn small(task: &str, sources: &[&str], seed: u64, own_blocks: bool) -> ColumnEnt
         ..ColumnConfig::new(3, sources.len())
     };
     let sources = sources.iter().map(|s| name(s)).collect();
-    ColumnEntry::new(name(task), sources, config.init(&Default::default(), seed), false)
+    ColumnEntry::new(name(task), sources, config.init(&Default::default(), seed), silent)
 }
 
 fn entry(task: &str, sources: &[&str], seed: u64) -> ColumnEntry<B> {
-    small(task, sources, seed, true)
+    small(task, sources, seed, true, false)
 }
 
 /// A column whose head reads the encoder's features and its sources alone, as taught tasks have it.
 fn headed(task: &str, sources: &[&str], seed: u64) -> ColumnEntry<B> {
-    small(task, sources, seed, false)
+    small(task, sources, seed, false, false)
 }
 
 fn network() -> ProgressiveNetwork<B> {
+    with_gender(false)
+}
+
+fn with_gender(silent: bool) -> ProgressiveNetwork<B> {
     let encoder = EncoderConfig { channels: [16; 4], ..EncoderConfig::default() }.init(&Default::default(), 1);
     let mut network = ProgressiveNetwork::new(encoder);
-    network.insert(entry("gender", &[], 2)).unwrap();
+    network.insert(small("gender", &[], 2, true, silent)).unwrap();
     network.insert(entry("age", &["gender"], 3)).unwrap();
     network
 }
@@ -59,15 +63,13 @@ fn bits(network: &ProgressiveNetwork<B>, faces: Tensor<B, 4>) -> Vec<(TaskName, 
 }
 
 #[test]
-fn earlier_columns_answer_bit_for_bit_the_same_after_a_column_is_added_replaced_or_removed() {
+fn earlier_columns_answer_bit_for_bit_the_same_after_a_column_is_added_or_replaced() {
     let mut network = network();
     let before = bits(&network, faces(3));
     network.insert(entry("smile", &["gender", "age"], 4)).unwrap();
     assert_eq!(bits(&network, faces(3))[..2], before);
     network.replace(entry("smile", &["age"], 5)).unwrap();
     assert_eq!(bits(&network, faces(3))[..2], before);
-    network.remove(&name("smile")).unwrap();
-    assert_eq!(bits(&network, faces(3)), before);
 }
 
 #[test]
@@ -85,19 +87,16 @@ fn a_face_gets_the_same_bits_alone_and_in_company() {
 #[test]
 fn a_column_that_others_draw_from_stays() {
     let mut network = network();
-    let error = network.remove(&name("gender")).unwrap_err();
+    let error = network.replace(entry("gender", &[], 9)).unwrap_err();
     assert_eq!(error.to_string(), "column 'gender' cannot go: 'age' draw from it");
-    assert!(matches!(network.replace(entry("gender", &[], 9)), Err(NetworkError::InUse { .. })));
     assert!(matches!(network.insert(entry("x", &["nobody"], 1)), Err(NetworkError::MissingSource { .. })));
     assert!(matches!(network.insert(entry("age", &[], 1)), Err(NetworkError::Exists(_))));
 }
 
 #[test]
 fn a_silent_column_feeds_others_but_does_not_answer() {
-    let mut network = network();
-    let before = bits(&network, faces(1));
-    network.set_silent(&name("gender"), true).unwrap();
-    assert_eq!(bits(&network, faces(1)), before[1..]);
+    let before = bits(&network(), faces(1));
+    assert_eq!(bits(&with_gender(true), faces(1)), before[1..]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::common::{self, Common, NewModel};
 use crate::progress;
 use crate::report::digest_of_faces;
 use crate::training_log::{Failure, Log};
-use crate::values::parse_batch;
+use crate::values::{parse_batch, parse_side};
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use engine::ModelStore;
@@ -15,7 +15,6 @@ use learning::data::load_unlabelled;
 use network::weights::Precision;
 use network::{Encoder, NetworkBackend};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// Train the shared encoder as the discriminator of a BEGAN, on faces without labels.
 ///
@@ -38,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     work: PathBuf,
     /// Picture sides and steps, in order
-    #[arg(long, default_values_t = BeganConfig::default().phases, value_delimiter = ',', value_name = "SIDE:STEPS", value_parser = parse_phase)]
+    #[arg(long, default_values_t = BeganConfig::default().phases, value_delimiter = ',', value_name = "SIDE:STEPS", value_parser = parse_side)]
     phases: Vec<Phase>,
     /// Pictures per step
     #[arg(long, default_value_t = BeganConfig::default().batch, value_parser = parse_batch)]
@@ -66,17 +65,6 @@ pub struct Args {
     seed: u64,
     #[command(flatten)]
     model: NewModel,
-}
-
-pub fn parse_phase(text: &str) -> Result<Phase, String> {
-    let (side, steps) = text.split_once(':').ok_or("expected SIDE:STEPS, such as 64:20000")?;
-    let side = usize::from_str(side).map_err(|e| format!("side '{side}': {e}"))?;
-    let steps = u32::from_str(steps).map_err(|e| format!("steps '{steps}': {e}"))?;
-    if [16, 32, 64, 128].contains(&side) {
-        Ok(Phase { side, steps })
-    } else {
-        Err("side must be 16, 32, 64 or 128".into())
-    }
 }
 
 /// Runs the command.

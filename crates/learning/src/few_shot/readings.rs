@@ -89,7 +89,8 @@ impl Readings {
     }
 
     /// Values that were found otherwise, one row a face.
-    pub fn from_rows(rows: Vec<Vec<f32>>) -> Self {
+    #[cfg(test)]
+    pub(crate) fn from_rows(rows: Vec<Vec<f32>>) -> Self {
         // Every value is a channel of its own.
         let (channels, faces) = (vec![rows.first().map_or(1, Vec::len)], rows.len());
         Self { values: vec![rows], channels, faces, outliers: Vec::new() }
