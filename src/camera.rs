@@ -1,5 +1,7 @@
 //! The camera as the ROS graph shows it: on which topics pictures are awaited, and who publishes there.
 
+use std::time::{Duration, Instant};
+
 use r2r::qos::{DurabilityPolicy, ReliabilityPolicy};
 use r2r::{Node, QosProfile};
 
@@ -9,6 +11,8 @@ use crate::ros_arguments::RosArguments;
 
 pub(crate) const RAW: &str = "sensor_msgs/msg/Image";
 pub(crate) const COMPRESSED: &str = "sensor_msgs/msg/CompressedImage";
+/// A raw topic that gives no picture for so long is helped out by the compressed one.
+const FRUITLESS: Duration = Duration::from_secs(2);
 /// Topics with pictures that are named when none arrives.
 const NAMED: usize = 5;
 
@@ -94,7 +98,7 @@ pub(crate) struct Listening {
 impl Listening {
     const RAW: Self = Self { raw: true, compressed: false };
     const COMPRESSED: Self = Self { raw: false, compressed: true };
-    pub(crate) const BOTH: Self = Self { raw: true, compressed: true };
+    const BOTH: Self = Self { raw: true, compressed: true };
 }
 
 /// Which of the two topics are published, of those that may be listened to.
@@ -108,7 +112,7 @@ pub(crate) fn published(topics: &ImageTopics, sources: &[Source]) -> Listening {
 
 /// What to listen to: of two topics that are published the raw one, so that a driver need not encode for nobody. The other
 /// is taken too where the raw one is `fruitless`: nothing comes from it, or nothing that can be used.
-pub(crate) fn choose(topics: &ImageTopics, published: Listening, fruitless: bool) -> Listening {
+fn choose(topics: &ImageTopics, published: Listening, fruitless: bool) -> Listening {
     match topics.transport {
         ImageTransport::Raw => Listening::RAW,
         ImageTransport::Compressed => Listening::COMPRESSED,
@@ -118,6 +122,48 @@ pub(crate) fn choose(topics: &ImageTopics, published: Listening, fruitless: bool
             Listening { raw: false, compressed: false } => Listening::BOTH,
             published => published,
         },
+    }
+}
+
+/// Which topics are listened to, over time.
+pub(crate) struct Choice {
+    published: Listening,
+    /// When what is published changed last.
+    since: Instant,
+    /// The raw topic brings nothing that can be used; stays so until the camera changes: not back and forth.
+    fruitless: bool,
+}
+
+impl Choice {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { published: Listening::default(), since: now, fruitless: false }
+    }
+
+    /// Nobody publishes.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.published == Listening::default()
+    }
+
+    /// What to listen to from now on. `used`: when the newest picture came that could be used.
+    pub(crate) fn next(
+        &mut self,
+        topics: &ImageTopics,
+        published: Listening,
+        listening: Listening,
+        used: Option<Instant>,
+        now: Instant,
+    ) -> Listening {
+        if published != self.published {
+            (self.published, self.since, self.fruitless) = (published, now, false);
+        }
+        let since = used.map_or(self.since, |used| used.max(self.since));
+        self.fruitless |= published == Listening::BOTH && now.duration_since(since) > FRUITLESS;
+        let wanted = choose(topics, published, self.fruitless);
+        // A subscription ends with the next message: of a topic that nobody publishes it is kept, and used again.
+        Listening {
+            raw: wanted.raw || (listening.raw && !published.raw),
+            compressed: wanted.compressed || (listening.compressed && !published.compressed),
+        }
     }
 }
 
@@ -238,6 +284,30 @@ mod tests {
         assert_eq!(chosen(&[source(&auto.raw, COMPRESSED), both[1].clone()], false), Listening::COMPRESSED);
         let compressed = topics(ImageTransport::Compressed);
         assert_eq!(choose(&compressed, published(&compressed, &both), false), Listening::COMPRESSED);
+    }
+
+    #[test]
+    fn a_raw_topic_gets_its_time_also_when_the_camera_comes_late() {
+        let (auto, start) = (topics(ImageTransport::Auto), Instant::now());
+        let mut choice = Choice::new(start);
+        let mut listening = Listening::default();
+        let mut next = |published, used: Option<u64>, ms: u64| {
+            let at = |ms| start + Duration::from_millis(ms);
+            listening = choice.next(&auto, published, listening, used.map(at), at(ms));
+            listening
+        };
+        let nothing = Listening::default();
+        assert_eq!(next(nothing, None, 0), Listening::BOTH);
+        assert_eq!(next(Listening::BOTH, None, 60_000), Listening::RAW);
+        assert_eq!(next(Listening::BOTH, None, 61_900), Listening::RAW);
+        // Nothing that can be used: both, and not back.
+        assert_eq!(next(Listening::BOTH, None, 62_100), Listening::BOTH);
+        assert_eq!(next(Listening::BOTH, Some(62_200), 62_300), Listening::BOTH);
+        // The camera is started again.
+        assert_eq!(next(nothing, Some(62_200), 90_000), Listening::BOTH);
+        assert_eq!(next(Listening::BOTH, Some(62_200), 99_000), Listening::RAW);
+        // What nobody publishes any more is kept, as nothing would end it.
+        assert_eq!(next(Listening::COMPRESSED, Some(99_100), 99_200), Listening::BOTH);
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl View<'_> {
         let rejection = self.input.rejection.as_ref().filter(|(ago, _)| *ago < RECENT);
         let state = match (rejection, age_s) {
             (Some((_, reason)), _) => (WARN, format!("pictures cannot be used: {reason}")),
-            (None, age) if self.input.silence.is_some() => {
+            (None, age) if self.input.silence.is_some() && age.is_none_or(|age| age > self.stale_s) => {
                 let age = age.map_or_else(String::new, |age| format!("; the newest frame is {age:.1} s old"));
                 (WARN, format!("{}{age}", self.input.silence.as_deref().unwrap_or_default()))
             }

@@ -1,10 +1,12 @@
 //! `--doctor`: looks for some seconds at what the node would see, and says on one page what is there and what to do.
 
 use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::{Engine, FrameResult, TaskState};
+use engine::{Engine, FrameResult, check_state};
 use r2r::Node;
 use vision::{DetectorKind, Quality};
 
@@ -66,7 +68,8 @@ struct Findings<'a> {
     detector: DetectorKind,
     state_dir: String,
     tasks: Vec<String>,
-    taught: usize,
+    /// `name@version`.
+    taught: Vec<String>,
     cannot_teach: Option<String>,
 }
 
@@ -83,19 +86,25 @@ pub(crate) fn examine(
     time: Duration,
 ) -> r2r::Result<(String, bool)> {
     let (begin, results, mut seen) = (Instant::now(), engine.results(), Seen::default());
+    let mut first = None;
     while begin.elapsed() < time {
         node.spin_once(WAIT);
         camera.look(&mut node)?;
+        if first.is_none() && input.counts().received > 0 {
+            first = Some(Instant::now());
+        }
         while let Ok(result) = results.try_recv() {
             seen.add(&result);
         }
     }
     let topics: &ImageTopics = camera.topics();
-    let listed = engine.tasks().list();
+    let shipped = engine.tasks().list();
+    let (taught, cannot_teach) = taught(&config.engine.state_dir);
     let findings = Findings {
         topics: topics.to_string(),
         sources: &camera.on_its_topics(&node),
-        seconds: begin.elapsed().as_secs_f64(),
+        // Without the time that it takes to find the camera.
+        seconds: first.unwrap_or(begin).elapsed().as_secs_f64(),
         counts: InputCounts { silence: Some(camera.why_silent(&node)), ..input.counts() },
         last: input.last_picture(),
         seen,
@@ -103,17 +112,36 @@ pub(crate) fn examine(
         backend: engine.stats().backend,
         detector: engine.detector(),
         state_dir: config.engine.state_dir.display().to_string(),
-        taught: listed.iter().filter(|task| !task.shipped && task.state == TaskState::Ready).count(),
-        tasks: listed.iter().map(|task| task.name.to_string()).collect(),
-        cannot_teach: engine.cannot_teach().map(|why| why.reason.clone()),
+        tasks: shipped.iter().map(|task| task.name.to_string()).collect(),
+        taught,
+        cannot_teach,
     };
     let to_do = findings.to_do();
     Ok((findings.page(&to_do), to_do.is_empty()))
 }
 
+/// What was taught in a folder, and why nothing more can be; the folder stays as it is.
+fn taught(dir: &Path) -> (Vec<String>, Option<String>) {
+    let there = dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let writable = std::ffi::CString::new(there.as_os_str().as_bytes()).is_ok_and(|path| {
+        // SAFETY: the path ends with a zero, and lives through the call.
+        there.is_dir() && unsafe { libc::access(path.as_ptr(), libc::W_OK) } == 0
+    });
+    let no_entry = || format!("{} cannot be written; set another state_dir", there.display());
+    if !dir.is_dir() {
+        return (vec![], (!writable).then(no_entry));
+    }
+    match check_state(dir) {
+        Ok(report) if report.damage.is_none() => (report.sound, (!writable).then(no_entry)),
+        Ok(report) => (report.sound, Some(format!("{}; see `facelab state --help`", report.damage))),
+        Err(error) => (vec![], Some(error.to_string())),
+    }
+}
+
 impl Findings<'_> {
     fn rate(&self) -> f64 {
-        self.counts.received as f64 / self.seconds
+        // From the first picture on: it ends no interval.
+        self.counts.received.saturating_sub(1) as f64 / self.seconds
     }
 
     /// What should be changed, most important first.
@@ -203,7 +231,8 @@ impl Findings<'_> {
         line("model", format!("{}: {}", self.model, self.tasks.join(", ")));
         line("device", self.backend.clone());
         line("detector", self.detector.name().to_owned());
-        line("state", format!("{}: {} taught tasks", self.state_dir, self.taught));
+        let taught = if self.taught.is_empty() { "nothing taught".to_owned() } else { self.taught.join(", ") };
+        line("state", format!("{}: {taught}", self.state_dir));
         if to_do.is_empty() {
             line("to do", "nothing".to_owned());
         }
@@ -231,7 +260,7 @@ mod tests {
             detector: DetectorKind::YuNet,
             state_dir: "/state".to_owned(),
             tasks: vec!["emotion".to_owned()],
-            taught: 0,
+            taught: vec![],
             cannot_teach: None,
         }
     }
@@ -243,11 +272,11 @@ mod tests {
 
     #[test]
     fn a_good_set_up_has_nothing_to_do() {
-        let good = findings(InputCounts { received: 75, ..InputCounts::default() }, seen(120.0, 0.9));
+        let good = findings(InputCounts { received: 76, ..InputCounts::default() }, seen(120.0, 0.9));
         assert_eq!(good.to_do(), Vec::<String>::new());
         let page = good.page(&[]);
         for part in [
-            "75 in 5.0 s (15.0 Hz)",
+            "76 in 5.0 s (15.0 Hz)",
             "640×480, bgr8, frame 'cam'",
             "in 80% of the pictures, 120 pixels",
             "to do     nothing",
@@ -261,7 +290,7 @@ mod tests {
         let silence = Some("no picture on /image: nobody publishes there".to_owned());
         let silent = findings(InputCounts { silence, ..InputCounts::default() }, Seen::default());
         assert_eq!(silent.to_do(), ["no picture on /image: nobody publishes there"]);
-        let slow = findings(InputCounts { received: 10, ..InputCounts::default() }, seen(30.0, 0.1));
+        let slow = findings(InputCounts { received: 11, ..InputCounts::default() }, seen(30.0, 0.1));
         let list = slow.to_do().join("\n");
         for part in ["2.0 pictures a second", "30 pixels wide", "too dark or too bright"] {
             assert!(list.contains(part), "{part}: {list}");

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use clap::Parser;
-use engine::{Engine, EngineError, lock};
+use engine::{Engine, EngineConfig, EngineError, lock};
 use r2r::{Node, QosProfile};
 use tokio::runtime::{Handle, Runtime};
 
@@ -122,19 +122,24 @@ fn run(line: &[String], ros: &[String], doctor: Option<Duration>) -> Result<bool
         .enable_all()
         .build()
         .map_err(Failure::other)?;
+    let graph = Graph { names: ros_arguments, qos };
+    if let Some(time) = doctor {
+        // A signal ends it as it ends every program. What was taught is looked at, and not taken from a node that runs.
+        let scratch = std::env::temp_dir().join(format!("{}-{}", names::DOCTOR, std::process::id()));
+        let engine = EngineConfig { state_dir: scratch.clone(), ..config.engine.clone() };
+        let engine = Engine::start(engine).map_err(Failure::other)?;
+        let healthy = examine(node, &runtime, &graph, &config, Arc::new(engine), time);
+        let _ = std::fs::remove_dir_all(scratch);
+        runtime.shutdown_background();
+        drop(ros_context);
+        return healthy;
+    }
     let mut signals = runtime.block_on(async { Signals::take() }).map_err(Failure::other)?;
     let Some(engine) = start_engine(&runtime, &mut signals, &config)? else {
         tracing::info!("stopped before it was ready");
         // The model may still be loading on its thread; nothing has been written.
         shutdown::end_now(0);
     };
-    let graph = Graph { names: ros_arguments, qos };
-    if let Some(time) = doctor {
-        let healthy = examine(node, &runtime, &graph, &config, Arc::new(engine), time);
-        runtime.shutdown_background();
-        drop(ros_context);
-        return healthy;
-    }
     let served = serve(node, &runtime, &mut signals, &graph, params, &config, Arc::new(engine));
     // Requests that are still worked on have lost their node.
     runtime.shutdown_background();

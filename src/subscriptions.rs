@@ -12,7 +12,7 @@ use r2r::{Node, QosProfile};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::camera::{self, ImageTopics, Listening, Source};
+use crate::camera::{self, Choice, ImageTopics, Listening, Source};
 use crate::convert::{self, Incoming};
 use crate::options::ImageTransport;
 use crate::origins::Origins;
@@ -22,8 +22,6 @@ const RAW_WINS: Duration = Duration::from_secs(1);
 /// How often the graph is looked at while there is a camera, and while there is none.
 const LOOK: Duration = Duration::from_secs(1);
 const LOOK_FOR_CAMERA: Duration = Duration::from_millis(100);
-/// A topic that gives no picture for so long is given help.
-const FRUITLESS: Duration = Duration::from_secs(2);
 /// So long without any picture is told.
 const SILENT: Duration = Duration::from_secs(5);
 /// One line for all pictures that were refused in this time.
@@ -169,11 +167,7 @@ pub(crate) struct CameraInput {
     takers: [Option<AbortHandle>; 2],
     started: Instant,
     looked: Option<Instant>,
-    listening_since: Instant,
-    /// The raw topic brings nothing that can be used.
-    fruitless: bool,
-    /// Nobody publishes.
-    alone: bool,
+    choice: Choice,
 }
 
 impl CameraInput {
@@ -195,9 +189,7 @@ impl CameraInput {
             takers: [None, None],
             started: now,
             looked: None,
-            listening_since: now,
-            fruitless: false,
-            alone: true,
+            choice: Choice::new(now),
         }
     }
 
@@ -234,7 +226,7 @@ impl CameraInput {
     /// When ROS refuses a subscription.
     pub(crate) fn look(&mut self, node: &mut Node) -> r2r::Result<()> {
         let now = Instant::now();
-        let every = if self.alone { LOOK_FOR_CAMERA } else { LOOK };
+        let every = if self.choice.is_alone() { LOOK_FOR_CAMERA } else { LOOK };
         if self.looked.is_some_and(|at| now.duration_since(at) < every) {
             return Ok(());
         }
@@ -247,12 +239,9 @@ impl CameraInput {
             }
         };
         let (received, used) = self.input.latest();
-        let since = used.unwrap_or(self.listening_since).max(self.listening_since);
         let published = camera::published(&self.topics, &sources);
-        self.alone = published == Listening::default();
-        // It stays so until the camera changes: not back and forth.
-        self.fruitless = published == Listening::BOTH && (self.fruitless || now.duration_since(since) > FRUITLESS);
-        self.listen(node, camera::choose(&self.topics, published, self.fruitless))?;
+        let wanted = self.choice.next(&self.topics, published, self.listening(), used, now);
+        self.listen(node, wanted)?;
         let silent = now.duration_since(received.unwrap_or(self.started)) > SILENT;
         self.input.tell_silence(silent.then(|| camera::why_silent(&self.topics, &sources, self.asked())));
         Ok(())
@@ -266,7 +255,6 @@ impl CameraInput {
         if wanted == self.listening() {
             return Ok(());
         }
-        self.listening_since = Instant::now();
         // r2r keeps ten messages and drops the newest: each must be taken as it comes.
         macro_rules! take {
             ($index:literal, $wanted:expr, $topic:expr, $kind:expr) => {

@@ -164,7 +164,7 @@ mod documents {
         let file: serde_yaml::Value = serde_yaml::from_str(&read("config/face_attributes.yaml")).unwrap();
         let mut found = BTreeMap::new();
         // For any node name in any namespace.
-        flatten(&file["/**"]["ros__parameters"], "", &mut found);
+        flatten(&file["/**/face_attributes"]["ros__parameters"], "", &mut found);
         let expected: BTreeMap<String, Value> =
             Params::defaults().iter().map(|(spec, value)| (spec.name.to_owned(), value.clone())).collect();
         assert_eq!(found, expected);

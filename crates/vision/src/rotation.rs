@@ -63,7 +63,10 @@ impl Rotation {
     /// Where a point of the upright picture is in the camera's, which has so many pixels.
     pub fn point_back(self, point: Point, (width, height): (u32, u32)) -> Point {
         // Of the last pixels' centres.
-        let (right, bottom) = (width as f32 - 1.0, height as f32 - 1.0);
+        self.back(point, width as f32 - 1.0, height as f32 - 1.0)
+    }
+
+    fn back(self, point: Point, right: f32, bottom: f32) -> Point {
         match self {
             Self::None => point,
             Self::Quarter => Point::new(point.y, bottom - point.x),
@@ -72,10 +75,11 @@ impl Rotation {
         }
     }
 
-    /// The same of a box.
-    pub fn roi_back(self, roi: Roi, size: (u32, u32)) -> Roi {
-        let a = self.point_back(Point::new(roi.x, roi.y), size);
-        let b = self.point_back(Point::new(roi.x + roi.width, roi.y + roi.height), size);
+    /// The same of a box, whose edges lie between pixels.
+    pub fn roi_back(self, roi: Roi, (width, height): (u32, u32)) -> Roi {
+        let corner = |x: f32, y: f32| self.back(Point::new(x, y), width as f32, height as f32);
+        let a = corner(roi.x, roi.y);
+        let b = corner(roi.x + roi.width, roi.y + roi.height);
         Roi::new(a.x.min(b.x), a.y.min(b.y), (a.x - b.x).abs(), (a.y - b.y).abs())
     }
 }
@@ -99,9 +103,15 @@ mod tests {
                     assert_eq!(at(&upright, x, y), at(&image, back.x as u32, back.y as u32), "{degrees}° {x} {y}");
                 }
             }
+            // The upper left pixel of the upright picture, to its lower edge's half.
             let roi = rotation.roi_back(Roi::new(0.0, 0.0, 1.0, 0.5), (3, 2));
-            let expected = if degrees % 180 == 0 { (1.0, 0.5) } else { (0.5, 1.0) };
-            assert_eq!((roi.width, roi.height), expected);
+            let expected = match degrees {
+                0 => Roi::new(0.0, 0.0, 1.0, 0.5),
+                90 => Roi::new(0.0, 1.0, 0.5, 1.0),
+                180 => Roi::new(2.0, 1.5, 1.0, 0.5),
+                _ => Roi::new(2.5, 0.0, 0.5, 1.0),
+            };
+            assert_eq!(roi, expected, "{degrees}°");
         }
         assert!(Rotation::try_from(45).is_err());
     }

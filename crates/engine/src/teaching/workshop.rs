@@ -101,7 +101,7 @@ impl<B: NetworkBackend> Workshop<B> {
         };
         // What is taught already answers all the same.
         if let Err(error) = taken_over {
-            state.set_read_only(error.to_string());
+            state.set_read_only(error.without_labels());
         }
         // Trainings wait for a start in which something can be taught.
         board.held = state.require_teachable().is_err();
