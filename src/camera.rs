@@ -61,31 +61,43 @@ pub(crate) struct Source {
     pub(crate) qos: QosProfile,
 }
 
-/// Everybody else in the graph who publishes pictures, or anything on the image topics.
-///
-/// # Errors
-/// When ROS does not tell.
-pub(crate) fn sources(node: &Node, own_name: &str, topics: &ImageTopics) -> r2r::Result<Vec<Source>> {
+/// Everybody else who publishes one of these topics.
+fn publishers<'a>(node: &Node, own_name: &str, topics: impl IntoIterator<Item = &'a str>) -> r2r::Result<Vec<Source>> {
     let mut found = vec![];
-    for (topic, kinds) in node.get_topic_names_and_types()? {
-        let pictures = kinds.iter().any(|kind| kind == RAW || kind == COMPRESSED);
-        if !pictures && topic != topics.raw && topic != topics.compressed {
-            continue;
-        }
-        for publisher in node.get_publishers_info_by_topic(&topic, false)? {
+    for topic in topics {
+        for publisher in node.get_publishers_info_by_topic(topic, false)? {
             let node = format!("{}/{}", publisher.node_namespace.trim_end_matches('/'), publisher.node_name);
             if node != own_name {
-                found.push(Source {
-                    topic: topic.clone(),
-                    kind: publisher.topic_type,
-                    node,
-                    qos: publisher.qos_profile,
-                });
+                let (topic, kind, qos) = (topic.to_owned(), publisher.topic_type, publisher.qos_profile);
+                found.push(Source { topic, kind, node, qos });
             }
         }
     }
     found.sort_by(|a, b| (&a.topic, &a.node).cmp(&(&b.topic, &b.node)));
     Ok(found)
+}
+
+/// Who publishes on the topics that may be listened to. Two questions, where [`everywhere`] asks for every topic of the graph: the
+/// thread that asks is the one that takes pictures.
+///
+/// # Errors
+/// When ROS does not tell.
+pub(crate) fn on_its_topics(node: &Node, own_name: &str, topics: &ImageTopics) -> r2r::Result<Vec<Source>> {
+    publishers(node, own_name, topics.wanted().iter().map(|(name, _)| *name))
+}
+
+/// Everybody else in the graph who publishes pictures, or anything on the image topics.
+///
+/// # Errors
+/// When ROS does not tell.
+pub(crate) fn everywhere(node: &Node, own_name: &str, topics: &ImageTopics) -> r2r::Result<Vec<Source>> {
+    let all = node.get_topic_names_and_types()?;
+    let of_pictures = all.iter().filter(|(topic, kinds)| {
+        kinds.iter().any(|kind| kind == RAW || kind == COMPRESSED)
+            || **topic == topics.raw
+            || **topic == topics.compressed
+    });
+    publishers(node, own_name, of_pictures.map(|(topic, _)| topic.as_str()))
 }
 
 /// The image topics that are listened to.
@@ -167,8 +179,8 @@ impl Choice {
     }
 }
 
-/// Why no picture comes, and what to do, as far as the graph tells.
-pub(crate) fn why_silent(topics: &ImageTopics, sources: &[Source], asked: &QosProfile) -> String {
+/// Why no picture comes, and what to do, as far as the graph tells. `asked`: of the raw topic and of the compressed one.
+pub(crate) fn why_silent(topics: &ImageTopics, sources: &[Source], asked: &[QosProfile; 2]) -> String {
     let wanted = topics.wanted();
     let on_ours: Vec<&Source> =
         sources.iter().filter(|source| wanted.iter().any(|(name, _)| source.topic == *name)).collect();
@@ -183,7 +195,7 @@ pub(crate) fn why_silent(topics: &ImageTopics, sources: &[Source], asked: &QosPr
             if !fits {
                 return format!("{node} publishes {topic}, but as {}", source.kind);
             }
-            match mismatch(&source.qos, asked) {
+            match mismatch(&source.qos, &asked[usize::from(*topic == topics.compressed)]) {
                 Some(mismatch) => format!("{node} publishes {topic}, but {mismatch}"),
                 None => format!("{node} publishes {topic}, but sends nothing; look at its log and its device"),
             }
@@ -202,12 +214,9 @@ fn elsewhere(topics: &ImageTopics, sources: &[Source]) -> String {
     let mut others: Vec<&Source> = sources
         .iter()
         .filter(|source| {
-            let kind_fits = match topics.transport {
-                ImageTransport::Raw => source.kind == RAW,
-                ImageTransport::Compressed => source.kind == COMPRESSED,
-                ImageTransport::Auto => source.kind == RAW || source.kind == COMPRESSED,
-            };
-            kind_fits && source.topic != topics.raw && source.topic != topics.compressed
+            topics.wanted().iter().any(|(_, kind)| source.kind == *kind)
+                && source.topic != topics.raw
+                && source.topic != topics.compressed
         })
         .collect();
     others.sort_by(|a, b| {
@@ -313,7 +322,7 @@ mod tests {
     #[test]
     fn silence_names_who_publishes_and_what_to_remap() {
         let auto = topics(ImageTransport::Auto);
-        let asked = QosProfile::sensor_data();
+        let asked = [QosProfile::sensor_data(), QosProfile::sensor_data()];
         let alone = why_silent(&auto, &[], &asked);
         assert!(alone.contains("/cam/image_raw (sensor_msgs/msg/Image)") && alone.contains("ROS_DOMAIN_ID"), "{alone}");
         let elsewhere = why_silent(&auto, &[source("/hall/depth", RAW), source("/cam1/image_raw", RAW)], &asked);
@@ -328,7 +337,9 @@ mod tests {
             other.contains("but as sensor_msgs/msg/CompressedImage") && other.contains("-r image:=/web/raw"),
             "{other}"
         );
-        let picky = why_silent(&auto, &[source(&auto.raw, RAW)], &QosProfile::default());
-        assert!(picky.contains("best effort, where this node asks for reliable"), "{picky}");
+        let picky = [QosProfile::sensor_data(), QosProfile::default()];
+        let told = why_silent(&auto, &[source(&auto.compressed, COMPRESSED)], &picky);
+        assert!(told.contains("best effort, where this node asks for reliable"), "{told}");
+        assert!(why_silent(&auto, &[source(&auto.raw, RAW)], &picky).contains("but sends nothing"));
     }
 }

@@ -102,7 +102,7 @@ pub(crate) fn examine(
     let (taught, cannot_teach) = taught(&config.engine.state_dir);
     let findings = Findings {
         topics: topics.to_string(),
-        sources: &camera.on_its_topics(&node),
+        sources: &camera.on_its_topics(&node).unwrap_or_default(),
         // Without the time that it takes to find the camera.
         seconds: first.unwrap_or(begin).elapsed().as_secs_f64(),
         counts: InputCounts { silence: Some(camera.why_silent(&node)), ..input.counts() },

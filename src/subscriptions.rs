@@ -198,26 +198,15 @@ impl CameraInput {
         &self.topics
     }
 
-    fn sources(&self, node: &Node) -> Vec<Source> {
-        camera::sources(node, &self.own_name, &self.topics).unwrap_or_else(|error| {
-            tracing::debug!("the graph: {error}");
-            vec![]
-        })
-    }
-
     /// Who publishes there now.
-    pub(crate) fn on_its_topics(&self, node: &Node) -> Vec<Source> {
-        let ours = |source: &Source| source.topic == self.topics.raw || source.topic == self.topics.compressed;
-        self.sources(node).into_iter().filter(ours).collect()
+    pub(crate) fn on_its_topics(&self, node: &Node) -> Option<Vec<Source>> {
+        told(camera::on_its_topics(node, &self.own_name, &self.topics))
     }
 
     /// Why nothing comes, as far as the graph tells now.
     pub(crate) fn why_silent(&self, node: &Node) -> String {
-        camera::why_silent(&self.topics, &self.sources(node), self.asked())
-    }
-
-    fn asked(&self) -> &QosProfile {
-        if self.topics.transport == ImageTransport::Compressed { &self.qos[1] } else { &self.qos[0] }
+        let sources = told(camera::everywhere(node, &self.own_name, &self.topics)).unwrap_or_default();
+        camera::why_silent(&self.topics, &sources, &self.qos)
     }
 
     /// Looks who publishes, when it is time, and listens to what is best; tells when nothing comes.
@@ -231,19 +220,13 @@ impl CameraInput {
             return Ok(());
         }
         self.looked = Some(now);
-        let sources = match camera::sources(node, &self.own_name, &self.topics) {
-            Ok(sources) => sources,
-            Err(error) => {
-                tracing::debug!("the graph: {error}");
-                return Ok(());
-            }
-        };
+        let Some(sources) = self.on_its_topics(node) else { return Ok(()) };
         let (received, used) = self.input.latest();
         let published = camera::published(&self.topics, &sources);
         let wanted = self.choice.next(&self.topics, published, self.listening(), used, now);
         self.listen(node, wanted)?;
         let silent = now.duration_since(received.unwrap_or(self.started)) > SILENT;
-        self.input.tell_silence(silent.then(|| camera::why_silent(&self.topics, &sources, self.asked())));
+        self.input.tell_silence(silent.then(|| self.why_silent(node)));
         Ok(())
     }
 
@@ -284,6 +267,11 @@ impl CameraInput {
         take!(1, wanted.compressed, self.topics.compressed, Incoming::Compressed);
         Ok(())
     }
+}
+
+/// What the graph tells, where it does.
+fn told(sources: r2r::Result<Vec<Source>>) -> Option<Vec<Source>> {
+    sources.inspect_err(|error| tracing::debug!("the graph: {error}")).ok()
 }
 
 /// Decodes into the engine from now on.

@@ -125,10 +125,19 @@ fn a_mosaic_that_was_compressed_as_it_is_gets_its_colours() {
 }
 
 #[test]
-fn tiff_is_read_too() {
+fn tiff_is_read_too_and_a_bomb_is_refused_by_its_header() {
     let rgb = pixels(&known()).flat_map(|[b, g, r]| [r, g, b]).collect();
     let picture = image::RgbImage::from_raw(WIDTH, HEIGHT, rgb).unwrap();
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, image::ImageFormat::Tiff).unwrap();
-    assert_eq!(decode_camera(&bytes.into_inner(), "rgb8; tiff compressed rgb8", 1_000).unwrap(), known());
+    let mut bytes = bytes.into_inner();
+    assert_eq!(decode_camera(&bytes, "rgb8; tiff compressed rgb8", 1_000).unwrap(), known());
+    // Width and height (tags 256 and 257) of the first directory; values stand in the entry's last four bytes.
+    let entries = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]) as usize + 2;
+    for entry in (0..2).map(|number| entries + 12 * number) {
+        assert!([0x00, 0x01].contains(&bytes[entry]) && bytes[entry + 1] == 1, "not width and height");
+        bytes[entry + 8..entry + 10].copy_from_slice(&30_000_u16.to_le_bytes());
+    }
+    let refused = decode_camera(&bytes, "", 1_000_000).unwrap_err();
+    assert!(matches!(refused, ImageError::TooLarge { width: 30_000, height: 30_000, .. }), "{refused}");
 }

@@ -136,12 +136,16 @@ proptest! {
 
     #[test]
     fn damaged_files_are_refused_or_decoded_but_never_panic(
-        png: bool,
+        kind in 0..3,
         at in 0usize..4_000,
         value: u8,
         length in 0usize..4_000,
     ) {
-        let mut bytes = if png { png_of(&known()) } else { known().encode_jpeg(90).unwrap() };
+        let mut bytes = match kind {
+            0 => file_of(&known(), image::ImageFormat::Png),
+            1 => file_of(&known(), image::ImageFormat::Tiff),
+            _ => known().encode_jpeg(90).unwrap(),
+        };
         let at = at % bytes.len();
         bytes[at] = value;
         bytes.truncate(length.max(at));
@@ -155,12 +159,16 @@ fn number() -> impl Strategy<Value = u32> {
     prop_oneof![8 => 0u32..40, 1 => any::<u32>(), 1 => Just(u32::MAX), 1 => Just(1 << 31)]
 }
 
-fn png_of(image: &BgrImage) -> Vec<u8> {
+fn file_of(image: &BgrImage, format: image::ImageFormat) -> Vec<u8> {
     let rgb = pixels(image).flat_map(|[b, g, r]| [r, g, b]).collect();
     let picture = image::RgbImage::from_raw(image.width(), image.height(), rgb).unwrap();
     let mut bytes = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    picture.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
+}
+
+fn png_of(image: &BgrImage) -> Vec<u8> {
+    file_of(image, image::ImageFormat::Png)
 }
 
 #[test]
