@@ -3,7 +3,7 @@
 
 APT_PACKAGES=(
   build-essential cmake ninja-build pkg-config clang libclang-dev
-  libopencv-dnn-dev libopencv-objdetect-dev libopencv-video-dev libopencv-videoio-dev opencv-data
+  libopencv-calib3d-dev libopencv-dnn-dev libopencv-objdetect-dev libopencv-video-dev libopencv-videoio-dev opencv-data
 )
 
 # Prints those of the named packages that dpkg does not have.
