@@ -12,6 +12,7 @@ PROGRAM = "face_attributes_node"
 ARGUMENTS = [
     ("image", "image", "Topic of the raw pictures; compressed ones are expected below it, on IMAGE/compressed"),
     ("image_transport", "", "raw, compressed or auto; empty: as in the parameter file"),
+    ("camera_info", "", "Topic of the camera's calibration (for rep155); empty: beside the raw pictures"),
     ("namespace", "face", "Namespace of the node, its topics and services"),
     ("params", "", "Parameter file; empty: the installed one"),
     ("device", "", "auto, cpu, cuda or cpu-reference; empty: as in the parameter file"),
@@ -21,6 +22,7 @@ ARGUMENTS = [
         "",
         "Folder for taught tasks, each node's own if it is to be taught; empty: as in the parameter file",
     ),
+    ("autostart", "", "true or false: wait, unconfigured, for lifecycle transitions; empty: as in the parameter file"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
     ("respawn", "false", "true: start the node again when it ends by itself"),
     ("respawn_delay", "2.0", "Seconds before it is started again"),
@@ -31,7 +33,7 @@ ARGUMENTS = [
         "shared memory. The camera's driver needs it too",
     ),
 ]
-# Parameters that arguments set; all are texts.
+# Parameters that arguments set as they are: texts.
 PARAMETERS = ("image_transport", "device", "model", "state_dir")
 PATHS = ("model", "state_dir")
 # Two names of the same: Fast DDS before and from 3.0 on.
@@ -68,6 +70,8 @@ def settings(arguments, environment, share):
     """What the arguments (name to text) come to: parameter file, parameters, environment and how to respawn."""
     given = {name: arguments[name] for name in PARAMETERS if arguments[name]}
     parameters = {name: os.path.expanduser(text) if name in PATHS else text for name, text in given.items()}
+    if arguments["autostart"]:
+        parameters["autostart"] = truth("autostart", arguments["autostart"])
     profile = arguments["fastdds_profile"]
     variables = {}
     if profile or not any(environment.get(name) for name in PROFILE_VARIABLES):
@@ -90,10 +94,15 @@ def start(context):
 
     arguments = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
     found = settings(arguments, context.environment, get_package_share_directory(PACKAGE))
-    # Later ones win. As texts, or a folder named 123 would be a number.
+    # Later ones win. With their types, or a folder named 123 would be a number.
     parameters = [found["file"]]
     if found["parameters"]:
-        parameters.append({name: ParameterValue(text, value_type=str) for name, text in found["parameters"].items()})
+        parameters.append(
+            {name: ParameterValue(value, value_type=type(value)) for name, value in found["parameters"].items()}
+        )
+    remappings = [("image", arguments["image"]), ("image/compressed", arguments["image"] + "/compressed")]
+    if arguments["camera_info"]:
+        remappings.append(("camera_info", arguments["camera_info"]))
     node = Node(
         package=PACKAGE,
         executable=PROGRAM,
@@ -101,7 +110,7 @@ def start(context):
         namespace=arguments["namespace"],
         output="screen",
         parameters=parameters,
-        remappings=[("image", arguments["image"]), ("image/compressed", arguments["image"] + "/compressed")],
+        remappings=remappings,
         arguments=["--ros-args", "--log-level", arguments["log_level"]],
         additional_env=found["variables"],
         respawn=found["respawn"],

@@ -10,9 +10,8 @@ use engine::{Engine, FrameResult, check_state};
 use r2r::Node;
 use vision::{DetectorKind, Quality};
 
-use crate::camera::{ImageTopics, Source};
+use crate::camera::{CameraInput, ImageTopics, Input, InputCounts, LastPicture, Source};
 use crate::options::NodeConfig;
-use crate::subscriptions::{CameraInput, Input, InputCounts, LastPicture};
 
 /// Longest wait for a message.
 const WAIT: Duration = Duration::from_millis(20);

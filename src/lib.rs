@@ -4,6 +4,7 @@
 //! One node per process, because ROS arguments rename all nodes of a process. Names are relative: a remap or a namespace
 //! moves them.
 
+mod actions;
 mod annotate;
 mod arguments;
 mod camera;
@@ -14,12 +15,19 @@ mod diagnostics;
 mod doctor;
 mod explanations;
 mod files;
+mod graph;
+#[cfg(rep155)]
+mod humans;
+#[cfg(not(rep155))]
+#[path = "no_humans.rs"]
+mod humans;
+mod lifecycle;
+mod logger_levels;
 mod logging;
 mod memory;
 mod names;
 mod node;
 mod options;
-mod origins;
 mod parameter_services;
 mod params;
 mod publishers;
@@ -29,10 +37,10 @@ mod ros;
 mod ros_arguments;
 mod service;
 mod services;
+mod serving;
 mod shared_memory;
 mod shutdown;
 mod spinner;
-mod subscriptions;
 
 pub use node::main;
 pub use ros::{Ros, RosError};

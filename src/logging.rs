@@ -2,6 +2,7 @@
 //!
 //! Nothing that describes a person is logged: no pictures, no answers, no labels of single faces.
 
+use std::ffi::CStr;
 use std::fmt::{self, Write};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::clock::NodeClock;
@@ -29,12 +31,53 @@ struct Rosout {
 /// Set once there is a node; until then the console has it all.
 static ROSOUT: OnceLock<Rosout> = OnceLock::new();
 
-/// From now on everything that is logged goes to ROS. Libraries are heard from warnings on.
-pub(crate) fn start(level: Level) {
+/// What is heard at this level: of libraries, from warnings on.
+fn heard(level: Level) -> Targets {
     let ours = ["face_attributes", "engine", "learning", "network", "vision"];
-    let filter = Targets::new().with_default(level.min(Level::WARN)).with_targets(ours.map(|name| (name, level)));
+    Targets::new().with_default(level.min(Level::WARN)).with_targets(ours.map(|name| (name, level)))
+}
+
+/// From now on everything that is logged goes to ROS; gives the means to change the level.
+pub(crate) fn start(level: Level) -> LogLevel {
+    let (filter, handle) = reload::Layer::new(heard(level));
     // Fails only when logging was started already, which is as good.
     let _ = tracing_subscriber::registry().with(Forward.with_filter(filter)).try_init();
+    LogLevel { now: Mutex::new(level), change: Box::new(move |level| handle.reload(heard(level)).is_ok()) }
+}
+
+/// The level's number in `rcl_interfaces/msg/Log` and `LoggerLevel`.
+pub(crate) fn number(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 40,
+        Level::WARN => 30,
+        Level::INFO => 20,
+        _ => 10,
+    }
+}
+
+/// From which level on something is logged.
+pub(crate) struct LogLevel {
+    now: Mutex<Level>,
+    change: Box<dyn Fn(Level) -> bool + Send + Sync>,
+}
+
+impl LogLevel {
+    pub(crate) fn now(&self) -> Level {
+        *lock(&self.now)
+    }
+
+    /// Takes a level over; false where logging was not started by [`start`].
+    pub(crate) fn set(&self, level: Level, logger: &CStr) -> bool {
+        let mut now = lock(&self.now);
+        // ROS's own filter, which --log-level has set, stands behind ours.
+        // SAFETY: the name ends with NUL and is read during the call alone.
+        let taken = unsafe { r2r_rcl::rcutils_logging_set_logger_level(logger.as_ptr(), number(level).into()) } == 0;
+        let changed = taken && (self.change)(level);
+        if changed {
+            *now = level;
+        }
+        changed
+    }
 }
 
 /// From now on the log is on `/rosout` too.
@@ -66,12 +109,12 @@ impl<S: Subscriber> Layer<S> for Forward {
         let mut line = Line::default();
         event.record(&mut line);
         let metadata = event.metadata();
-        // With the levels of `rcl_interfaces/msg/Log`.
-        let (severity, level) = match *metadata.level() {
-            Level::ERROR => (LogSeverity::Error, 40),
-            Level::WARN => (LogSeverity::Warn, 30),
-            Level::INFO => (LogSeverity::Info, 20),
-            _ => (LogSeverity::Debug, 10),
+        let level = number(*metadata.level());
+        let severity = match *metadata.level() {
+            Level::ERROR => LogSeverity::Error,
+            Level::WARN => LogSeverity::Warn,
+            Level::INFO => LogSeverity::Info,
+            _ => LogSeverity::Debug,
         };
         let rosout = ROSOUT.get();
         let logger = rosout.map_or(names::NODE, |rosout| rosout.logger.as_str());

@@ -8,6 +8,15 @@ const LARGE: i32 = 1 << 20;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const HEAPS: i32 = 2;
 
+/// Gives back what was given up in small pieces. Elsewhere than with glibc it does nothing.
+pub(crate) fn give_back_what_is_free() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: takes no pointers.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// To be called before any thread is started. Elsewhere than with glibc it does nothing.
 pub(crate) fn give_back_large_pieces() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -11,6 +11,8 @@ pub(crate) const EXECUTABLE: &str = "face_attributes_node";
 
 pub(crate) const IMAGE: &str = "image";
 pub(crate) const IMAGE_COMPRESSED: &str = "image/compressed";
+/// Beside the raw pictures, unless it is remapped itself.
+pub(crate) const CAMERA_INFO: &str = "camera_info";
 
 pub(crate) const ATTRIBUTES: &str = "attributes";
 pub(crate) const ANNOTATED: &str = "annotated/compressed";
@@ -30,6 +32,19 @@ pub(crate) const EXPORT_TASK: &str = "export_task";
 pub(crate) const IMPORT_TASK: &str = "import_task";
 pub(crate) const FORGET_SAMPLES: &str = "forget_samples";
 
+pub(crate) const TEACH: &str = "teach";
+pub(crate) const CAPTURE: &str = "capture";
+
+// Below the node's own name, as ROS prescribes for a managed node, and for every one.
+pub(crate) const TRANSITION_EVENT: &str = "~/transition_event";
+pub(crate) const CHANGE_STATE: &str = "~/change_state";
+pub(crate) const GET_STATE: &str = "~/get_state";
+pub(crate) const GET_AVAILABLE_STATES: &str = "~/get_available_states";
+pub(crate) const GET_AVAILABLE_TRANSITIONS: &str = "~/get_available_transitions";
+pub(crate) const GET_LOGGER_LEVELS: &str = "~/get_logger_levels";
+pub(crate) const SET_LOGGER_LEVELS: &str = "~/set_logger_levels";
+pub(crate) const GET_TRANSITION_GRAPH: &str = "~/get_transition_graph";
+
 /// A name with its type, as `ros2 topic list -t` writes it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Named {
@@ -42,10 +57,13 @@ const fn named(name: &'static str, kind: &'static str) -> Named {
     Named { name, kind }
 }
 
-pub(crate) const SUBSCRIPTIONS: [Named; 2] =
-    [named(IMAGE, "sensor_msgs/msg/Image"), named(IMAGE_COMPRESSED, "sensor_msgs/msg/CompressedImage")];
+pub(crate) const SUBSCRIPTIONS: [Named; 3] = [
+    named(IMAGE, "sensor_msgs/msg/Image"),
+    named(IMAGE_COMPRESSED, "sensor_msgs/msg/CompressedImage"),
+    named(CAMERA_INFO, "sensor_msgs/msg/CameraInfo"),
+];
 
-pub(crate) const PUBLICATIONS: [Named; 7] = [
+pub(crate) const PUBLICATIONS: [Named; 8] = [
     named(ATTRIBUTES, "face_attributes/msg/FaceAttributesArray"),
     named(ANNOTATED, "sensor_msgs/msg/CompressedImage"),
     named(EXPLANATION, "sensor_msgs/msg/CompressedImage"),
@@ -53,6 +71,20 @@ pub(crate) const PUBLICATIONS: [Named; 7] = [
     named(DIAGNOSTICS, "diagnostic_msgs/msg/DiagnosticArray"),
     named(ROSOUT, "rcl_interfaces/msg/Log"),
     named(PARAMETER_EVENTS, "rcl_interfaces/msg/ParameterEvent"),
+    named(TRANSITION_EVENT, "lifecycle_msgs/msg/TransitionEvent"),
+];
+
+/// With `rep155`; `*` is the id of a face.
+pub(crate) const HUMANS: [Named; 9] = [
+    named("/humans/faces/tracked", "hri_msgs/msg/IdsList"),
+    named("/humans/faces/*/roi", "hri_msgs/msg/NormalizedRegionOfInterest2D"),
+    named("/humans/faces/*/landmarks", "hri_msgs/msg/FacialLandmarks"),
+    named("/humans/faces/*/cropped", "sensor_msgs/msg/Image"),
+    named("/humans/faces/*/aligned", "sensor_msgs/msg/Image"),
+    named("/humans/faces/*/expression", "hri_msgs/msg/Expression"),
+    named("/humans/faces/*/softbiometrics", "hri_msgs/msg/SoftBiometrics"),
+    named("/humans/candidate_matches", "hri_msgs/msg/IdsMatch"),
+    named("/tf", "tf2_msgs/msg/TFMessage"),
 ];
 
 pub(crate) const SERVICES: [Named; 9] = [
@@ -65,4 +97,18 @@ pub(crate) const SERVICES: [Named; 9] = [
     named(EXPORT_TASK, "face_attributes/srv/ExportTask"),
     named(IMPORT_TASK, "face_attributes/srv/ImportTask"),
     named(FORGET_SAMPLES, "face_attributes/srv/ForgetSamples"),
+];
+
+pub(crate) const ACTIONS: [Named; 2] =
+    [named(TEACH, "face_attributes/action/Teach"), named(CAPTURE, "face_attributes/action/Capture")];
+
+/// What ROS prescribes, below the node's own name; parameters have more.
+pub(crate) const OWN_SERVICES: [Named; 7] = [
+    named(CHANGE_STATE, "lifecycle_msgs/srv/ChangeState"),
+    named(GET_STATE, "lifecycle_msgs/srv/GetState"),
+    named(GET_AVAILABLE_STATES, "lifecycle_msgs/srv/GetAvailableStates"),
+    named(GET_AVAILABLE_TRANSITIONS, "lifecycle_msgs/srv/GetAvailableTransitions"),
+    named(GET_TRANSITION_GRAPH, "lifecycle_msgs/srv/GetAvailableTransitions"),
+    named(GET_LOGGER_LEVELS, "rcl_interfaces/srv/GetLoggerLevels"),
+    named(SET_LOGGER_LEVELS, "rcl_interfaces/srv/SetLoggerLevels"),
 ];

@@ -10,29 +10,33 @@ use std::time::Duration;
 use clap::Parser;
 use engine::{Engine, EngineConfig, EngineError, lock};
 use r2r::{Node, QosProfile};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::arguments::{self, Arguments};
-use crate::camera::ImageTopics;
+use crate::camera::{self, Input};
 use crate::clock::{NodeClock, SimTime};
-use crate::convert::{PictureLimits, texts};
+use crate::convert::PictureLimits;
 use crate::diagnostics::{self, Watched};
 use crate::files::{self, FilesError, Surroundings};
-use crate::names::Named;
-use crate::options::{Callers, ImageTransport, NodeConfig};
+use crate::graph::Graph;
+use crate::lifecycle::{ChangeError, Lifecycle};
+use crate::logging::{self, LogLevel};
+use crate::options::{Callers, NodeConfig};
 use crate::params::{self, ParamError, Params};
 use crate::publishers::Publishers;
-use crate::qos::{Entity, QosOverrides};
+use crate::qos::QosOverrides;
 use crate::ros::Ros;
 use crate::ros_arguments::{Override, RosArguments};
+use crate::services::{self, TaskServices};
+use crate::serving::{self, Serving};
 use crate::shutdown::{self, Signals, Stop};
-use crate::subscriptions::{CameraInput, Input};
-use crate::{
-    doctor, logging, memory, names, parameter_services, reach, services, shared_memory, spinner, subscriptions,
-};
+use crate::{actions, doctor, humans, logger_levels, memory, names, parameter_services, reach, shared_memory, spinner};
 
 /// How often the engine's threads are looked after.
 const WATCHED_EVERY: Duration = Duration::from_millis(200);
+
+const NO_HRI_MSGS: &str = "rep155 needs hri_msgs and tf2_msgs, and this program was built without them: install the packages \
+                           ros-$ROS_DISTRO-hri-msgs and ros-$ROS_DISTRO-tf2-msgs and build it again";
 
 /// Parameters that every node of rclcpp has, so that launch files set them for all; without an effect here.
 const OF_RCLCPP: [&str; 1] = ["start_type_description_service"];
@@ -40,10 +44,10 @@ const OF_RCLCPP: [&str; 1] = ["start_type_description_service"];
 /// Why the node did not run, or ended by itself.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// The caller can correct it: exit code 2.
+    /// The caller can correct it.
     #[error("{0}")]
     Usage(String),
-    /// Exit code 1.
+    /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
@@ -51,6 +55,14 @@ enum Failure {
 impl Failure {
     fn other(error: impl Into<anyhow::Error>) -> Self {
         Self::Other(error.into())
+    }
+
+    /// The exit code.
+    fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Other(_) => 1,
+        }
     }
 }
 
@@ -72,16 +84,19 @@ pub fn main() -> ExitCode {
         let _ = writeln!(io::stdout(), "{:#}", params::interface());
         return ExitCode::SUCCESS;
     }
-    let (message, code) = match run(&line, &ros, arguments.doctor.map(Duration::from_secs)) {
+    let failure = match run(&line, &ros, arguments.doctor.map(Duration::from_secs)) {
         Ok(true) => return ExitCode::SUCCESS,
         Ok(false) => return ExitCode::FAILURE,
-        Err(Failure::Usage(message)) => (message, 2),
-        Err(Failure::Other(error)) => (format!("{error:#}"), 1),
+        Err(failure) => failure,
+    };
+    let message = match &failure {
+        Failure::Usage(message) => message.clone(),
+        Failure::Other(error) => format!("{error:#}"),
     };
     for line in message.lines() {
         eprintln!("{}: {line}", names::EXECUTABLE);
     }
-    ExitCode::from(code)
+    ExitCode::from(failure.code())
 }
 
 /// True when the node was stopped, or a doctor has found nothing to do.
@@ -92,7 +107,7 @@ fn run(line: &[String], ros: &[String], doctor: Option<Duration>) -> Result<bool
     let ros_context = Ros::start().map_err(|error| Failure::Usage(error.to_string()))?;
     let mut node = Node::create(ros_context.context(), if doctor.is_some() { names::DOCTOR } else { names::NODE }, "")
         .map_err(|error| Failure::Usage(format!("ROS refuses to make the node: {error}")))?;
-    logging::start(arguments::log_level(ros));
+    let log_level = logging::start(arguments::log_level(ros));
     logging::publish(&mut node).map_err(Failure::other)?;
     shared_memory::keep_to_the_owner();
     if given_back > 0 {
@@ -108,6 +123,9 @@ fn run(line: &[String], ros: &[String], doctor: Option<Duration>) -> Result<bool
     let mut config = params.config().map_err(|error| Failure::Usage(error.to_string()))?;
     if config.node.teaching.allowed == Callers::Local {
         reach::require_this_machine(&|name| std::env::var(name).ok()).map_err(Failure::Usage)?;
+    }
+    if config.node.rep155 && !humans::BUILT_IN {
+        return Err(Failure::Usage(NO_HRI_MSGS.to_owned()));
     }
     files::complete(&mut config.engine, &params.files(), &Surroundings::of_this_process()).map_err(
         |error| match error {
@@ -135,12 +153,7 @@ fn run(line: &[String], ros: &[String], doctor: Option<Duration>) -> Result<bool
         return healthy;
     }
     let mut signals = runtime.block_on(async { Signals::take() }).map_err(Failure::other)?;
-    let Some(engine) = start_engine(&runtime, &mut signals, &config)? else {
-        tracing::info!("stopped before it was ready");
-        // The model may still be loading on its thread; nothing has been written.
-        shutdown::end_now(0);
-    };
-    let served = serve(node, &runtime, &mut signals, &graph, params, &config, Arc::new(engine));
+    let served = serve(node, &runtime, &mut signals, &graph, log_level, params, config);
     // Requests that are still worked on have lost their node.
     runtime.shutdown_background();
     drop(ros_context);
@@ -161,7 +174,12 @@ fn examine(
 ) -> Result<bool, Failure> {
     let input = Arc::new(Input::default());
     let camera = graph.camera(&node, config.node.image_transport, &input, runtime.handle()).map_err(Failure::other)?;
-    let decoder = subscriptions::decode(&input, &engine, config.node.max_image_pixels).map_err(Failure::other)?;
+    input.set_active(true);
+    let decoder = camera::decode(&input, config.node.max_image_pixels, {
+        let engine = Arc::clone(&engine);
+        move |frame| engine.submit(frame)
+    })
+    .map_err(Failure::other)?;
     let examined = doctor::examine(node, camera, &input, &engine, config, time).map_err(Failure::other)?;
     input.close();
     // A panic has been reported by the thread itself.
@@ -173,144 +191,131 @@ fn examine(
     Ok(healthy)
 }
 
-/// What the command line makes of the node's topics.
-struct Graph {
-    names: RosArguments,
-    qos: QosOverrides,
-}
-
-impl Graph {
-    /// The quality of service of a topic that the node publishes; `qos` where parameters say nothing.
-    fn publisher(&self, topic: &str, qos: QosProfile) -> QosProfile {
-        self.qos.apply(&self.names.resolved(topic), Entity::Publisher, qos)
-    }
-
-    /// The camera's side: its topics, and the input that takes their pictures.
-    fn camera(
-        &self,
-        node: &Node,
-        transport: ImageTransport,
-        input: &Arc<Input>,
-        runtime: &Handle,
-    ) -> r2r::Result<CameraInput> {
-        let topics = ImageTopics::of(&self.names, transport);
-        let sensor = QosProfile::sensor_data().keep_last(1);
-        let qos =
-            [&topics.raw, &topics.compressed].map(|topic| self.qos.apply(topic, Entity::Subscription, sensor.clone()));
-        tracing::info!("pictures are awaited on {topics}");
-        Ok(CameraInput::new(topics, qos, node.fully_qualified_name()?, Arc::clone(input), runtime.clone()))
-    }
-
-    /// Says under which names the node is reached.
-    fn log(&self) {
-        let resolved = |names: &[Named]| {
-            let names = names.iter().map(|named| self.names.resolved(named.name));
-            names.collect::<Vec<_>>().join(", ")
-        };
-        tracing::info!("publishes {}", resolved(&names::PUBLICATIONS));
-        tracing::info!("offers {}", resolved(&names::SERVICES));
-    }
-}
-
-/// Connects engine and node, until a signal comes. False when the engine's threads have not all ended.
+/// Connects the node's parts, until a signal comes. False when not everything has ended: what is left ends with the process.
 fn serve(
     mut node: Node,
     runtime: &Runtime,
     signals: &mut Signals,
     graph: &Graph,
+    log_level: LogLevel,
     params: Params,
-    config: &NodeConfig,
-    engine: Arc<Engine>,
+    config: NodeConfig,
 ) -> Result<bool, Failure> {
     let handle = runtime.handle();
     let clock = NodeClock::of(&node);
     let node_name = node.fully_qualified_name().map_err(Failure::other)?;
     let stop = Stop::default();
-    let live = Arc::new(Mutex::new(config.node.clone()));
+    let NodeConfig { engine: config, node: options } = config;
+    let live = Arc::new(Mutex::new(options.clone()));
 
     let mut time = SimTime::of(&node, Arc::clone(&live));
     time.follow(&mut node).map_err(Failure::other)?;
 
     graph.log();
     let publishers = Publishers::new(&mut node, |topic, qos| graph.publisher(topic, qos)).map_err(Failure::other)?;
-    let mut threads = publishers.start(&engine, &config.engine, &live, clock.clone(), &stop).map_err(Failure::other)?;
     let input = Arc::new(Input::default());
-    let camera = graph.camera(&node, config.node.image_transport, &input, handle).map_err(Failure::other)?;
-    threads.push(subscriptions::decode(&input, &engine, config.node.max_image_pixels).map_err(Failure::other)?);
-    let limits = PictureLimits::new(config.node.max_image_pixels);
-    services::start(&mut node, handle, &engine, &input, limits, config.node.teaching.allowed)
-        .map_err(Failure::other)?;
-    parameter_services::start(&mut node, handle, params, {
-        let (engine, live) = (Arc::clone(&engine), Arc::clone(&live));
+    let camera = graph.camera(&node, options.image_transport, &input, handle).map_err(Failure::other)?;
+    let (humans, faces, mut threads) = if options.rep155 {
+        let (humans, faces, thread) = humans::start(&mut node, handle, &graph.camera_info()).map_err(Failure::other)?;
+        (Some(humans), Some(faces), vec![thread])
+    } else {
+        (None, None, vec![])
+    };
+    let publishing = (publishers, humans.clone());
+    let serving =
+        Serving::new(config, Arc::clone(&input), publishing, Arc::clone(&live), clock.clone(), options.autostart);
+    let serving = Arc::new(serving);
+    let decoder = camera::decode(&input, options.max_image_pixels, {
+        let serving = Arc::clone(&serving);
+        move |frame| serving.submit(frame)
+    })
+    .map_err(Failure::other)?;
+    let limits = PictureLimits::new(options.max_image_pixels);
+    let tasks = TaskServices::new(Arc::clone(&serving), Arc::clone(&input), limits, options.teaching.allowed);
+    services::start(&mut node, handle, &tasks).map_err(Failure::other)?;
+    actions::start(&mut node, handle, &tasks).map_err(Failure::other)?;
+    let events = graph.publisher(names::PARAMETER_EVENTS, QosProfile::parameter_events());
+    parameter_services::start(&mut node, handle, params, events, {
+        let (serving, live) = (Arc::clone(&serving), Arc::clone(&live));
         move |config| {
-            engine.set_live(config.engine.live()).map_err(|error| error.to_string())?;
+            serving.set_live(config.engine.live())?;
             lock(&live).clone_from(&config.node);
             Ok(())
         }
     })
     .map_err(Failure::other)?;
-    let watched = Watched { engine: Arc::clone(&engine), input: Arc::clone(&input), live, clock, node_name };
-    diagnostics::start(&mut node, handle, watched).map_err(Failure::other)?;
-    threads.push(spinner::start(node, camera, time, stop.clone()).map_err(Failure::other)?);
+    logger_levels::start(&mut node, handle, log_level).map_err(Failure::other)?;
+    let lifecycle = Lifecycle::start(&mut node, handle, Arc::clone(&serving)).map_err(Failure::other)?;
+    let watched = Watched {
+        serving: Arc::clone(&serving),
+        lifecycle: Arc::clone(&lifecycle),
+        input: Arc::clone(&input),
+        live,
+        clock,
+        node_name,
+    };
+    let diagnosed = graph.publisher(names::DIAGNOSTICS, QosProfile::default());
+    diagnostics::start(&mut node, handle, watched, diagnosed).map_err(Failure::other)?;
+    threads.push(decoder);
+    threads.push(spinner::start(node, camera, time, faces, stop.clone()).map_err(Failure::other)?);
 
-    let tasks = texts(engine.tasks().list().iter().map(|task| &task.name));
-    tracing::info!("ready: {} tasks ({}), detector {}", tasks.len(), tasks.join(", "), engine.detector().name());
-
+    graph.log_unused();
+    if !options.autostart {
+        tracing::info!("unconfigured: waits for the lifecycle transition `configure`");
+    }
     let failure = runtime.block_on(async {
+        let started =
+            tokio::task::spawn_blocking(move || if options.autostart { lifecycle.autostart() } else { Ok(()) });
         tokio::select! {
             signal = signals.wait() => {
                 tracing::info!("stopping on {signal}");
                 None
             }
-            failure = ended(&engine, &threads) => {
+            failure = failed_start(started) => Some(failure),
+            failure = failed(&serving, &threads) => {
                 tracing::error!("stopping: {failure}");
-                Some(failure)
+                Some(Failure::other(failure))
             }
         }
     });
-    shutdown::watch(i32::from(failure.is_some()));
+    shutdown::watch(failure.as_ref().map_or(0, |failure| failure.code().into()));
     input.close();
-    let calm = shutdown::within(shutdown::CALM, move || engine.shutdown());
+    let calm = shutdown::within(shutdown::CALM, move || serving.end());
     tracing::info!("{}", if calm { "stopped" } else { "stopped, with something still busy" });
+    if let Some(humans) = humans {
+        humans.close();
+    }
     stop.set();
     for thread in threads {
         // A panic has been reported by the thread itself.
         let _ = thread.join();
     }
     match failure {
-        Some(failure) => Err(Failure::other(failure)),
+        Some(failure) => Err(failure),
         None => Ok(calm),
     }
 }
 
-/// Waits for the end of a thread that nothing works without.
-async fn ended(engine: &Engine, threads: &[JoinHandle<()>]) -> anyhow::Error {
-    loop {
-        if let Some(failure) = engine.ended() {
-            return failure.into();
-        }
-        if let Some(thread) = threads.iter().find(|thread| thread.is_finished()) {
-            return anyhow::anyhow!("the thread `{}` ended", thread.thread().name().unwrap_or_default());
-        }
-        tokio::time::sleep(WATCHED_EVERY).await;
+/// Waits for a start that fails; one that succeeds is waited for for ever.
+async fn failed_start(started: tokio::task::JoinHandle<Result<(), ChangeError>>) -> Failure {
+    match started.await {
+        Ok(Ok(())) => std::future::pending().await,
+        Ok(Err(ChangeError::Failed(error))) => match error.downcast_ref() {
+            Some(EngineError::Config(error)) => Failure::Usage(error.to_string()),
+            _ => Failure::Other(error),
+        },
+        Ok(Err(error)) => Failure::other(error),
+        Err(panicked) => Failure::other(panicked),
     }
 }
 
-/// Loads the model; `None` when a signal comes first.
-fn start_engine(runtime: &Runtime, signals: &mut Signals, config: &NodeConfig) -> Result<Option<Engine>, Failure> {
-    let engine = config.engine.clone();
-    let started = runtime.block_on(async {
-        tokio::select! {
-            started = tokio::task::spawn_blocking(move || Engine::start(engine)) => Some(started),
-            _ = signals.wait() => None,
+/// Waits for the end of a thread that nothing works without.
+async fn failed(serving: &Serving, threads: &[JoinHandle<()>]) -> anyhow::Error {
+    loop {
+        if let Some(failure) = serving.failure().or_else(|| serving::ended(threads)) {
+            return failure;
         }
-    });
-    match started {
-        None => Ok(None),
-        Some(Ok(Ok(engine))) => Ok(Some(engine)),
-        Some(Ok(Err(error @ EngineError::Config(_)))) => Err(Failure::Usage(error.to_string())),
-        Some(Ok(Err(error))) => Err(Failure::other(error)),
-        Some(Err(panic)) => Err(Failure::other(panic)),
+        tokio::time::sleep(WATCHED_EVERY).await;
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) fn current(live: &Live) -> NodeOptions {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct NodeOptions {
+    /// The node makes itself active; otherwise it waits for somebody who manages it.
+    pub(crate) autostart: bool,
     /// Which of the two image topics is listened to.
     pub(crate) image_transport: ImageTransport,
     /// Larger pictures are refused before they are decoded.
@@ -33,6 +35,8 @@ pub(crate) struct NodeOptions {
     pub(crate) annotated: AnnotatedOptions,
     pub(crate) explanation: ExplanationOptions,
     pub(crate) diagnostics: DiagnosticsOptions,
+    /// Topics and frames of REP-155.
+    pub(crate) rep155: bool,
     /// Time from `/clock`, for the stamps of what the node itself originates.
     pub(crate) use_sim_time: bool,
 }
@@ -40,6 +44,7 @@ pub(crate) struct NodeOptions {
 impl Default for NodeOptions {
     fn default() -> Self {
         Self {
+            autostart: true,
             image_transport: ImageTransport::Auto,
             // Twice a 4K picture.
             max_image_pixels: 16_000_000,
@@ -47,6 +52,7 @@ impl Default for NodeOptions {
             annotated: AnnotatedOptions::default(),
             explanation: ExplanationOptions::default(),
             diagnostics: DiagnosticsOptions::default(),
+            rep155: false,
             use_sim_time: false,
         }
     }

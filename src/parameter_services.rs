@@ -31,7 +31,7 @@ struct ParameterServices {
     node_name: String,
 }
 
-/// Offers the services; `changed` hears of every accepted change.
+/// Offers the services; `events` is the quality of service of what tells of changes; `changed` hears of every accepted change.
 ///
 /// # Errors
 /// When ROS refuses to create one.
@@ -39,12 +39,13 @@ pub(crate) fn start(
     node: &mut Node,
     runtime: &Handle,
     params: Params,
+    events: QosProfile,
     changed: impl Fn(&NodeConfig) -> Result<(), String> + Send + Sync + 'static,
 ) -> r2r::Result<()> {
     let services = Arc::new(ParameterServices {
         params: Mutex::new(params),
         changed: Box::new(changed),
-        events: Mutex::new(node.create_publisher(names::PARAMETER_EVENTS, QosProfile::parameter_events())?),
+        events: Mutex::new(node.create_publisher(names::PARAMETER_EVENTS, events)?),
         clock: NodeClock::of(node),
         node_name: node.fully_qualified_name()?,
     });

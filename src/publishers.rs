@@ -7,21 +7,34 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
-use engine::{Engine, EngineConfig, FrameResult, NewestSlot};
+use engine::{Engine, EngineConfig, FrameResult, NewestSlot, TaskStatus};
 use r2r::face_attributes::msg::{FaceAttributesArray, TaskArray};
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::{Node, Publisher, QosProfile};
 
 use crate::annotate::annotated;
+use crate::camera::Input;
 use crate::clock::NodeClock;
 use crate::convert::{face_attributes_array, task_array};
 use crate::explanations::explain_loop;
+use crate::humans::Humans;
 use crate::names;
 use crate::options::{self, Live};
 use crate::shutdown::Stop;
 
 /// How often threads that wait look up.
 const GLANCE: Duration = Duration::from_millis(100);
+
+/// What is published, and what says how.
+pub(crate) struct Publishing {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) config: EngineConfig,
+    pub(crate) input: Arc<Input>,
+    pub(crate) humans: Option<Humans>,
+    pub(crate) live: Live,
+    pub(crate) clock: NodeClock,
+    pub(crate) stop: Stop,
+}
 
 /// The topics about faces and tasks.
 pub(crate) struct Publishers {
@@ -48,57 +61,63 @@ impl Publishers {
         })
     }
 
-    /// Publishes from threads of their own until `stop`.
+    /// Publishes from threads of their own until the stop is set.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(
-        self,
-        engine: &Arc<Engine>,
-        config: &EngineConfig,
-        live: &Live,
-        clock: NodeClock,
-        stop: &Stop,
-    ) -> io::Result<Vec<JoinHandle<()>>> {
+    pub(crate) fn start(&self, of: Publishing) -> io::Result<Vec<JoinHandle<()>>> {
         let (pictures, faces) = (Arc::new(NewestSlot::default()), Arc::new(NewestSlot::default()));
         let curious = Arc::new(AtomicBool::new(false));
         let answers = Answers {
-            engine: Arc::clone(engine),
-            attributes: self.attributes,
+            engine: Arc::clone(&of.engine),
+            input: of.input,
+            attributes: self.attributes.clone(),
             viewers: self.annotated.clone(),
             pictures: Arc::clone(&pictures),
             curious: self.explanation.clone(),
             explanations_wanted: Arc::clone(&curious),
             faces: Arc::clone(&faces),
-            live: Arc::clone(live),
+            humans: of.humans.clone(),
+            live: Arc::clone(&of.live),
         };
-        let (annotated, tasks) = (self.annotated, self.tasks);
-        let (quality, live) = (Arc::clone(live), Arc::clone(live));
-        let (explanation, config) = (self.explanation, config.clone());
-        let engine = Arc::clone(engine);
-        let (stop_answers, stop_tasks) = (stop.clone(), stop.clone());
+        let (annotated, explanation, tasks) = (self.annotated.clone(), self.explanation.clone(), self.tasks.clone());
+        let (quality, live, stop) = (Arc::clone(&of.live), of.live, of.stop.clone());
+        let (engine, config, clock, humans) = (of.engine, of.config, of.clock, of.humans);
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
         let threads = vec![
-            thread("answers").spawn(move || answers.run(&stop_answers))?,
+            thread("answers").spawn(move || answers.run(&of.stop))?,
             thread("annotated").spawn(move || annotate_loop(&pictures, &annotated, &live))?,
             thread("explanation").spawn(move || {
                 let quality = || options::current(&quality).annotated.jpeg_quality;
                 explain_loop(&faces, &explanation, &curious, &config, quality);
             })?,
-            thread("tasks").spawn(move || tasks_loop(&engine, &tasks, &clock, &stop_tasks))?,
+            thread("tasks").spawn(move || {
+                let told = |list: &[TaskStatus]| {
+                    publish_tasks(&tasks, &clock, list);
+                    humans.iter().for_each(|humans| humans.set_tasks(list));
+                };
+                tasks_loop(&engine, told, &stop);
+            })?,
         ];
         Ok(threads)
+    }
+
+    /// Tells that there are no tasks: no model is in memory.
+    pub(crate) fn no_tasks(&self, clock: &NodeClock) {
+        publish_tasks(&self.tasks, clock, &[]);
     }
 }
 
 struct Answers {
     engine: Arc<Engine>,
+    input: Arc<Input>,
     attributes: Publisher<FaceAttributesArray>,
     viewers: Publisher<CompressedImage>,
     pictures: Arc<NewestSlot<FrameResult>>,
     curious: Publisher<CompressedImage>,
     explanations_wanted: Arc<AtomicBool>,
     faces: Arc<NewestSlot<FrameResult>>,
+    humans: Option<Humans>,
     live: Live,
 }
 
@@ -110,8 +129,13 @@ impl Answers {
         let mut explained = false;
         while !stop.is_set() {
             match results.recv_timeout(GLANCE) {
+                // A frame that was on its way when the node was deactivated.
+                Ok(_) if !self.input.is_active() => {}
                 Ok(result) => {
                     log_failure(names::ATTRIBUTES, self.attributes.publish(&face_attributes_array(&result)));
+                    if let Some(humans) = &self.humans {
+                        humans.put(result.clone());
+                    }
                     let live = options::current(&self.live);
                     let wanted = self.explanations_wanted.load(Ordering::Relaxed);
                     if wanted && result.image.is_some() && explaining.is_due(Instant::now(), live.explanation.rate_hz) {
@@ -137,7 +161,8 @@ impl Answers {
                 };
                 let explanations = watched(&self.curious, live.explanation.rate_hz);
                 self.explanations_wanted.store(explanations, Ordering::Relaxed);
-                self.engine.keep_images(explanations || watched(&self.viewers, live.annotated.rate_hz));
+                let humans = self.humans.as_ref().is_some_and(Humans::want_pictures);
+                self.engine.keep_images(humans || explanations || watched(&self.viewers, live.annotated.rate_hz));
             }
         }
         self.pictures.close();
@@ -155,17 +180,21 @@ fn annotate_loop(pictures: &NewestSlot<FrameResult>, publisher: &Publisher<Compr
     }
 }
 
-fn tasks_loop(engine: &Engine, publisher: &Publisher<TaskArray>, clock: &NodeClock, stop: &Stop) {
+/// Tells the tasks now and at every change.
+fn tasks_loop(engine: &Engine, told: impl Fn(&[TaskStatus]), stop: &Stop) {
     let changes = engine.tasks().changes();
-    let publish = |tasks: &[_]| log_failure(names::TASKS, publisher.publish(&task_array(clock.now(), tasks)));
-    publish(&engine.tasks().list());
+    told(&engine.tasks().list());
     while !stop.is_set() {
         match changes.recv_timeout(GLANCE) {
-            Ok(()) => publish(&engine.tasks().list()),
+            Ok(()) => told(&engine.tasks().list()),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
+}
+
+fn publish_tasks(publisher: &Publisher<TaskArray>, clock: &NodeClock, tasks: &[TaskStatus]) {
+    log_failure(names::TASKS, publisher.publish(&task_array(clock.now(), tasks)));
 }
 
 fn log_failure(topic: &str, published: r2r::Result<()>) {

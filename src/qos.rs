@@ -1,6 +1,8 @@
 //! Quality of service of the node's topics, as parameters may change it:
 //! `qos_overrides.TOPIC.subscription|publisher.POLICY`, as rclcpp and rclpy have it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use r2r::qos::{DurabilityPolicy, HistoryPolicy, ReliabilityPolicy};
 use r2r::{ParameterValue, QosProfile};
 
@@ -66,11 +68,22 @@ impl Policy {
     }
 }
 
+/// One policy of one end of a topic.
+#[derive(Debug)]
+struct Setting {
+    /// `TOPIC.subscription` or `TOPIC.publisher`.
+    end: String,
+    policy: Policy,
+    /// Set for this node, not for all.
+    for_this_node: bool,
+    /// The node has this end.
+    used: AtomicBool,
+}
+
 /// What parameters say of topics' quality of service.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct QosOverrides {
-    /// `TOPIC.subscription` or `TOPIC.publisher`, with a policy of it.
-    policies: Vec<(String, Policy)>,
+    settings: Vec<Setting>,
 }
 
 impl QosOverrides {
@@ -82,25 +95,37 @@ impl QosOverrides {
     pub(crate) fn take_from(overrides: &mut Vec<Override>) -> Result<Self, Vec<String>> {
         let (ours, others): (Vec<_>, Vec<_>) = overrides.drain(..).partition(|set| set.name.starts_with(PREFIX));
         *overrides = others;
-        let (mut policies, mut errors) = (vec![], vec![]);
+        let (mut settings, mut errors) = (vec![], vec![]);
         for Override { name, value, for_this_node } in ours {
             let (end, policy) = name[PREFIX.len()..].rsplit_once('.').unwrap_or_default();
             match Policy::new(policy, &value) {
-                Ok(policy) => policies.push((end.to_owned(), policy)),
+                Ok(policy) => {
+                    let used = AtomicBool::new(false);
+                    settings.push(Setting { end: end.to_owned(), policy, for_this_node, used });
+                }
                 Err(expected) if for_this_node => errors.push(format!("parameter '{name}' must be {expected}")),
                 Err(_) => {}
             }
         }
-        if errors.is_empty() { Ok(Self { policies }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { settings }) } else { Err(errors) }
     }
 
     /// The profile of one end of a topic, given by its full name.
     pub(crate) fn apply(&self, topic: &str, entity: Entity, mut qos: QosProfile) -> QosProfile {
         let end = format!("{topic}.{}", entity.name());
-        for (_, policy) in self.policies.iter().filter(|(of, _)| *of == end) {
-            policy.set(&mut qos);
+        for setting in self.settings.iter().filter(|setting| setting.end == end) {
+            setting.policy.set(&mut qos);
+            setting.used.store(true, Ordering::Relaxed);
         }
         qos
+    }
+
+    /// Ends of topics that are set for this node, and that it does not have.
+    pub(crate) fn unused(&self) -> Vec<&str> {
+        let unused = |setting: &&Setting| setting.for_this_node && !setting.used.load(Ordering::Relaxed);
+        let mut ends: Vec<&str> = self.settings.iter().filter(unused).map(|setting| setting.end.as_str()).collect();
+        ends.dedup();
+        ends
     }
 }
 
@@ -139,6 +164,15 @@ mod tests {
         assert_eq!(same, QosProfile::default());
         let answers = overrides.apply("/attributes", Entity::Publisher, QosProfile::default());
         assert_eq!(answers.durability, DurabilityPolicy::TransientLocal);
+        assert_eq!(overrides.unused(), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_topic_that_the_node_does_not_have_is_named() {
+        let settings = [("qos_overrides./camera.subscription.depth", ParameterValue::Integer(3))];
+        assert_eq!(of(&settings, true).unwrap().unused(), ["/camera.subscription"]);
+        // Another node's, perhaps.
+        assert_eq!(of(&settings, false).unwrap().unused(), Vec::<&str>::new());
     }
 
     #[test]

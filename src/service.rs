@@ -78,7 +78,12 @@ where
     Ok(())
 }
 
-fn respond<S: WrappedServiceTypeSupport + 'static>(name: &str, request: ServiceRequest<S>, response: S::Response) {
+/// Sends a reply.
+pub(crate) fn respond<S: WrappedServiceTypeSupport + 'static>(
+    name: &str,
+    request: ServiceRequest<S>,
+    response: S::Response,
+) {
     // The caller may be gone; that is no reason to stop.
     if let Err(error) = request.respond(response) {
         tracing::debug!("a reply of {name} could not be sent: {error}");

@@ -49,14 +49,14 @@ impl Signals {
     }
 }
 
-/// Does `work` on a thread of its own; whether it was done in `time`.
-pub(crate) fn within(time: Duration, work: impl FnOnce() + Send + 'static) -> bool {
+/// Does `work` on a thread of its own; whether it was done in `time`, and says so itself.
+pub(crate) fn within(time: Duration, work: impl FnOnce() -> bool + Send + 'static) -> bool {
     let start = Instant::now();
     let Ok(thread) = std::thread::Builder::new().name("stop".into()).spawn(work) else { return false };
     while !thread.is_finished() && start.elapsed() < time {
         std::thread::sleep(Duration::from_millis(2));
     }
-    thread.is_finished()
+    thread.is_finished() && thread.join().unwrap_or(false)
 }
 
 /// Ends the process with this exit code when the orderly way takes too long. What is on disk is whole at any time.

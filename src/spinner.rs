@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use r2r::Node;
 
+use crate::camera::CameraInput;
 use crate::clock::SimTime;
+use crate::humans::FaceTopics;
 use crate::shutdown::Stop;
-use crate::subscriptions::CameraInput;
 
 /// Longest wait for a message, and so longest delay of the end.
 const WAIT: Duration = Duration::from_millis(50);
@@ -21,14 +22,17 @@ pub(crate) fn start(
     mut node: Node,
     mut camera: CameraInput,
     mut time: SimTime,
+    faces: Option<FaceTopics>,
     stop: Stop,
 ) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("spin".into()).spawn(move || {
         while !stop.is_set() {
             node.spin_once(WAIT);
-            if let Err(error) = camera.look(&mut node).and_then(|()| time.follow(&mut node)) {
+            let followed = camera.look(&mut node).and_then(|()| time.follow(&mut node));
+            let followed = followed.and_then(|()| faces.as_ref().map_or(Ok(()), |faces| faces.follow(&mut node)));
+            if let Err(error) = followed {
                 // Without pictures nothing works: the end of this thread ends the node.
-                tracing::error!("ROS refuses a subscription: {error}");
+                tracing::error!("ROS refuses a topic: {error}");
                 return;
             }
         }

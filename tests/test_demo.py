@@ -9,9 +9,9 @@ import pytest
 import rclpy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
-from torture.process_view import peak_mb
 
 from support.process import run_to_end
+from support.process_view import peak_mb
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -39,9 +39,8 @@ def test_it_starts_the_installed_program_under_the_nodes_own_name(launch, descri
 
 
 def test_it_remaps_topics_that_the_node_subscribes_to(described):
-    remapped = re.search(r"remappings=(\[.*\])", LAUNCH.read_text()).group(1)
-    for topic in described["subscriptions"]:
-        assert f'("{topic["name"]}", ' in remapped, topic
+    remapped = re.findall(r'\("([^"]+)", arguments\["(?:image|camera_info)"\]', LAUNCH.read_text())
+    assert sorted(remapped) == sorted(topic["name"] for topic in described["subscriptions"])
 
 
 def test_it_sets_parameters_that_the_node_has(launch, described):
@@ -82,6 +81,7 @@ def test_texts_stay_texts_whatever_is_in_them_and_a_tilde_is_the_home(settings, 
         ("params", "/", "params:=/: Is a directory"),
         ("fastdds_profile", "/no/such.xml", "fastdds_profile:=/no/such.xml: No such file"),
         ("respawn", "perhaps", "respawn:=perhaps: must be true or false"),
+        ("autostart", "no", "autostart:=no: must be true or false"),
         ("respawn_delay", "soon", "respawn_delay:=soon: must be a number of seconds"),
         ("respawn_delay", "-1", "respawn_delay:=-1: must be a number of seconds"),
     ],
@@ -101,5 +101,6 @@ def test_a_fast_dds_profile_of_the_user_stays(launch, settings, tmp_path):
 
 
 def test_the_node_is_started_again_where_that_is_asked_for(settings):
+    assert settings(autostart="False")["parameters"] == {"autostart": False}
     found = settings(respawn="True", respawn_delay="0.5")
     assert (found["respawn"], found["respawn_delay"]) == (True, 0.5)

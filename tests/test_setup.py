@@ -49,7 +49,7 @@ def test_env_sh_alone_is_enough_to_import_ros_and_the_interfaces():
 
 def test_an_installed_package_of_the_same_interfaces_stays_in_front(tmp_path):
     share = tmp_path / "share/face_attributes"
-    for folder in ("launch", "msg", "srv"):
+    for folder in ("action", "launch", "msg", "srv"):
         shutil.copytree(ROOT / folder, share / folder)
     script = f'export AMENT_PREFIX_PATH={tmp_path}; . {PREFIX}/env.sh; . {PREFIX}/env.sh; echo "$AMENT_PREFIX_PATH"'
     entries = sourced(script).strip().split(":")

@@ -31,15 +31,23 @@ def allowed(enclave, what, right):
 
 
 def names(entries):
-    return {name if name.startswith("/") else f"/face/{name}" for name in (entry["name"] for entry in entries)}
+    """Absolute names of what the node says it has."""
+    said = [entry["name"].replace("~", NODE) for entry in entries]
+    return {name if name.startswith("/") else f"/face/{name}" for name in said}
+
+
+def services(described):
+    own = {f"{NODE}/{name}" for name in PARAMETERS}
+    return names(described["services"]) | names(described["own_services"]) | own
 
 
 def test_the_node_may_do_all_that_it_does_and_nothing_else(described):
-    assert allowed("node", "topics", "publish") == names(described["publications"])
+    assert allowed("node", "topics", "publish") == names(described["publications"]) | names(described["humans"])
     assert allowed("node", "topics", "subscribe") == names(described["subscriptions"]) | {"/clock", "/parameter_events"}
-    offered = names(described["services"]) | {f"{NODE}/{name}" for name in PARAMETERS}
+    offered = services(described)
     assert allowed("node", "services", "reply") == offered
     assert allowed("node", "services", "request") == set()
+    assert allowed("node", "actions", "execute") == allowed("operator", "actions", "call") == names(described["actions"])
 
 
 def test_no_comment_stands_where_ros2_security_expects_an_enclave():
@@ -47,7 +55,7 @@ def test_no_comment_stands_where_ros2_security_expects_an_enclave():
 
 
 def test_the_operator_may_ask_everything_and_a_listener_only_what_is_taught(described):
-    offered = names(described["services"]) | {f"{NODE}/{name}" for name in PARAMETERS}
+    offered = services(described)
     assert allowed("operator", "services", "request") == offered
     assert allowed("listener", "services", "request") == {"/face/list_tasks"}
     assert allowed("camera", "services", "request") == set()

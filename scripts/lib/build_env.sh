@@ -41,6 +41,18 @@ fa_use_stage() {
   unset fa_site
 }
 
+# fa_hash_of FILE...: what interface files say.
+fa_hash_of() {
+  {
+    printf '%s\n' "${ROS_DISTRO:-}"
+    for fa_file in "$@"; do
+      printf '%s\n' "$fa_file"
+      # An edited comment is no reason to generate for minutes. A line with quotes may hold a # that is no comment.
+      sed -e "/[\"']/!s/[[:space:]]*#.*//" -e '/^[[:space:]]*$/d' "$fa_file"
+    done
+  } | sha256sum | cut -c1-12
+}
+
 # fa_interface_hash ROOT: names a stage. r2r regenerates only when an environment variable changes, so the hash of the
 # interfaces is part of a path that it watches.
 fa_interface_hash() {
@@ -48,25 +60,28 @@ fa_interface_hash() {
     cd "$1" || exit 1
     LC_ALL=C
     export LC_ALL
-    {
-      printf '%s\n' "${ROS_DISTRO:-}"
-      for fa_file in msg/*.msg srv/*.srv; do
-        printf '%s\n' "$fa_file"
-        # An edited comment is no reason to generate for minutes. A line with quotes may hold a # that is no comment.
-        sed -e "/[\"']/!s/[[:space:]]*#.*//" -e '/^[[:space:]]*$/d' "$fa_file"
-      done
-    } | sha256sum | cut -c1-12
+    fa_hash_of msg/*.msg srv/*.srv action/*.action
+  )
+}
+
+# fa_other_interfaces ROOT: names the folder of the interfaces of others (tests/interfaces).
+fa_other_interfaces() {
+  (
+    cd "$1/tests/interfaces" || exit 1
+    LC_ALL=C
+    export LC_ALL
+    printf 'other-interfaces-%s' "$(fa_hash_of ./*/msg/*.msg)"
   )
 }
 
 # r2r generates these packages and no others. It does not resolve dependencies: nested ones are listed too.
-IDL_PACKAGE_FILTER='action_msgs;builtin_interfaces;diagnostic_msgs;face_attributes;geometry_msgs;rcl_interfaces;rosgraph_msgs;sensor_msgs;service_msgs;std_msgs;type_description_interfaces;unique_identifier_msgs'
+IDL_PACKAGE_FILTER='action_msgs;builtin_interfaces;diagnostic_msgs;face_attributes;geometry_msgs;hri_msgs;lifecycle_msgs;rcl_interfaces;rosgraph_msgs;sensor_msgs;service_msgs;std_msgs;tf2_msgs;type_description_interfaces;unique_identifier_msgs'
 export IDL_PACKAGE_FILTER
 
 # Debian has opencv4.pc only in the big libopencv-dev, so the modules are named here. Values set by hand are kept.
 fa_multiarch=$(cc -print-multiarch 2>/dev/null) || fa_multiarch=
 fa_multiarch=${fa_multiarch:-$(uname -m)-linux-gnu}
-export OPENCV_LINK_LIBS="${OPENCV_LINK_LIBS:-opencv_core,opencv_imgproc,opencv_objdetect,opencv_dnn,opencv_video,opencv_videoio}"
+export OPENCV_LINK_LIBS="${OPENCV_LINK_LIBS:-opencv_core,opencv_calib3d,opencv_imgproc,opencv_objdetect,opencv_dnn,opencv_video,opencv_videoio}"
 export OPENCV_LINK_PATHS="${OPENCV_LINK_PATHS:-/usr/lib/$fa_multiarch}"
 # Both folders: cvconfig.h lies in the second.
 export OPENCV_INCLUDE_PATHS="${OPENCV_INCLUDE_PATHS:-/usr/include/opencv4,/usr/include/$fa_multiarch/opencv4}"

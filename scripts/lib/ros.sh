@@ -3,7 +3,7 @@
 # Both leave ROS_KIND, ROS_NAME, ROS_DIR and PYTHON (the interpreter of interface generation and of the tests).
 
 ROS_PACKAGES=(rclpy rcl-interfaces rmw-fastrtps-cpp rosidl-default-generators ament-cmake std-msgs sensor-msgs geometry-msgs
-  diagnostic-msgs builtin-interfaces)
+  diagnostic-msgs builtin-interfaces lifecycle-msgs action-msgs)
 
 # Prints the distribution under /opt/ros to use: the sourced one first, then the newest that r2r knows.
 find_system_ros() {

@@ -62,6 +62,7 @@ pub(crate) mod tests {
         FrameResult {
             stamp: Stamp { sec: -3, nanosec: 999_999_999 },
             frame_id: "camera_optical_frame".to_owned(),
+            size: (640, 480),
             faces,
             detector: vision::DetectorKind::YuNet,
             image: None,

@@ -84,7 +84,10 @@ pub(crate) fn interface() -> Value {
         "executable": names::EXECUTABLE,
         "subscriptions": names::SUBSCRIPTIONS,
         "publications": names::PUBLICATIONS,
+        "humans": names::HUMANS,
         "services": names::SERVICES,
+        "own_services": names::OWN_SERVICES,
+        "actions": names::ACTIONS,
         "parameters": defaults.iter().map(parameter).collect::<Vec<_>>(),
     })
 }

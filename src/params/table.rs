@@ -105,6 +105,7 @@ pub(crate) static SPECS: &[Spec] = &[
     choice("device", &["auto", "cpu", "cuda", "cpu-reference"], "Where the network runs. auto: an NVIDIA card when there is one, else the CPU. cpu-reference: the CPU with burn's own operations, several times slower, to compare with."),
     path("yunet", "ONNX file of the face detector YuNet. Empty: $FACE_ATTRIBUTES_YUNET, else the installed one."),
     path("haar", "Haar cascade that finds faces, without landmarks, when there is no YuNet. Empty: $FACE_ATTRIBUTES_HAAR, else where OpenCV installs it."),
+    switch("autostart", "The node loads its model and looks at the camera by itself. false: it waits, unconfigured, for lifecycle transitions (lifecycle_msgs, nav2's lifecycle manager, `ros2 lifecycle`)."),
     choice("image_transport", &["auto", "raw", "compressed"], "Image topics to listen to. raw: image; compressed: image/compressed; auto: what is published, of two the raw one; the other too when the raw one brings nothing that can be used. Compressed pictures are expected below the raw ones' topic, wherever that is remapped to."),
     int("max_image_pixels", 1024, 268_435_456, "Larger pictures, of the camera and of requests, are refused before they are decoded. A request may hold four times as much in all.").unit("pixels"),
 
@@ -152,5 +153,6 @@ pub(crate) static SPECS: &[Spec] = &[
     int("annotated.jpeg_quality", 1, 100, "JPEG quality of annotated/compressed.").live(),
     double("explanation.rate_hz", 0.0, 10.0, "Sheets a second on explanation/compressed at most, and only while somebody subscribes; each takes some seconds of a core. 0: none.").unit("Hz").live(),
     double("diagnostics.stale_s", 0.1, 3600.0, "/diagnostics warns when the newest frame is older.").unit("s").live(),
+    switch("rep155", "Publish people as REP-155 (ROS4HRI) has them, below /humans, and the frames of heads on /tf. Needs a build with hri_msgs and tf2_msgs."),
     switch("use_sim_time", "Take the time from /clock, for the stamps of tasks and /diagnostics. Attributes always carry the stamps of their frames.").live(),
 ];

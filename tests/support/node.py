@@ -12,6 +12,8 @@ class FaceNode:
         self.parameters = {"state_dir": self.state_dir, **parameters}
         # Words of the command line in front of the parameters.
         self.extra = []
+        # It has started when it has said so.
+        self.ready = "ready:"
         self.process = None
         self._program = program
         self._log = folder / "node.log"
@@ -25,10 +27,10 @@ class FaceNode:
         return words
 
     def start(self):
-        """Starts it and waits until it answers."""
+        """Starts it and waits until it has."""
         said_before = len(self._log.read_text(errors="replace")) if self._log.exists() else 0
         self.process = Process(self.command(), self._log, self._environment)
-        self.process.wait_for_output("ready:", after=said_before)
+        self.process.wait_for_output(self.ready, after=said_before)
         return self
 
     def restart(self, **parameters):

@@ -15,8 +15,8 @@ from sensor_msgs.msg import CompressedImage
 from support.camera import Camera, back_and_forth
 from support.pictures import bgr8
 from support.process import PATIENCE_S
+from support.process_view import peak_mb
 from torture import TIMES
-from torture.process_view import peak_mb
 
 # Of one request; each is decoded to 48 MB.
 PICTURES = 4

@@ -14,8 +14,8 @@ from support import pictures
 from support.camera import Camera, back_and_forth, stamp_of
 from support.peer import RELIABLE, SENSOR
 from support.process import wait_until
+from support.process_view import descriptors, resident_mb, threads
 from torture import TIMES, rubbish
-from torture.process_view import descriptors, resident_mb, threads
 
 # Allowed beside what it took before: caches of other sizes.
 GROWTH_MB = 40

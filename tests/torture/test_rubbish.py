@@ -11,8 +11,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from support.camera import Camera
 from support.peer import SENSOR
 from support.pictures import bgr8
+from support.process_view import resident_mb
 from torture import TIMES, rubbish
-from torture.process_view import resident_mb
 
 CALLS = 250 * TIMES
 # Allowed beside what the first calls took: caches, and what a training keeps.

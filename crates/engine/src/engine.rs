@@ -94,6 +94,7 @@ impl Engine {
             captures: Arc::clone(&captures),
             live: Mutex::new(config.live()),
             keep_images: AtomicBool::new(false),
+            forget_faces: AtomicBool::new(false),
             results: crossbeam_channel::bounded(RESULTS),
             panics: Mutex::new(Panics::default()),
         });
@@ -141,6 +142,11 @@ impl Engine {
     /// Whether answers come with their picture, for annotated output.
     pub fn keep_images(&self, on: bool) {
         self.shared.keep_images.store(on, Ordering::Relaxed);
+    }
+
+    /// Drops all tracks before the next frame: nobody knows who stands there after a pause.
+    pub fn forget_faces(&self) {
+        self.shared.forget_faces.store(true, Ordering::Relaxed);
     }
 
     /// Changes thresholds and rates, all or none, from the next frame on.

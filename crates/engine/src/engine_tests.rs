@@ -20,7 +20,7 @@ use crate::teaching::tasks::AddTask;
 use crate::testing::{PaintedFaces, head, label, picture, small_model, task};
 use crate::threads::{Arrived, Shared, network_loop, spawn, vision_loop};
 use crate::types::{Frame, FrameResult, Stamp};
-use crate::{Engine, EngineConfig, NewestSlot, Sample, SamplePixels, TrackSelector};
+use crate::{CaptureError, CaptureRequest, Engine, EngineConfig, NewestSlot, Sample, SamplePixels, TrackSelector};
 
 /// Nothing here takes so long; it only keeps a broken engine from hanging the tests.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -169,6 +169,7 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
         captures: Arc::default(),
         live: Mutex::new(config.live()),
         keep_images: AtomicBool::new(false),
+        forget_faces: AtomicBool::new(false),
         results: bounded(64),
         panics: Mutex::new(Panics::default()),
     });
@@ -260,13 +261,8 @@ fn shutting_down_ends_captures_and_answers_and_may_be_repeated() {
     answer(&engine, frame(0.0, &TWO));
     std::thread::scope(|scope| {
         let capture = scope.spawn(|| {
-            engine.tasks().capture(
-                &task("posture"),
-                &label("left"),
-                TrackSelector::Largest,
-                200,
-                Duration::from_secs(60),
-            )
+            let wanted = capture("posture", "left", TrackSelector::Largest, 200, 60);
+            engine.tasks().capture(&wanted, &mut |_| true)
         });
         engine.shutdown();
         assert!(capture.join().unwrap().is_err());
@@ -274,6 +270,28 @@ fn shutting_down_ends_captures_and_answers_and_may_be_repeated() {
     engine.submit(frame(1.0, &TWO));
     assert!(engine.results().try_recv().is_err());
     engine.shutdown();
+}
+
+fn capture(name: &str, text: &str, track: TrackSelector, count: u32, seconds: u64) -> CaptureRequest {
+    CaptureRequest { name: task(name), label: label(text), track, count, time: Duration::from_secs(seconds) }
+}
+
+#[test]
+fn a_capture_that_is_cancelled_stores_nothing() {
+    let (engine, _dir) = engine();
+    answer(&engine, frame(0.0, &TWO));
+    let mut seconds = 0.0;
+    let mut told = vec![];
+    let captured = meanwhile(&engine, &mut seconds, || {
+        let mut go_on = |crops| {
+            told.push(crops);
+            crops < 2
+        };
+        engine.tasks().capture(&capture("posture", "left", TrackSelector::Largest, 20, 10), &mut go_on)
+    });
+    assert!(matches!(captured, Err(CaptureError::Cancelled)));
+    assert!(told.first() == Some(&0) && told.is_sorted(), "{told:?}");
+    assert!(engine.tasks().list().iter().all(|known| known.name != task("posture")));
 }
 
 /// Shows the picture until the work is done.
@@ -300,7 +318,7 @@ fn a_task_taught_from_two_live_tracks_answers_beside_the_others_and_after_a_rest
     for (face, text) in both.faces.iter().zip(["left", "right"]) {
         let id = TrackSelector::Id(face.track_id.clone());
         let captured = meanwhile(&engine, &mut seconds, || {
-            engine.tasks().capture(&name, &label(text), id, 12, Duration::from_secs(1)).unwrap()
+            engine.tasks().capture(&capture("place", text, id, 12, 1), &mut |_| true).unwrap()
         });
         assert!((1..=12).contains(&captured.captured), "{captured:?}");
         assert!(captured.counts.iter().any(|(stored, count)| *stored == label(text) && *count == captured.captured));

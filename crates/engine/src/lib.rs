@@ -62,7 +62,7 @@ pub use crate::{
     perception::smoothing::Smoother,
     perception::stats::{EngineThread, StageLatency, Stats, ThreadFailure},
     sync::{lock, lower_priority},
-    teaching::capture::{CaptureError, Captured, TrackSelector},
+    teaching::capture::{CaptureError, CaptureRequest, Captured, TrackSelector},
     teaching::crops::{CropError, Sample, SamplePixels},
     teaching::handle::Tasks,
     teaching::tasks::{

@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     /// In force; a change is taken over with the next frame.
     pub(crate) live: Mutex<LiveParams>,
     pub(crate) keep_images: AtomicBool,
+    /// The next frame finds no tracks.
+    pub(crate) forget_faces: AtomicBool,
     pub(crate) results: (Sender<FrameResult>, Receiver<FrameResult>),
     pub(crate) panics: Mutex<Panics>,
 }
@@ -93,6 +95,9 @@ pub(crate) fn vision_loop(shared: &Shared, stage: &mut VisionStage) {
             threshold = wanted;
             stage.set_score_threshold(threshold);
         }
+        if shared.forget_faces.swap(false, Ordering::Relaxed) {
+            stage.forget_faces();
+        }
         let seen = match stage.see(&frame.image, frame.stamp) {
             Ok(seen) => seen,
             Err(error) => {
@@ -125,8 +130,9 @@ pub(crate) fn vision_loop(shared: &Shared, stage: &mut VisionStage) {
             meter.stamp_outliers = stage.stamp_outliers();
         }
         let Frame { image, stamp, frame_id } = frame;
+        let size = (image.width(), image.height());
         let image = shared.keep_images.load(Ordering::Relaxed).then(|| Arc::new(image));
-        shared.publish(FrameResult { stamp, frame_id, faces, detector, image, latency });
+        shared.publish(FrameResult { stamp, frame_id, size, faces, detector, image, latency });
     }
 }
 

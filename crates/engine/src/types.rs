@@ -101,6 +101,8 @@ pub struct FrameResult {
     pub stamp: Stamp,
     /// The frame's own frame id.
     pub frame_id: String,
+    /// Width and height of the frame, pixels.
+    pub size: (u32, u32),
     /// Faces seen in this frame, oldest track first; empty when nobody is there.
     pub faces: Vec<Face>,
     /// What found them.

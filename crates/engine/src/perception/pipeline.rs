@@ -99,6 +99,7 @@ impl Pipeline {
         Ok(FrameResult {
             stamp: frame.stamp,
             frame_id: frame.frame_id.clone(),
+            size: (frame.image.width(), frame.image.height()),
             detector: self.vision.detector(),
             faces: answer(seen, &self.smoother),
             image: None,

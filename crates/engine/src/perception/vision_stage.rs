@@ -113,6 +113,12 @@ impl VisionStage {
         self.detector.set_score_threshold(threshold);
     }
 
+    /// Drops all tracks; their ids are not given again.
+    pub(crate) fn forget_faces(&mut self) {
+        self.tracker.reset();
+        self.active.clear();
+    }
+
     /// Looks at the next frame. A stamp that jumps back starts all tracks anew.
     pub(crate) fn see(&mut self, image: &BgrImage, stamp: Stamp) -> Result<Seen, DetectError> {
         let start = Instant::now();
@@ -173,6 +179,20 @@ mod tests {
 
     fn at(seconds: f64) -> Stamp {
         Stamp::from_seconds(seconds)
+    }
+
+    #[test]
+    fn a_face_that_is_forgotten_is_met_anew() {
+        let (mut stage, image) = (stage(), picture(320, 240, &[(0, 40.0, 60.0, 110.0)]));
+        let ids = |stage: &mut VisionStage, seconds| {
+            let seen = stage.see(&image, at(seconds)).unwrap();
+            (seen.faces.into_iter().map(|face| face.track).collect::<Vec<_>>(), seen.active)
+        };
+        let (before, _) = ids(&mut stage, 0.0);
+        stage.forget_faces();
+        let (after, active) = ids(&mut stage, 0.1);
+        assert!(before.len() == 1 && after.len() == 1 && before != after, "{before:?} {after:?}");
+        assert_eq!(active, after);
     }
 
     #[test]

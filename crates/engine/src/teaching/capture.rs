@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use network::FaceCrop;
+use network::{FaceCrop, Label, TaskName};
 use vision::TrackId;
 
 use crate::model::samples::SampleCounts;
@@ -18,6 +18,21 @@ pub enum TrackSelector {
     Largest,
     /// One track.
     Id(TrackId),
+}
+
+/// "This face, for three seconds, is `engaged`."
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaptureRequest {
+    /// The task; may be new.
+    pub name: TaskName,
+    /// What the face is.
+    pub label: Label,
+    /// Whose face.
+    pub track: TrackSelector,
+    /// Crops wanted, 1..=200.
+    pub count: u32,
+    /// Time allowed, 0.1..=60 s.
+    pub time: Duration,
 }
 
 /// What a capture brought.
@@ -59,6 +74,9 @@ pub enum CaptureError {
         /// What is allowed.
         range: &'static str,
     },
+    /// The caller has ended it.
+    #[error("the capture was cancelled; nothing was stored")]
+    Cancelled,
     /// The engine shuts down.
     #[error("the capture was ended because the engine shuts down")]
     Closed,
@@ -66,6 +84,9 @@ pub enum CaptureError {
     #[error(transparent)]
     Store(#[from] TaskError),
 }
+
+/// How often the caller hears how far a capture is.
+const TOLD_EVERY: Duration = Duration::from_millis(100);
 
 fn listed(active: &[TrackId]) -> String {
     let ids: Vec<String> = active.iter().map(ToString::to_string).collect();
@@ -134,12 +155,14 @@ impl Captures {
 
     /// Collects crops of one track, spread over the time, one a frame at most, until there are `count` or the time is up.
     ///
-    /// Faces of too little quality are left out. It ends early, with what there is, when the track is lost.
+    /// Faces of too little quality are left out. It ends early, with what there is, when the track is lost. `go_on` is told some
+    /// times a second how many there are, and may end it.
     pub(crate) fn collect(
         &self,
         selector: TrackSelector,
         count: u32,
         time: Duration,
+        go_on: &mut dyn FnMut(u32) -> bool,
     ) -> Result<Vec<FaceCrop>, CaptureError> {
         let limits = |name, value: String, range| Err(CaptureError::Range { name, value, range });
         if !(1..=200).contains(&count) {
@@ -162,9 +185,19 @@ impl Captures {
         let before = newest.frame;
         // As it is when the capture begins: all its crops are held to the same.
         let min_quality = newest.min_quality;
+        let mut told: Option<Instant> = None;
         loop {
             if newest.closed {
                 return Err(CaptureError::Closed);
+            }
+            if told.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
+                told = Some(Instant::now());
+                // It may take its time, and the vision thread must not wait for it.
+                drop(newest);
+                if !go_on(crops.len() as u32) {
+                    return Err(CaptureError::Cancelled);
+                }
+                newest = self.lock();
             }
             let elapsed = start.elapsed();
             if newest.frame != done {
@@ -193,7 +226,7 @@ impl Captures {
                 return Ok(crops);
             }
             let Some(left) = time.checked_sub(elapsed).filter(|left| !left.is_zero()) else { break };
-            newest = self.changed.wait_timeout(newest, left).unwrap_or_else(PoisonError::into_inner).0;
+            newest = self.changed.wait_timeout(newest, left.min(TOLD_EVERY)).unwrap_or_else(PoisonError::into_inner).0;
         }
         match crops.is_empty() {
             false => Ok(crops),
@@ -222,7 +255,7 @@ mod tests {
         let captures = Captures::default();
         captures.set_min_quality(0.1);
         thread::scope(|scope| {
-            let captured = scope.spawn(|| captures.collect(selector, count, time));
+            let captured = scope.spawn(|| captures.collect(selector, count, time, &mut |_| true));
             let mut number = 0;
             while !captured.is_finished() {
                 captures.offer(&frame(number));
@@ -307,7 +340,7 @@ mod tests {
 
     #[test]
     fn without_a_camera_the_message_says_so() {
-        let error = Captures::default().collect(TrackSelector::Largest, 5, Duration::from_millis(100));
+        let error = Captures::default().collect(TrackSelector::Largest, 5, Duration::from_millis(100), &mut |_| true);
         assert!(matches!(error, Err(CaptureError::NoFrames(_))));
     }
 
@@ -315,7 +348,7 @@ mod tests {
     fn counts_and_times_out_of_range_are_refused_at_once() {
         let captures = Captures::default();
         for (count, time) in [(0, LONG), (201, LONG), (5, Duration::ZERO), (5, Duration::from_secs(61))] {
-            let error = captures.collect(TrackSelector::Largest, count, time).unwrap_err();
+            let error = captures.collect(TrackSelector::Largest, count, time, &mut |_| true).unwrap_err();
             assert!(matches!(error, CaptureError::Range { .. }), "{error}");
         }
     }
@@ -324,7 +357,7 @@ mod tests {
     fn closing_ends_a_capture_that_waits() {
         let captures = Captures::default();
         thread::scope(|scope| {
-            let captured = scope.spawn(|| captures.collect(TrackSelector::Largest, 5, LONG));
+            let captured = scope.spawn(|| captures.collect(TrackSelector::Largest, 5, LONG, &mut |_| true));
             captures.close();
             assert!(matches!(captured.join().unwrap(), Err(CaptureError::Closed)));
         });

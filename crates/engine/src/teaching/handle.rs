@@ -13,7 +13,7 @@ use crate::EngineConfig;
 use crate::model::heads::NetworkUpdate;
 use crate::model::state::CannotTeach;
 use crate::sync::{join, lock};
-use crate::teaching::capture::{CaptureError, Captured, Captures, TrackSelector};
+use crate::teaching::capture::{CaptureError, CaptureRequest, Captured, Captures};
 use crate::teaching::crops::{Cropper, Sample};
 use crate::teaching::requests::Requests;
 use crate::teaching::served_model::Found;
@@ -94,23 +94,21 @@ impl Tasks {
         self.requests.add_samples(name, &self.cropper.crop(samples)?)
     }
 
-    /// Collects `count` (1..=200) crops of one active track within `time` (0.1..=60 s), spread over it, and stores them
-    /// under a label. Blocks until then.
+    /// Collects crops of one active track, spread over the time, and stores them under a label. Blocks until then; `go_on` is told
+    /// some times a second how many crops there are, and may end it.
     ///
     /// # Errors
-    /// An unknown track, nobody to be seen, values out of range, or a store that refuses.
+    /// An unknown track, nobody to be seen, values out of range, a store that refuses, or `go_on`; nothing is stored then.
     pub fn capture(
         &self,
-        name: &TaskName,
-        label: &Label,
-        track: TrackSelector,
-        count: u32,
-        time: Duration,
+        wanted: &CaptureRequest,
+        go_on: &mut dyn FnMut(u32) -> bool,
     ) -> Result<Captured, CaptureError> {
-        let crops = self.captures.collect(track, count, time)?;
+        let crops = self.captures.collect(wanted.track.clone(), wanted.count, wanted.time, go_on)?;
         let captured = crops.len() as u32;
-        let samples: Vec<_> = crops.into_iter().map(|face| LabelledFace { label: label.clone(), face }).collect();
-        let stored = self.requests.add_samples(name, &samples)?;
+        let labelled = |face| LabelledFace { label: wanted.label.clone(), face };
+        let samples: Vec<_> = crops.into_iter().map(labelled).collect();
+        let stored = self.requests.add_samples(&wanted.name, &samples)?;
         Ok(Captured { captured, counts: stored.counts })
     }
 

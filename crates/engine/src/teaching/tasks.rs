@@ -1,8 +1,9 @@
 //! Tasks as their users see them: what can be asked, and what is told. Field by field as in `msg/` and `srv/`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use learning::Accuracy;
 use network::{Label, TaskName};
 
@@ -130,8 +131,20 @@ impl TaskTicket {
     ///
     /// # Errors
     /// When it failed, was cancelled, or the program shuts down.
-    pub fn wait(self) -> Result<TrainingOutcome, TaskError> {
+    pub fn wait(&self) -> Result<TrainingOutcome, TaskError> {
         self.outcome.recv().unwrap_or(Err(TaskError::ShutDown))
+    }
+
+    /// The same for so long; none while the training goes on.
+    ///
+    /// # Errors
+    /// As [`Self::wait`].
+    pub fn wait_for(&self, time: Duration) -> Option<Result<TrainingOutcome, TaskError>> {
+        match self.outcome.recv_timeout(time) {
+            Ok(outcome) => Some(outcome),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Err(TaskError::ShutDown)),
+        }
     }
 }
 

@@ -1,29 +1,20 @@
-//! Pictures in: taken at once, the newest wins, decoded on a thread of their own.
+//! Pictures in: the newest wins, decoded on a thread of their own.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use engine::{Engine, Frame, NewestSlot, lock};
-use futures::StreamExt;
-use r2r::{Node, QosProfile};
-use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
+use engine::{Frame, NewestSlot, lock};
 
-use crate::camera::{self, Choice, ImageTopics, Listening, Source};
+use super::origins::Origins;
 use crate::convert::{self, Incoming};
 use crate::options::ImageTransport;
-use crate::origins::Origins;
 
 /// Compressed pictures are left out for so long after a raw one.
 const RAW_WINS: Duration = Duration::from_secs(1);
-/// How often the graph is looked at while there is a camera, and while there is none.
-const LOOK: Duration = Duration::from_secs(1);
-const LOOK_FOR_CAMERA: Duration = Duration::from_millis(100);
-/// So long without any picture is told.
-const SILENT: Duration = Duration::from_secs(5);
 /// One line for all pictures that were refused in this time.
 const COMPLAINT: Duration = Duration::from_secs(5);
 
@@ -39,6 +30,8 @@ pub(crate) struct LastPicture {
 /// Where pictures wait for their decoding, and what became of them.
 #[derive(Default)]
 pub(crate) struct Input {
+    /// Whether pictures are wanted.
+    active: AtomicBool,
     waiting: NewestSlot<Incoming>,
     state: Mutex<State>,
 }
@@ -75,8 +68,25 @@ impl Input {
         lock(&self.state)
     }
 
+    /// Whether pictures are taken: not before they are wanted.
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// Takes pictures from now on, or none.
+    pub(crate) fn set_active(&self, active: bool) {
+        self.active.store(active, Ordering::Release);
+        if !active {
+            let _ = self.waiting.try_take();
+            self.state().silence = None;
+        }
+    }
+
     /// Takes a picture; `transport` decides between the topics.
-    fn offer(&self, incoming: Incoming, transport: ImageTransport, now: Instant) {
+    pub(super) fn offer(&self, incoming: Incoming, transport: ImageTransport, now: Instant) {
+        if !self.is_active() {
+            return;
+        }
         self.state().received = Some(now);
         if transport == ImageTransport::Auto {
             let raw_lives = self.state().last_raw.is_some_and(|at| now.duration_since(at) < RAW_WINS);
@@ -106,13 +116,13 @@ impl Input {
     }
 
     /// When the newest picture came, and when the newest that could be used.
-    fn latest(&self) -> (Option<Instant>, Option<Instant>) {
+    pub(super) fn latest(&self) -> (Option<Instant>, Option<Instant>) {
         let state = self.state();
         (state.received, state.used)
     }
 
     /// Notes why nothing comes, or that something does, and logs what changes.
-    fn tell_silence(&self, silence: Option<String>) {
+    pub(super) fn tell_silence(&self, silence: Option<String>) {
         let mut state = self.state();
         match (&state.silence, &silence) {
             (before, Some(why)) if before.as_ref() != Some(why) => tracing::warn!("{why}"),
@@ -154,136 +164,20 @@ impl Input {
     }
 }
 
-/// Listens to the camera; the thread that owns the node calls it again and again.
-pub(crate) struct CameraInput {
-    topics: ImageTopics,
-    /// Of the raw topic and of the compressed one.
-    qos: [QosProfile; 2],
-    /// Full name of the node.
-    own_name: String,
-    input: Arc<Input>,
-    runtime: Handle,
-    /// Tasks that take messages: of raw and of compressed pictures.
-    takers: [Option<AbortHandle>; 2],
-    started: Instant,
-    looked: Option<Instant>,
-    choice: Choice,
-}
-
-impl CameraInput {
-    /// Listens to nothing yet.
-    pub(crate) fn new(
-        topics: ImageTopics,
-        qos: [QosProfile; 2],
-        own_name: String,
-        input: Arc<Input>,
-        runtime: Handle,
-    ) -> Self {
-        let now = Instant::now();
-        Self {
-            topics,
-            qos,
-            own_name,
-            input,
-            runtime,
-            takers: [None, None],
-            started: now,
-            looked: None,
-            choice: Choice::new(now),
-        }
-    }
-
-    /// Where pictures are awaited.
-    pub(crate) fn topics(&self) -> &ImageTopics {
-        &self.topics
-    }
-
-    /// Who publishes there now.
-    pub(crate) fn on_its_topics(&self, node: &Node) -> Option<Vec<Source>> {
-        told(camera::on_its_topics(node, &self.own_name, &self.topics))
-    }
-
-    /// Why nothing comes, as far as the graph tells now.
-    pub(crate) fn why_silent(&self, node: &Node) -> String {
-        let sources = told(camera::everywhere(node, &self.own_name, &self.topics)).unwrap_or_default();
-        camera::why_silent(&self.topics, &sources, &self.qos)
-    }
-
-    /// Looks who publishes, when it is time, and listens to what is best; tells when nothing comes.
-    ///
-    /// # Errors
-    /// When ROS refuses a subscription.
-    pub(crate) fn look(&mut self, node: &mut Node) -> r2r::Result<()> {
-        let now = Instant::now();
-        let every = if self.choice.is_alone() { LOOK_FOR_CAMERA } else { LOOK };
-        if self.looked.is_some_and(|at| now.duration_since(at) < every) {
-            return Ok(());
-        }
-        self.looked = Some(now);
-        let Some(sources) = self.on_its_topics(node) else { return Ok(()) };
-        let (received, used) = self.input.latest();
-        let published = camera::published(&self.topics, &sources);
-        let wanted = self.choice.next(&self.topics, published, self.listening(), used, now);
-        self.listen(node, wanted)?;
-        let silent = now.duration_since(received.unwrap_or(self.started)) > SILENT;
-        self.input.tell_silence(silent.then(|| self.why_silent(node)));
-        Ok(())
-    }
-
-    fn listening(&self) -> Listening {
-        Listening { raw: self.takers[0].is_some(), compressed: self.takers[1].is_some() }
-    }
-
-    fn listen(&mut self, node: &mut Node, wanted: Listening) -> r2r::Result<()> {
-        if wanted == self.listening() {
-            return Ok(());
-        }
-        // r2r keeps ten messages and drops the newest: each must be taken as it comes.
-        macro_rules! take {
-            ($index:literal, $wanted:expr, $topic:expr, $kind:expr) => {
-                match (&self.takers[$index], $wanted) {
-                    (None, true) => {
-                        let mut stream = node.subscribe(&$topic, self.qos[$index].clone())?;
-                        let (input, transport) = (Arc::clone(&self.input), self.topics.transport);
-                        let taker = self.runtime.spawn(async move {
-                            while let Some(message) = stream.next().await {
-                                input.offer($kind(message), transport, Instant::now());
-                            }
-                        });
-                        self.takers[$index] = Some(taker.abort_handle());
-                        tracing::info!("listening to {}", $topic);
-                    }
-                    (Some(taker), false) => {
-                        // r2r ends the subscription with the next message.
-                        taker.abort();
-                        self.takers[$index] = None;
-                        tracing::info!("not listening to {} any more", $topic);
-                    }
-                    _ => {}
-                }
-            };
-        }
-        take!(0, wanted.raw, self.topics.raw, Incoming::Raw);
-        take!(1, wanted.compressed, self.topics.compressed, Incoming::Compressed);
-        Ok(())
-    }
-}
-
-/// What the graph tells, where it does.
-fn told(sources: r2r::Result<Vec<Source>>) -> Option<Vec<Source>> {
-    sources.inspect_err(|error| tracing::debug!("the graph: {error}")).ok()
-}
-
-/// Decodes into the engine from now on.
+/// Decodes from now on, and gives every frame to `submit`.
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(crate) fn decode(input: &Arc<Input>, engine: &Arc<Engine>, max_pixels: u64) -> io::Result<JoinHandle<()>> {
-    let (input, engine) = (Arc::clone(input), Arc::clone(engine));
-    std::thread::Builder::new().name("decode".into()).spawn(move || decode_loop(&input, &engine, max_pixels))
+pub(crate) fn decode(
+    input: &Arc<Input>,
+    max_pixels: u64,
+    submit: impl Fn(Frame) + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let input = Arc::clone(input);
+    std::thread::Builder::new().name("decode".into()).spawn(move || decode_loop(&input, max_pixels, submit))
 }
 
-fn decode_loop(input: &Input, engine: &Engine, max_pixels: u64) {
+fn decode_loop(input: &Input, max_pixels: u64, submit: impl Fn(Frame)) {
     while let Some(incoming) = input.waiting.take() {
         // A picture that a decoder panics at is one that cannot be used.
         let decoded = catch_unwind(AssertUnwindSafe(|| convert::frame(&incoming, max_pixels)));
@@ -298,7 +192,7 @@ fn decode_loop(input: &Input, engine: &Engine, max_pixels: u64) {
                 if let Some(mixed) = input.note(&incoming, &frame, now) {
                     tracing::warn!("pictures of several cameras alternate, their faces cannot be followed: {mixed}");
                 }
-                engine.submit(frame);
+                submit(frame);
             }
             Err(reason) => {
                 if let Some(count) = input.reject(&reason, Instant::now()) {
@@ -323,9 +217,15 @@ mod tests {
         Incoming::Compressed(CompressedImage::default())
     }
 
+    fn taking() -> Input {
+        let input = Input::default();
+        input.set_active(true);
+        input
+    }
+
     #[test]
     fn of_both_topics_the_raw_one_wins_while_it_lives() {
-        let input = Input::default();
+        let input = taking();
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         for (ms, picture) in [(0, compressed()), (100, raw()), (150, compressed()), (900, raw()), (1800, compressed())]
@@ -340,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_raw_topic_that_cannot_be_decoded_does_not_outdo_the_compressed_one() {
-        let (input, start) = (Input::default(), Instant::now());
+        let (input, start) = (taking(), Instant::now());
         for picture in [raw(), compressed(), raw(), compressed()] {
             input.offer(picture, ImageTransport::Auto, start);
         }
@@ -349,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_chosen_transport_is_taken_as_it_comes() {
-        let input = Input::default();
+        let input = taking();
         for _ in 0..3 {
             input.offer(compressed(), ImageTransport::Compressed, Instant::now());
         }
@@ -359,12 +259,26 @@ mod tests {
 
     #[test]
     fn refused_pictures_are_all_counted_but_not_all_complained_of() {
-        let input = Input::default();
+        let input = taking();
         let start = Instant::now();
         let told: Vec<u64> =
             (0..=120).filter_map(|n| input.reject("bad", start + n * Duration::from_millis(100))).collect();
         assert_eq!(told, [1, 50, 50]);
         assert_eq!(input.counts().rejected, 121);
         assert_eq!(input.counts().rejection.unwrap().1, "bad");
+    }
+
+    #[test]
+    fn nothing_is_taken_while_nothing_is_wanted() {
+        let input = Input::default();
+        let offer = || input.offer(raw(), ImageTransport::Auto, Instant::now());
+        offer();
+        assert_eq!(input.counts().received, 0);
+        input.set_active(true);
+        offer();
+        input.set_active(false);
+        offer();
+        assert_eq!(input.counts().received, 1);
+        assert!(input.waiting.try_take().is_none());
     }
 }

@@ -1,85 +1,75 @@
-//! `/diagnostics` once a second: what comes in, what is answered, how fast, on what.
+//! The parts of the node as they are reported.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{CannotTeach, Engine, EngineThread, Stats, TaskState, TaskStatus, lock};
-use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
-use r2r::std_msgs::msg::Header;
-use r2r::{Node, QosProfile};
-use tokio::runtime::Handle;
+use engine::{CannotTeach, EngineThread, Memory, Stats, TaskState, TaskStatus};
+use r2r::diagnostic_msgs::msg::{DiagnosticStatus, KeyValue};
 use vision::DetectorKind;
 
-use crate::clock::NodeClock;
+use crate::camera::InputCounts;
 use crate::convert::text;
+use crate::lifecycle::State;
 use crate::names;
-use crate::options::Live;
-use crate::subscriptions::{Input, InputCounts};
 
-const PERIOD: Duration = Duration::from_secs(1);
 /// A refused picture is a warning for so long.
 const RECENT: Duration = Duration::from_secs(5);
 
-/// What diagnostics look at.
-pub(crate) struct Watched {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) input: Arc<Input>,
-    pub(crate) live: Live,
-    pub(crate) clock: NodeClock,
-    /// Fully qualified name of the node.
-    pub(crate) node_name: String,
+/// The parts of the node, each with a status of its own.
+const PARTS: [&str; 5] = ["frames", "detector", "network", "tasks", PROCESS];
+const PROCESS: &str = "process";
+
+fn part_status(
+    node_name: &str,
+    part: &str,
+    (level, message): (Level, String),
+    values: &[(&str, String)],
+) -> DiagnosticStatus {
+    let value = |(key, value): &(&str, String)| KeyValue { key: (*key).to_owned(), value: text(value.as_str()) };
+    DiagnosticStatus {
+        level,
+        name: text(format!("{node_name}: {part}")),
+        message: text(message),
+        hardware_id: String::new(),
+        values: values.iter().map(value).collect(),
+    }
 }
 
-/// Publishes from now on.
-///
-/// # Errors
-/// When ROS refuses the topic.
-pub(crate) fn start(node: &mut Node, runtime: &Handle, watched: Watched) -> r2r::Result<()> {
-    let publisher = node.create_publisher::<DiagnosticArray>(names::DIAGNOSTICS, QosProfile::default())?;
-    runtime.spawn(async move {
-        let mut ticks = tokio::time::interval(PERIOD);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut failed_before = 0;
-        loop {
-            ticks.tick().await;
-            let stats = watched.engine.stats();
-            let input = watched.input.counts();
-            let stale_s = lock(&watched.live).diagnostics.stale_s;
-            let view = View {
-                node_name: &watched.node_name,
-                stats: &stats,
-                input: &input,
-                failed_lately: stats.frames_failed - failed_before,
-                detector: watched.engine.detector(),
-                stale_s,
-                tasks: &watched.engine.tasks().list(),
-                cannot_teach: watched.engine.cannot_teach(),
-            };
-            let message = DiagnosticArray {
-                header: Header { stamp: watched.clock.now(), frame_id: String::new() },
-                status: view.statuses(),
-            };
-            failed_before = stats.frames_failed;
-            if let Err(error) = publisher.publish(&message) {
-                tracing::debug!("{}: {error}", names::DIAGNOSTICS);
-            }
-        }
-    });
-    Ok(())
+/// What is reported while no model is in memory.
+pub(super) fn without_an_engine(node_name: &str, state: State) -> Vec<DiagnosticStatus> {
+    let resting = |part| match part {
+        PROCESS => process(node_name, state, &Memory::now()),
+        _ => part_status(node_name, part, (OK, state.label().to_owned()), &[]),
+    };
+    PARTS.map(resting).to_vec()
+}
+
+fn process(node_name: &str, state: State, memory: &Memory) -> DiagnosticStatus {
+    part_status(
+        node_name,
+        PROCESS,
+        (OK, format!("{:.0} MB", memory.rss_mb)),
+        &[
+            ("rss_mb", format!("{:.0}", memory.rss_mb)),
+            ("peak_rss_mb", format!("{:.0}", memory.peak_rss_mb)),
+            ("state", state.label().to_owned()),
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ],
+    )
 }
 
 /// The state of the node at one moment.
-struct View<'a> {
-    node_name: &'a str,
-    stats: &'a Stats,
-    input: &'a InputCounts,
+pub(super) struct View<'a> {
+    pub(super) node_name: &'a str,
+    pub(super) state: State,
+    pub(super) stats: &'a Stats,
+    pub(super) input: &'a InputCounts,
     /// Frames that the detector refused since the last report.
-    failed_lately: u64,
-    detector: DetectorKind,
-    stale_s: f32,
-    tasks: &'a [TaskStatus],
+    pub(super) failed_lately: u64,
+    pub(super) detector: DetectorKind,
+    pub(super) stale_s: f32,
+    pub(super) tasks: &'a [TaskStatus],
     /// Why nothing can be taught.
-    cannot_teach: Option<&'a CannotTeach>,
+    pub(super) cannot_teach: Option<&'a CannotTeach>,
 }
 
 type Level = u8;
@@ -88,19 +78,12 @@ const WARN: Level = 1;
 const ERROR: Level = 2;
 
 impl View<'_> {
-    fn statuses(&self) -> Vec<DiagnosticStatus> {
+    pub(super) fn statuses(&self) -> Vec<DiagnosticStatus> {
         vec![self.frames(), self.detector(), self.network(), self.tasks(), self.process()]
     }
 
-    fn status(&self, part: &str, (level, message): (Level, String), values: &[(&str, String)]) -> DiagnosticStatus {
-        let value = |(key, value): &(&str, String)| KeyValue { key: (*key).to_owned(), value: text(value.as_str()) };
-        DiagnosticStatus {
-            level,
-            name: text(format!("{}: {part}", self.node_name)),
-            message: text(message),
-            hardware_id: String::new(),
-            values: values.iter().map(value).collect(),
-        }
+    fn status(&self, part: &str, state: (Level, String), values: &[(&str, String)]) -> DiagnosticStatus {
+        part_status(self.node_name, part, state, values)
     }
 
     /// A thread of the engine that panicked in the last minute, or ended.
@@ -113,6 +96,8 @@ impl View<'_> {
         let age_s = self.stats.frame_age_ms.map(|age| age / 1e3);
         let rejection = self.input.rejection.as_ref().filter(|(ago, _)| *ago < RECENT);
         let state = match (rejection, age_s) {
+            // Nobody wants pictures.
+            _ if self.state != State::Active => (OK, self.state.label().to_owned()),
             (Some((_, reason)), _) => (WARN, format!("pictures cannot be used: {reason}")),
             (None, age) if self.input.silence.is_some() && age.is_none_or(|age| age > self.stale_s) => {
                 let age = age.map_or_else(String::new, |age| format!("; the newest frame is {age:.1} s old"));
@@ -194,16 +179,7 @@ impl View<'_> {
     }
 
     fn process(&self) -> DiagnosticStatus {
-        let memory = &self.stats.memory;
-        self.status(
-            "process",
-            (OK, format!("{:.0} MB", memory.rss_mb)),
-            &[
-                ("rss_mb", format!("{:.0}", memory.rss_mb)),
-                ("peak_rss_mb", format!("{:.0}", memory.peak_rss_mb)),
-                ("version", env!("CARGO_PKG_VERSION").to_owned()),
-            ],
-        )
+        process(self.node_name, self.state, &self.stats.memory)
     }
 
     fn latencies(&self, stages: &[&str]) -> Vec<(String, String)> {
@@ -224,7 +200,7 @@ fn borrowed(values: &[(String, String)]) -> Vec<(&str, String)> {
 
 #[cfg(test)]
 mod tests {
-    use engine::{Memory, StageLatency, ThreadFailure};
+    use engine::{StageLatency, ThreadFailure};
 
     use super::*;
     use crate::convert::tests_tasks::status;
@@ -255,6 +231,7 @@ mod tests {
         let node_name = "/face/face_attributes";
         View {
             node_name,
+            state: State::Active,
             stats,
             input,
             failed_lately: 0,
@@ -275,8 +252,7 @@ mod tests {
         let view = view(&stats, &input, &[]);
         assert_eq!(levels(&view), [OK; 5]);
         let names: Vec<String> = view.statuses().into_iter().map(|status| status.name).collect();
-        let parts = ["frames", "detector", "network", "tasks", "process"];
-        assert_eq!(names, parts.map(|part| format!("/face/face_attributes: {part}")));
+        assert_eq!(names, PARTS.map(|part| format!("/face/face_attributes: {part}")));
     }
 
     #[test]
@@ -306,6 +282,14 @@ mod tests {
         let status = &view(&stats(), &refused, &[]).statuses()[0];
         assert_eq!(status.level, WARN);
         assert!(status.message.contains("nv21"), "{}", status.message);
+    }
+
+    #[test]
+    fn no_picture_is_missed_while_nobody_wants_one() {
+        let (input, silent) = (InputCounts::default(), Stats { frame_age_ms: Some(60_000.0), ..stats() });
+        let resting = View { state: State::Inactive, ..view(&silent, &input, &[]) };
+        assert_eq!(levels(&resting), [OK; 5]);
+        assert_eq!(resting.statuses()[0].message, "inactive");
     }
 
     #[test]

@@ -1,0 +1,81 @@
+//! Capturing: "this face, for three seconds, is `engaged`".
+
+use std::time::Duration;
+
+use engine::{CaptureError, CaptureRequest, TrackSelector};
+use network::{Label, TaskName};
+use r2r::face_attributes::srv::CaptureSamples;
+
+use super::{Answer, TaskServices, pictures};
+use crate::convert::counts;
+use crate::service::Refusal;
+
+/// Count and seconds of a capture that names none.
+const CAPTURE: (u32, f32) = (10, 3.0);
+
+/// What is to be captured.
+///
+/// # Errors
+/// What a request cannot be, in words.
+pub(crate) fn wanted(request: CaptureSamples::Request) -> Result<CaptureRequest, Refusal> {
+    let name = TaskName::try_from(request.name)?;
+    let label = Label::to_teach(request.label)?;
+    let track = track_selector(&request.track_id)?;
+    let count = if request.count == 0 { CAPTURE.0 } else { request.count };
+    let seconds = if request.seconds == 0.0 { CAPTURE.1 } else { request.seconds };
+    let time = Duration::try_from_secs_f32(seconds)
+        .map_err(|_| Refusal(format!("seconds is {seconds}, but must be 0.1 to 60 s, or 0 for {} s", CAPTURE.1)))?;
+    Ok(CaptureRequest { name, label, track, count, time })
+}
+
+impl TaskServices {
+    pub(super) fn capture_samples(&self, request: CaptureSamples::Request) -> Answer<CaptureSamples::Service> {
+        self.capture(&wanted(request)?, &mut |_| true)
+    }
+
+    /// Captures and stores. `go_on` is told some times a second how many crops there are, and may end it.
+    ///
+    /// # Errors
+    /// Why nothing was stored, in words.
+    pub(crate) fn capture(
+        &self,
+        wanted: &CaptureRequest,
+        go_on: &mut dyn FnMut(u32) -> bool,
+    ) -> Answer<CaptureSamples::Service> {
+        let engine = self.serving.looking_engine()?;
+        let captured = engine.tasks().capture(wanted, go_on).map_err(|error| {
+            let silence = if matches!(error, CaptureError::NoFrames(_)) { self.input.counts().silence } else { None };
+            let Refusal(refusal) = Refusal::from(error);
+            Refusal(silence.map_or_else(|| refusal.clone(), |why| format!("{refusal}: {why}")))
+        })?;
+        let (labels, samples) = counts(&captured.counts);
+        let message = format!("{} of '{}' captured for {}", pictures(captured.captured), wanted.label, wanted.name);
+        Ok(CaptureSamples::Response { success: true, message, captured: captured.captured, labels, samples })
+    }
+}
+
+fn track_selector(track: &str) -> Result<TrackSelector, Refusal> {
+    if track == "largest" {
+        return Ok(TrackSelector::Largest);
+    }
+    let id = track.parse().map_err(|error| Refusal(format!("{error}, or \"largest\" for the largest face")))?;
+    Ok(TrackSelector::Id(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use vision::TrackId;
+
+    use super::*;
+
+    #[test]
+    fn a_track_is_named_by_its_letters_or_as_the_largest() {
+        assert_eq!(track_selector("largest").unwrap(), TrackSelector::Largest);
+        let id = TrackId::from_sequence(3);
+        assert_eq!(track_selector(id.as_str()).unwrap(), TrackSelector::Id(id));
+        for bad in ["", "LARGEST", "abc", "abcd1", "abcdef"] {
+            let Refusal(message) = track_selector(bad).unwrap_err();
+            assert!(message.contains("five letters") && message.contains("largest"), "{message}");
+        }
+    }
+}
