@@ -25,6 +25,8 @@ fill_distribution() {
   if [ -n "$programs" ]; then options+=(-DFACE_ATTRIBUTES_PROGRAMS_DIR="$programs"); fi
   # Paths of this machine's stages, and of the tests' Python, would be written into the package.
   for folder in "$PREFIX"/stage-*; do fa_strip AMENT_PREFIX_PATH "$folder"; fa_strip CMAKE_PREFIX_PATH "$folder"; done
+  # The generators write some of what they know in the order of a Python set.
+  export PYTHONHASHSEED=0
   rm -rf "$build"
   say "package: building for $target (the interfaces take minutes)"
   {
