@@ -8,7 +8,12 @@ manifest() { sed -n "s/^ *<$1[^>]*>\([^<]*\)<.*/\1/p" "$FA_ROOT/package.xml"; }
 # ros_dependencies KIND: the distribution's packages that package.xml names, as bloom calls them.
 ros_dependencies() {
   local name
-  { manifest depend; manifest exec_depend; } | sort -u | while read -r name; do
+  {
+    manifest depend
+    manifest exec_depend
+    # Where they are installed, programs are built with them (build.rs).
+    for name in hri_msgs tf2_msgs; do if [ "$1" = distribution ] && [ -d "$ROS_DIR/share/$name" ]; then echo "$name"; fi; done
+  } | sort -u | while read -r name; do
     case $1-$name in
       # System libraries: dpkg-shlibdeps knows which.
       *-lib*) ;;

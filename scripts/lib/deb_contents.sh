@@ -24,7 +24,7 @@ fill_distribution() {
   if [ "$kind" = interfaces-only ]; then options+=(-DINTERFACES_ONLY=ON); fi
   if [ -n "$programs" ]; then options+=(-DFACE_ATTRIBUTES_PROGRAMS_DIR="$programs"); fi
   # Paths of this machine's stages, and of the tests' Python, would be written into the package.
-  for folder in "$PREFIX"/stage-*; do fa_strip AMENT_PREFIX_PATH "$folder"; fa_strip CMAKE_PREFIX_PATH "$folder"; done
+  for folder in "$PREFIX"/stage-* "$PREFIX"/other-interfaces-*; do fa_strip AMENT_PREFIX_PATH "$folder"; fa_strip CMAKE_PREFIX_PATH "$folder"; done
   # The generators write some of what they know in the order of a Python set.
   export PYTHONHASHSEED=0
   rm -rf "$build"
@@ -47,7 +47,7 @@ fill_bundle() {
   strip_programs "$to"
   point_home "$to/lib"
 
-  cp -R "$FA_ROOT/launch" "$FA_ROOT/config" "$FA_ROOT/msg" "$FA_ROOT/srv" "$FA_ROOT/package.xml" "$share"
+  cp -R "$FA_ROOT/launch" "$FA_ROOT/config" "$FA_ROOT/msg" "$FA_ROOT/srv" "$FA_ROOT/action" "$FA_ROOT/package.xml" "$share"
   cp -R "$FA_ROOT/models/default" "$share/models"
   install -m 644 "$FACE_ATTRIBUTES_YUNET" "$share/models"
   find "$share" -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -57,13 +57,13 @@ fill_bundle() {
 
 # bundle_libraries FOLDER PROGRAMS: copies the libraries of ROS and of the interfaces that programs need, or load by name.
 bundle_libraries() {
-  local to=$1 programs=$2 stage package library name loaded=()
+  local to=$1 programs=$2 stage others package library name loaded=()
   # shellcheck disable=SC2153
-  stage=$PREFIX/stage-$(fa_interface_hash "$FA_ROOT")
+  stage=$PREFIX/stage-$(fa_interface_hash "$FA_ROOT") others=$PREFIX/$(fa_other_interfaces "$FA_ROOT")
   loaded=("$ROS_DIR/lib/librmw_fastrtps_cpp.so" "$ROS_DIR/lib/librmw_implementation.so")
   # Loaded by name when a topic or service is made. IDL_PACKAGE_FILTER names what the node can talk.
   for package in ${IDL_PACKAGE_FILTER//;/ } rmw_dds_common; do
-    for library in {"$stage","$ROS_DIR"}/lib/lib"${package}"__rosidl_typesupport_{fastrtps,introspection}_c{,pp}.so; do
+    for library in {"$stage","$others","$ROS_DIR"}/lib/lib"${package}"__rosidl_typesupport_{fastrtps,introspection}_c{,pp}.so; do
       if [ -f "$library" ]; then loaded+=("$library"); fi
     done
   done
