@@ -2,6 +2,7 @@
 
 import array
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from face_attributes.msg import FaceAttributesArray
@@ -220,4 +221,29 @@ def test_a_camera_that_says_nothing_is_told_with_who_publishes_and_what_to_remap
         assert not refused.success and hint in refused.message, refused.message
     with Camera(peer, [pictures.bgr8(astronaut)], topic="/wrong/pictures"):
         node.process.wait_for_output("pictures come")
+    assert node.process.stop() == 0
+
+
+def shrunk(picture, side):
+    """A picture of the given side in a frame of a 4K camera."""
+    frame = np.full((2160, 3840, 3), 120, np.uint8)
+    frame[900 : 900 + side, 2000 : 2000 + side] = pictures.resized(picture, (side, side))
+    return frame
+
+
+@pytest.mark.parametrize(
+    "frame, width",
+    [
+        # The face is 90 pixels wide where the picture is 512.
+        (lambda photo: shrunk(photo, 340), 60),
+        (lambda photo: pictures.resized(photo[80:200, 170:280], (440, 480)), 356),
+    ],
+    ids=["60 pixels in 4K", "as large as the frame"],
+)
+def test_small_and_large_faces_are_found(frame, width, new_node, peer, astronaut):
+    """In 4K with a larger `detector.max_side`, as docs/setup.md says."""
+    node = new_node(**{"detector.max_side": 1280}).start()
+    with peer.listen(FaceAttributesArray, "attributes") as answers, Camera(peer, [pictures.bgr8(frame(astronaut))], rate=3):
+        (face,) = answers.wait_for(lambda answer: answer.faces, "a face").faces
+    assert face.roi.width == pytest.approx(width, rel=0.3)
     assert node.process.stop() == 0

@@ -114,7 +114,7 @@ pub(crate) static SPECS: &[Spec] = &[
     choice("detector.backend", &["fastconv", "opencv"], "What evaluates YuNet. opencv: OpenCV's dnn, which is slower."),
     share("detector.score_threshold", "Faces that the detector is less sure of are not seen.").live(),
     share("detector.nms_iou", "Of two boxes that overlap by more than this share (intersection over union), the less sure one is dropped."),
-    int("detector.max_side", 32, 8192, "Detection runs on the picture shrunk to this longer side: smaller is faster and misses small faces.").unit("pixels"),
+    int("detector.max_side", 32, 8192, "Detection runs on the picture shrunk to this longer side: smaller is faster and misses small faces. Faces from about 16 pixels on are found in the shrunk picture; for 60 pixels in 4K take 1280.").unit("pixels"),
     int("detector.min_face", 0, 8192, "Faces whose box is narrower or lower are not reported.").unit("pixels"),
     int("detector.max_faces", 1, 1000, "Faces reported per frame at most, the surest ones."),
 

@@ -17,6 +17,12 @@ def read(path, size=None):
         return np.asarray(picture)[:, :, ::-1]
 
 
+def resized(frame, size):
+    """`size` is (width, height)."""
+    picture = Picture.fromarray(np.ascontiguousarray(frame[:, :, ::-1]))
+    return np.ascontiguousarray(np.asarray(picture.resize(size, Picture.Resampling.BICUBIC))[:, :, ::-1])
+
+
 def _image(encoding, rows):
     """`rows` is `[height, bytes of a row]`."""
     return Image(encoding=encoding, height=rows.shape[0], step=rows.shape[1], data=array.array("B", rows.tobytes()))
