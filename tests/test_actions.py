@@ -8,12 +8,11 @@ from action_msgs.srv import CancelGoal
 from face_attributes.action import Capture, Teach
 from face_attributes.msg import Task
 from face_attributes.srv import ListTasks
-from rclpy.action import ActionClient
 
 from support import teaching
+from support.actions import Client, wait
 from support.camera import Camera
 from support.pictures import bgr8
-from support.process import PATIENCE_S
 from support.process_view import processor_s, resident_mb
 
 GOALS = 200
@@ -24,40 +23,6 @@ def node(new_node):
     node = new_node().start()
     yield node
     assert node.process.stop() == 0
-
-
-def wait(future):
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    assert done.wait(PATIENCE_S), "the action has not replied"
-    return future.result()
-
-
-class Client:
-    """An action's client whose calls wait."""
-
-    def __init__(self, peer, kind, name):
-        self.kind = kind
-        self.feedback = []
-        self._client = ActionClient(peer.node, kind, name)
-        assert self._client.wait_for_server(timeout_sec=PATIENCE_S), f"nobody offers {name}"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._client.destroy()
-
-    def send(self, **fields):
-        hear = lambda message: self.feedback.append(message.feedback)  # noqa: E731
-        return wait(self._client.send_goal_async(self.kind.Goal(**fields), feedback_callback=hear))
-
-    def run(self, **fields):
-        """Status and result of a goal, from its beginning to its end."""
-        goal = self.send(**fields)
-        assert goal.accepted
-        ended = wait(goal.get_result_async())
-        return ended.status, ended.result
 
 
 @pytest.fixture

@@ -7,20 +7,21 @@ import re
 import pytest
 import yaml
 
-from support.documents import DOCUMENTS, ROOT, service_calls
+from support.documents import DOCUMENTS, ROOT, calls, typed
 
 
-def calls():
+def all_calls():
     for document in DOCUMENTS:
-        for name, package, kind, request in service_calls(document):
-            yield pytest.param(name, package, kind, request, id=f"{document.name}:{kind}:{request[:40]}")
+        for name, package, of, kind, request in calls(document):
+            yield pytest.param(name, package, of, kind, request, id=f"{document.name}:{kind}:{request[:40]}")
 
 
-@pytest.mark.parametrize(("name", "package", "kind", "request_text"), list(calls()))
-def test_a_service_call_in_the_documents_fits_its_type(name, package, kind, request_text):
-    service = getattr(importlib.import_module(f"{package}.srv"), kind)
+@pytest.mark.parametrize(("name", "package", "of", "kind", "request_text"), list(all_calls()))
+def test_a_call_in_the_documents_fits_its_type(name, package, of, kind, request_text):
+    interface = getattr(importlib.import_module(f"{package}.{of}"), kind)
+    asked = interface.Request if of == "srv" else interface.Goal
     # The constructor refuses fields that the request does not have, and values of another type.
-    service.Request(**yaml.safe_load(request_text))
+    asked(**typed(asked, yaml.safe_load(request_text)))
     assert name.rsplit("/", 1)[1] == re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
 
 
@@ -31,7 +32,9 @@ def test_every_service_is_shown_in_the_document_about_teaching():
 
 
 def test_python_in_the_documents_is_python():
-    programs = [text for document in DOCUMENTS for text in re.findall(r"```python\n(.*?)```", document.read_text(), re.S)]
+    programs = [
+        text for document in DOCUMENTS for text in re.findall(r"```python\n(.*?)```", document.read_text(), re.S)
+    ]
     assert programs
     for program in programs:
         ast.parse(program)

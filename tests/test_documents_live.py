@@ -8,18 +8,13 @@ import yaml
 from face_attributes.msg import Task
 from face_attributes.srv import ListTasks
 
+from support.actions import Client
 from support.camera import Camera, back_and_forth
-from support.documents import ROOT, service_calls
+from support.documents import ROOT, calls, typed
 from support.pictures import bgr8
 from support.process import PATIENCE_S
 
 BUSY = {Task.QUEUED, Task.TRAINING}
-
-
-def typed(service, request):
-    """The fields of a request as `ros2 service call` reads them: a number without a point is a float where one is wanted."""
-    kinds = service.Request.get_fields_and_field_types()
-    return {name: float(value) if kinds[name] in ("float", "double") else value for name, value in request.items()}
 
 
 def wait_until_idle(peer):
@@ -32,15 +27,19 @@ def wait_until_idle(peer):
 @pytest.mark.parametrize("document", ["README.md", "docs/teaching.md"])
 def test_the_commands_of_a_document_can_be_pasted_in_their_order(document, new_node, peer, frames):
     node = new_node(model=ROOT / "models/default").start()
-    calls = service_calls(ROOT / document)
-    assert calls
+    typed_in = calls(ROOT / document)
+    assert typed_in
     with Camera(peer, [bgr8(frame) for frame in back_and_forth(frames("single_face.mp4"))]) as camera:
         camera.wait_for(15)
-        for at, (name, package, kind, request) in enumerate(calls):
-            service = getattr(importlib.import_module(f"{package}.srv"), kind)
-            fields = typed(service, yaml.safe_load(request))
-            reply = peer.call(service, name, timeout=4 * PATIENCE_S, **fields)
+        for at, (name, package, of, kind, request) in enumerate(typed_in):
+            interface = getattr(importlib.import_module(f"{package}.{of}"), kind)
+            if of == "srv":
+                fields = typed(interface.Request, yaml.safe_load(request))
+                reply = peer.call(interface, name, timeout=4 * PATIENCE_S, **fields)
+            else:
+                with Client(peer, interface, name) as client:
+                    _, reply = client.run(**typed(interface.Goal, yaml.safe_load(request)))
             assert getattr(reply, "success", True), f"{name} {request}: {reply.message}"
-            if not (at + 1 < len(calls) and calls[at + 1][2] == "CancelTraining"):
+            if not (at + 1 < len(typed_in) and typed_in[at + 1][3] == "CancelTraining"):
                 wait_until_idle(peer)
     assert node.process.stop() == 0
