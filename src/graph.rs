@@ -23,6 +23,11 @@ impl Graph {
         self.qos.apply(&self.names.resolved(topic), Entity::Publisher, qos)
     }
 
+    /// The full name of something of the node's, as the command line remaps it.
+    pub(crate) fn resolved(&self, name: &str) -> String {
+        self.names.resolved(name)
+    }
+
     /// The camera's side: its topics, and the input that takes their pictures.
     ///
     /// # Errors

@@ -19,9 +19,10 @@ mod graph;
 #[cfg(rep155)]
 mod humans;
 #[cfg(not(rep155))]
-#[path = "no_humans.rs"]
+#[path = "humans/absent.rs"]
 mod humans;
 mod lifecycle;
+#[cfg(logger_levels)]
 mod logger_levels;
 mod logging;
 mod memory;

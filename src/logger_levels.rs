@@ -1,4 +1,4 @@
-//! `get_logger_levels` and `set_logger_levels`, as rclcpp's logger service has them: a node tells more while it runs.
+//! `get_logger_levels` and `set_logger_levels`, for the node's own logger: it tells more, or less, while it runs.
 
 use std::ffi::CString;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Every name that the node has in the ROS graph. All but `/diagnostics` and what ROS itself prescribes are relative.
+//! Every name that the node has in the ROS graph. All but `/diagnostics`, REP-155's and what ROS itself prescribes are relative.
 
 use serde::Serialize;
 
@@ -31,6 +31,17 @@ pub(crate) const CANCEL_TRAINING: &str = "cancel_training";
 pub(crate) const EXPORT_TASK: &str = "export_task";
 pub(crate) const IMPORT_TASK: &str = "import_task";
 pub(crate) const FORGET_SAMPLES: &str = "forget_samples";
+
+// Of REP-155; `*` is the id of a face.
+pub(crate) const FACES_TRACKED: &str = "/humans/faces/tracked";
+pub(crate) const FACE_ROI: &str = "/humans/faces/*/roi";
+pub(crate) const FACE_LANDMARKS: &str = "/humans/faces/*/landmarks";
+pub(crate) const FACE_CROPPED: &str = "/humans/faces/*/cropped";
+pub(crate) const FACE_ALIGNED: &str = "/humans/faces/*/aligned";
+pub(crate) const FACE_EXPRESSION: &str = "/humans/faces/*/expression";
+pub(crate) const FACE_SOFT_BIOMETRICS: &str = "/humans/faces/*/softbiometrics";
+pub(crate) const CANDIDATE_MATCHES: &str = "/humans/candidate_matches";
+pub(crate) const TF: &str = "/tf";
 
 pub(crate) const TEACH: &str = "teach";
 pub(crate) const CAPTURE: &str = "capture";
@@ -74,17 +85,17 @@ pub(crate) const PUBLICATIONS: [Named; 8] = [
     named(TRANSITION_EVENT, "lifecycle_msgs/msg/TransitionEvent"),
 ];
 
-/// With `rep155`; `*` is the id of a face.
+/// With `rep155`.
 pub(crate) const HUMANS: [Named; 9] = [
-    named("/humans/faces/tracked", "hri_msgs/msg/IdsList"),
-    named("/humans/faces/*/roi", "hri_msgs/msg/NormalizedRegionOfInterest2D"),
-    named("/humans/faces/*/landmarks", "hri_msgs/msg/FacialLandmarks"),
-    named("/humans/faces/*/cropped", "sensor_msgs/msg/Image"),
-    named("/humans/faces/*/aligned", "sensor_msgs/msg/Image"),
-    named("/humans/faces/*/expression", "hri_msgs/msg/Expression"),
-    named("/humans/faces/*/softbiometrics", "hri_msgs/msg/SoftBiometrics"),
-    named("/humans/candidate_matches", "hri_msgs/msg/IdsMatch"),
-    named("/tf", "tf2_msgs/msg/TFMessage"),
+    named(FACES_TRACKED, "hri_msgs/msg/IdsList"),
+    named(FACE_ROI, "hri_msgs/msg/NormalizedRegionOfInterest2D"),
+    named(FACE_LANDMARKS, "hri_msgs/msg/FacialLandmarks"),
+    named(FACE_CROPPED, "sensor_msgs/msg/Image"),
+    named(FACE_ALIGNED, "sensor_msgs/msg/Image"),
+    named(FACE_EXPRESSION, "hri_msgs/msg/Expression"),
+    named(FACE_SOFT_BIOMETRICS, "hri_msgs/msg/SoftBiometrics"),
+    named(CANDIDATE_MATCHES, "hri_msgs/msg/IdsMatch"),
+    named(TF, "tf2_msgs/msg/TFMessage"),
 ];
 
 pub(crate) const SERVICES: [Named; 9] = [

@@ -30,7 +30,7 @@ use crate::ros_arguments::{Override, RosArguments};
 use crate::services::{self, TaskServices};
 use crate::serving::{self, Serving};
 use crate::shutdown::{self, Signals, Stop};
-use crate::{actions, doctor, humans, logger_levels, memory, names, parameter_services, reach, shared_memory, spinner};
+use crate::{actions, doctor, humans, memory, names, parameter_services, reach, shared_memory, spinner};
 
 /// How often the engine's threads are looked after.
 const WATCHED_EVERY: Duration = Duration::from_millis(200);
@@ -215,11 +215,11 @@ fn serve(
     let publishers = Publishers::new(&mut node, |topic, qos| graph.publisher(topic, qos)).map_err(Failure::other)?;
     let input = Arc::new(Input::default());
     let camera = graph.camera(&node, options.image_transport, &input, handle).map_err(Failure::other)?;
-    let (humans, faces, mut threads) = if options.rep155 {
-        let (humans, faces, thread) = humans::start(&mut node, handle, &graph.camera_info()).map_err(Failure::other)?;
-        (Some(humans), Some(faces), vec![thread])
+    let (humans, faces) = if options.rep155 {
+        let (humans, faces) = humans::start(&mut node, handle, &graph.camera_info()).map_err(Failure::other)?;
+        (Some(humans), Some(faces))
     } else {
-        (None, None, vec![])
+        (None, None)
     };
     let publishing = (publishers, humans.clone());
     let serving =
@@ -233,7 +233,7 @@ fn serve(
     let limits = PictureLimits::new(options.max_image_pixels);
     let tasks = TaskServices::new(Arc::clone(&serving), Arc::clone(&input), limits, options.teaching.allowed);
     services::start(&mut node, handle, &tasks).map_err(Failure::other)?;
-    actions::start(&mut node, handle, &tasks).map_err(Failure::other)?;
+    actions::start(&mut node, handle, &tasks, |name| graph.resolved(name)).map_err(Failure::other)?;
     let events = graph.publisher(names::PARAMETER_EVENTS, QosProfile::parameter_events());
     parameter_services::start(&mut node, handle, params, events, {
         let (serving, live) = (Arc::clone(&serving), Arc::clone(&live));
@@ -244,8 +244,12 @@ fn serve(
         }
     })
     .map_err(Failure::other)?;
-    logger_levels::start(&mut node, handle, log_level).map_err(Failure::other)?;
-    let lifecycle = Lifecycle::start(&mut node, handle, Arc::clone(&serving)).map_err(Failure::other)?;
+    #[cfg(logger_levels)]
+    crate::logger_levels::start(&mut node, handle, log_level).map_err(Failure::other)?;
+    #[cfg(not(logger_levels))]
+    drop(log_level);
+    let events = graph.publisher(names::TRANSITION_EVENT, QosProfile::default());
+    let lifecycle = Lifecycle::start(&mut node, handle, Arc::clone(&serving), events).map_err(Failure::other)?;
     let watched = Watched {
         serving: Arc::clone(&serving),
         lifecycle: Arc::clone(&lifecycle),
@@ -256,8 +260,7 @@ fn serve(
     };
     let diagnosed = graph.publisher(names::DIAGNOSTICS, QosProfile::default());
     diagnostics::start(&mut node, handle, watched, diagnosed).map_err(Failure::other)?;
-    threads.push(decoder);
-    threads.push(spinner::start(node, camera, time, faces, stop.clone()).map_err(Failure::other)?);
+    let threads = vec![decoder, spinner::start(node, camera, time, faces, stop.clone()).map_err(Failure::other)?];
 
     graph.log_unused();
     if !options.autostart {
@@ -283,7 +286,8 @@ fn serve(
     let calm = shutdown::within(shutdown::CALM, move || serving.end());
     tracing::info!("{}", if calm { "stopped" } else { "stopped, with something still busy" });
     if let Some(humans) = humans {
-        humans.close();
+        // While somebody still spins: others hear that nobody is there any more.
+        humans.end();
     }
     stop.set();
     for thread in threads {
@@ -312,7 +316,7 @@ async fn failed_start(started: tokio::task::JoinHandle<Result<(), ChangeError>>)
 /// Waits for the end of a thread that nothing works without.
 async fn failed(serving: &Serving, threads: &[JoinHandle<()>]) -> anyhow::Error {
     loop {
-        if let Some(failure) = serving.failure().or_else(|| serving::ended(threads)) {
+        if let Some(failure) = serving.failure().or_else(|| serving::ended_thread(threads)) {
             return failure;
         }
         tokio::time::sleep(WATCHED_EVERY).await;

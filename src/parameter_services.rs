@@ -17,6 +17,7 @@ use crate::clock::NodeClock;
 use crate::names;
 use crate::options::NodeConfig;
 use crate::params::{ParamError, Params, SPECS, descriptor, from_message, to_message, type_code};
+use crate::ros::log_unpublished;
 use crate::service::offer;
 
 /// Called with the new configuration after a change.
@@ -117,9 +118,7 @@ impl ParameterServices {
             changed_parameters: named.iter().filter_map(|name| self.as_parameter(name)).collect(),
             ..ParameterEvent::default()
         };
-        if let Err(error) = lock(&self.events).publish(&event) {
-            tracing::debug!("{}: {error}", names::PARAMETER_EVENTS);
-        }
+        log_unpublished(names::PARAMETER_EVENTS, lock(&self.events).publish(&event));
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use crate::explanations::explain_loop;
 use crate::humans::Humans;
 use crate::names;
 use crate::options::{self, Live};
+use crate::ros::{is_watched, log_unpublished};
 use crate::shutdown::Stop;
 
 /// How often threads that wait look up.
@@ -124,15 +125,21 @@ struct Answers {
 impl Answers {
     fn run(self, stop: &Stop) {
         let results = self.engine.results();
-        let mut watched = Instant::now();
+        let mut looked = Instant::now();
         let (mut pace, mut explaining) = (Pace::default(), Pace::default());
-        let mut explained = false;
+        let (mut explained, mut viewed, mut present) = (false, false, false);
         while !stop.is_set() {
-            match results.recv_timeout(GLANCE) {
+            let result = results.recv_timeout(GLANCE);
+            let active = self.input.is_active();
+            if let (Some(humans), true, false) = (&self.humans, present, active) {
+                humans.nobody();
+            }
+            present = active;
+            match result {
                 // A frame that was on its way when the node was deactivated.
-                Ok(_) if !self.input.is_active() => {}
+                Ok(_) if !active => {}
                 Ok(result) => {
-                    log_failure(names::ATTRIBUTES, self.attributes.publish(&face_attributes_array(&result)));
+                    log_unpublished(names::ATTRIBUTES, self.attributes.publish(&face_attributes_array(&result)));
                     if let Some(humans) = &self.humans {
                         humans.put(result.clone());
                     }
@@ -146,24 +153,27 @@ impl Answers {
                         self.faces.put(result.clone());
                         explained = false;
                     }
-                    if result.image.is_some() && pace.is_due(Instant::now(), live.annotated.rate_hz) {
+                    if viewed && result.image.is_some() && pace.is_due(Instant::now(), live.annotated.rate_hz) {
                         self.pictures.put(result);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if watched.elapsed() >= GLANCE {
-                watched = Instant::now();
+            if looked.elapsed() >= GLANCE {
+                looked = Instant::now();
                 let live = options::current(&self.live);
-                let watched = |publisher: &Publisher<CompressedImage>, rate_hz: f32| {
-                    rate_hz > 0.0 && publisher.get_inter_process_subscription_count().unwrap_or(0) > 0
-                };
-                let explanations = watched(&self.curious, live.explanation.rate_hz);
+                let wanted =
+                    |publisher: &Publisher<CompressedImage>, rate_hz: f32| rate_hz > 0.0 && is_watched(publisher);
+                let explanations = wanted(&self.curious, live.explanation.rate_hz);
                 self.explanations_wanted.store(explanations, Ordering::Relaxed);
+                viewed = wanted(&self.viewers, live.annotated.rate_hz);
                 let humans = self.humans.as_ref().is_some_and(Humans::want_pictures);
-                self.engine.keep_images(humans || explanations || watched(&self.viewers, live.annotated.rate_hz));
+                self.engine.keep_images(viewed || explanations || humans);
             }
+        }
+        if let Some(humans) = &self.humans {
+            humans.nobody();
         }
         self.pictures.close();
         self.faces.close();
@@ -173,7 +183,7 @@ impl Answers {
 fn annotate_loop(pictures: &NewestSlot<FrameResult>, publisher: &Publisher<CompressedImage>, live: &Live) {
     while let Some(result) = pictures.take() {
         match annotated(result, options::current(live).annotated.jpeg_quality) {
-            Ok(Some(picture)) => log_failure(names::ANNOTATED, publisher.publish(&picture)),
+            Ok(Some(picture)) => log_unpublished(names::ANNOTATED, publisher.publish(&picture)),
             Ok(None) => {}
             Err(error) => tracing::debug!("no annotated picture: {error}"),
         }
@@ -194,13 +204,7 @@ fn tasks_loop(engine: &Engine, told: impl Fn(&[TaskStatus]), stop: &Stop) {
 }
 
 fn publish_tasks(publisher: &Publisher<TaskArray>, clock: &NodeClock, tasks: &[TaskStatus]) {
-    log_failure(names::TASKS, publisher.publish(&task_array(clock.now(), tasks)));
-}
-
-fn log_failure(topic: &str, published: r2r::Result<()>) {
-    if let Err(error) = published {
-        tracing::debug!("{topic}: {error}");
-    }
+    log_unpublished(names::TASKS, publisher.publish(&task_array(clock.now(), tasks)));
 }
 
 /// Time between two pictures at most, however low the rate.

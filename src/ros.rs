@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fs, io, panic};
 
-use r2r::Context;
+use r2r::{Context, Publisher};
 
 /// The context of this process. Dropping it takes the process out of the ROS graph; nodes must be gone by then.
 pub struct Ros(Context);
@@ -81,6 +81,18 @@ impl Ros {
     pub fn context(&self) -> Context {
         self.0.clone()
     }
+}
+
+/// Notes a message that could not be published: its readers may be gone, and the next one comes.
+pub(crate) fn log_unpublished(topic: &str, published: r2r::Result<()>) {
+    if let Err(error) = published {
+        tracing::debug!("{topic}: {error}");
+    }
+}
+
+/// Whether somebody subscribes.
+pub(crate) fn is_watched<T: r2r::WrappedTypesupport + 'static>(publisher: &Publisher<T>) -> bool {
+    publisher.get_inter_process_subscription_count().unwrap_or(0) > 0
 }
 
 impl Drop for Ros {

@@ -1,7 +1,8 @@
 //! The engine's life in the node: loaded, asked by every part of the node, let go again.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use engine::{Engine, EngineConfig, Frame, LiveParams, lock};
 
@@ -15,17 +16,23 @@ use crate::publishers::{Publishers, Publishing};
 use crate::service::Refusal;
 use crate::shutdown::Stop;
 
-/// Who has no engine is told how to get one.
+/// Answers to requests that need what is not there.
 const UNCONFIGURED: &str = "the node is unconfigured: it has no model in memory; configure it first \
                             (lifecycle_msgs/srv/ChangeState, or `ros2 lifecycle set`)";
 const INACTIVE: &str = "the node is inactive: it looks at no camera; activate it first \
                         (lifecycle_msgs/srv/ChangeState, or `ros2 lifecycle set`)";
+const FINALIZED: &str = "the node is finalized: it has given up its model; end its process and start it again";
+
+/// Requests and a training that write to the disk have so long to end when the model is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the node works with.
 pub(crate) struct Serving {
     config: EngineConfig,
-    /// Thresholds and rates for the next engine.
-    thresholds: Mutex<LiveParams>,
+    /// Thresholds and rates, also for the next engine.
+    live_params: Mutex<LiveParams>,
+    /// The engine before, whose files the next one needs.
+    before: Mutex<Weak<Engine>>,
     input: Arc<Input>,
     // A publisher may be moved, but not shared, between threads.
     publishers: Mutex<Publishers>,
@@ -38,10 +45,12 @@ pub(crate) struct Serving {
 
 /// Where the engine is.
 enum Place {
-    Empty,
-    /// Being filled or emptied.
+    Unloaded,
+    /// Being loaded or unloaded.
     Changing,
-    Full(Loaded),
+    Loaded(Loaded),
+    /// Unloaded for good.
+    Finalized,
 }
 
 /// An engine with the threads that give out what it says.
@@ -61,9 +70,20 @@ impl Serving {
         clock: NodeClock,
         awaited: bool,
     ) -> Self {
-        let (thresholds, publishers) = (Mutex::new(config.live()), Mutex::new(publishers));
-        let place = Mutex::new(if awaited { Place::Changing } else { Place::Empty });
-        Self { config, thresholds, input, publishers, humans, live, clock, place, changed: Condvar::new() }
+        let (live_params, publishers) = (Mutex::new(config.live()), Mutex::new(publishers));
+        let place = Mutex::new(if awaited { Place::Changing } else { Place::Unloaded });
+        Self {
+            config,
+            live_params,
+            before: Mutex::default(),
+            input,
+            publishers,
+            humans,
+            live,
+            clock,
+            place,
+            changed: Condvar::new(),
+        }
     }
 
     /// The engine, for a request; waits while one is being loaded.
@@ -75,7 +95,8 @@ impl Serving {
         let still = |place: &mut Place| matches!(place, Place::Changing);
         let place = self.changed.wait_while(place, still).unwrap_or_else(PoisonError::into_inner);
         match &*place {
-            Place::Full(loaded) => Ok(Arc::clone(&loaded.engine)),
+            Place::Loaded(loaded) => Ok(Arc::clone(&loaded.engine)),
+            Place::Finalized => Err(Refusal(FINALIZED.to_owned())),
             _ => Err(Refusal(UNCONFIGURED.to_owned())),
         }
     }
@@ -92,7 +113,7 @@ impl Serving {
     /// The engine, if there is one now.
     pub(crate) fn engine_now(&self) -> Option<Arc<Engine>> {
         match &*lock(&self.place) {
-            Place::Full(loaded) => Some(Arc::clone(&loaded.engine)),
+            Place::Loaded(loaded) => Some(Arc::clone(&loaded.engine)),
             _ => None,
         }
     }
@@ -108,11 +129,11 @@ impl Serving {
     ///
     /// # Errors
     /// One that is out of its range, in words; then nothing changes.
-    pub(crate) fn set_live(&self, thresholds: LiveParams) -> Result<(), String> {
-        thresholds.validate().map_err(|error| error.to_string())?;
-        *lock(&self.thresholds) = thresholds;
+    pub(crate) fn set_live(&self, params: LiveParams) -> Result<(), String> {
+        params.validate().map_err(|error| error.to_string())?;
+        *lock(&self.live_params) = params;
         match self.engine_now() {
-            Some(engine) => engine.set_live(thresholds).map_err(|error| error.to_string()),
+            Some(engine) => engine.set_live(params).map_err(|error| error.to_string()),
             None => Ok(()),
         }
     }
@@ -120,24 +141,48 @@ impl Serving {
     /// Loads model and tasks, and publishes from now on what there is.
     ///
     /// # Errors
-    /// What the engine cannot start with, or a thread that the system does not give.
+    /// What the engine cannot start with, a thread that the system does not give, or an engine before that still writes.
     pub(crate) fn load(&self) -> anyhow::Result<()> {
         *lock(&self.place) = Place::Changing;
         let loaded = self.loaded();
         let (place, result) = match loaded {
-            Ok(loaded) => (Place::Full(loaded), Ok(())),
-            Err(error) => (Place::Empty, Err(error)),
+            Ok(loaded) => (Place::Loaded(loaded), Ok(())),
+            Err(error) => (Place::Unloaded, Err(error)),
         };
         self.put(place);
+        // What was set while it was being loaded.
+        if let Some(engine) = self.engine_now() {
+            engine.set_live(*lock(&self.live_params))?;
+        }
         result
     }
 
     fn loaded(&self) -> anyhow::Result<Loaded> {
+        // It would find the state folder locked, and could not teach.
+        anyhow::ensure!(self.has_let_go(), "requests to the model before are still worked on; try again");
         let engine = Arc::new(Engine::start(self.config.clone())?);
-        engine.set_live(*lock(&self.thresholds))?;
+        *lock(&self.before) = Arc::downgrade(&engine);
         let stop = Stop::default();
-        let threads = self.start_publishing(&engine, &stop)?;
-        Ok(Loaded { engine, threads, stop })
+        match self.start_publishing(&engine, &stop) {
+            Ok(threads) => Ok(Loaded { engine, threads, stop }),
+            Err(error) => {
+                stop.set();
+                engine.shutdown();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Waits until nobody works with the engine before.
+    fn has_let_go(&self) -> bool {
+        let start = Instant::now();
+        while lock(&self.before).strong_count() > 0 {
+            if start.elapsed() > PATIENCE {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
     }
 
     fn start_publishing(&self, engine: &Arc<Engine>, stop: &Stop) -> std::io::Result<Vec<JoinHandle<()>>> {
@@ -153,15 +198,18 @@ impl Serving {
         lock(&self.publishers).start(publishing)
     }
 
-    /// Ends the engine, a training included, and gives its memory back.
-    pub(crate) fn unload(&self) {
+    /// Ends the engine, a training included, and gives its memory back; `finally`: no other comes after it.
+    pub(crate) fn unload(&self, finally: bool) {
         let before = std::mem::replace(&mut *lock(&self.place), Place::Changing);
-        if let Place::Full(loaded) = before {
-            loaded.end();
+        if let Place::Loaded(loaded) = before {
+            loaded.end_within(PATIENCE);
+            if !self.has_let_go() {
+                tracing::warn!("a request is still worked on; the model's memory is given back after it");
+            }
             lock(&self.publishers).no_tasks(&self.clock);
             memory::give_back_what_is_free();
         }
-        self.put(Place::Empty);
+        self.put(if finally { Place::Finalized } else { Place::Unloaded });
     }
 
     fn put(&self, place: Place) {
@@ -178,23 +226,20 @@ impl Serving {
             tracing::info!("ready: {number} tasks ({tasks}), detector {}", engine.detector().name());
         }
         self.input.set_active(active);
-        if let (false, Some(humans)) = (active, &self.humans) {
-            humans.nobody();
-        }
     }
 
     /// What nothing works without and that ended by itself.
     pub(crate) fn failure(&self) -> Option<anyhow::Error> {
         let place = lock(&self.place);
-        let Place::Full(Loaded { engine, threads, .. }) = &*place else { return None };
-        engine.ended().map(Into::into).or_else(|| ended(threads))
+        let Place::Loaded(Loaded { engine, threads, .. }) = &*place else { return None };
+        engine.ended().map(Into::into).or_else(|| ended_thread(threads))
     }
 
     /// Ends the engine with the process; false where it is being loaded, which nothing interrupts.
     pub(crate) fn end(&self) -> bool {
-        match std::mem::replace(&mut *lock(&self.place), Place::Empty) {
-            Place::Full(loaded) => loaded.end(),
-            Place::Empty => {}
+        match std::mem::replace(&mut *lock(&self.place), Place::Unloaded) {
+            Place::Loaded(loaded) => loaded.end(),
+            Place::Unloaded | Place::Finalized => {}
             Place::Changing => return false,
         }
         true
@@ -204,6 +249,15 @@ impl Serving {
 impl Loaded {
     fn end(self) {
         self.engine.shutdown();
+        self.join();
+    }
+
+    fn end_within(self, patience: Duration) {
+        self.engine.shutdown_within(patience);
+        self.join();
+    }
+
+    fn join(self) {
         self.stop.set();
         for thread in self.threads {
             // A panic has been reported by the thread itself.
@@ -213,7 +267,7 @@ impl Loaded {
 }
 
 /// The first of these threads that is not there any more, as a failure.
-pub(crate) fn ended(threads: &[JoinHandle<()>]) -> Option<anyhow::Error> {
+pub(crate) fn ended_thread(threads: &[JoinHandle<()>]) -> Option<anyhow::Error> {
     let thread = threads.iter().find(|thread| thread.is_finished())?;
     Some(anyhow::anyhow!("the thread `{}` ended", thread.thread().name().unwrap_or_default()))
 }

@@ -22,14 +22,14 @@ pub(crate) fn start(
     mut node: Node,
     mut camera: CameraInput,
     mut time: SimTime,
-    faces: Option<FaceTopics>,
+    mut faces: Option<FaceTopics>,
     stop: Stop,
 ) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("spin".into()).spawn(move || {
         while !stop.is_set() {
             node.spin_once(WAIT);
             let followed = camera.look(&mut node).and_then(|()| time.follow(&mut node));
-            let followed = followed.and_then(|()| faces.as_ref().map_or(Ok(()), |faces| faces.follow(&mut node)));
+            let followed = followed.and_then(|()| faces.as_mut().map_or(Ok(()), |faces| faces.follow(&mut node)));
             if let Err(error) = followed {
                 // Without pictures nothing works: the end of this thread ends the node.
                 tracing::error!("ROS refuses a topic: {error}");

@@ -47,9 +47,9 @@ export FACE_ATTRIBUTES_YUNET="$fa_prefix/models/face_detection_yunet_2023mar.onn
 export FACE_ATTRIBUTES_HAAR="$fa_haar"
 export FACE_ATTRIBUTES_MEDIA="$fa_prefix/media"
 
-# The interfaces, once scripts/stage-interfaces has built them: those of others first, so that ours stand in front.
+# The interfaces, once scripts/stage-interfaces has built them. Those of others stand behind ROS's own, and are not used beside them.
 fa_others=$fa_prefix/$(fa_other_interfaces "$fa_root" 2>/dev/null)
-if [ -f "$fa_others/.complete" ]; then fa_use_stage "$fa_others"; fi
+if [ -f "$fa_others/.complete" ] && ! fa_has_package hri_msgs; then fa_use_others "$fa_others"; fi
 fa_hash=$(fa_interface_hash "$fa_root" 2>/dev/null)
 if [ -d "$fa_prefix/stage-$fa_hash" ]; then fa_use_stage "$fa_prefix/stage-$fa_hash"; fi
 # An installed package of the same interfaces, whose setup file was sourced before, stays in front: it has the launch file.
@@ -62,4 +62,5 @@ while [ -n "$fa_installed" ]; do
     fa_prepend AMENT_PREFIX_PATH "$fa_entry"
   fi
 done
+fa_filter_packages
 unset fa_hash fa_others fa_installed fa_entry fa_root fa_prefix fa_ros_kind fa_ros_distro fa_ros_dir fa_ros_libs fa_python fa_haar

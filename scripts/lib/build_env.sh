@@ -31,6 +31,22 @@ fa_prepend() {
   unset fa_rest fa_kept fa_entry
 }
 
+# fa_append VAR DIR: puts DIR last, once.
+fa_append() {
+  fa_strip "$1" "$2"
+  eval "$1=\${$1:+\$$1:}\$2; export $1"
+}
+
+# fa_use_others DIR: the same as fa_use_stage, behind everything else.
+fa_use_others() {
+  fa_append AMENT_PREFIX_PATH "$1"
+  fa_append LD_LIBRARY_PATH "$1/lib"
+  for fa_site in "$1"/lib/python3*/site-packages "$1"/local/lib/python3*/dist-packages; do
+    if [ -d "$fa_site" ]; then fa_append PYTHONPATH "$fa_site"; fi
+  done
+  unset fa_site
+}
+
 # fa_use_stage DIR: makes the interfaces installed in DIR visible to r2r, to programs and to rclpy.
 fa_use_stage() {
   fa_prepend AMENT_PREFIX_PATH "$1"
@@ -74,9 +90,27 @@ fa_other_interfaces() {
   )
 }
 
-# r2r generates these packages and no others. It does not resolve dependencies: nested ones are listed too.
-IDL_PACKAGE_FILTER='action_msgs;builtin_interfaces;diagnostic_msgs;face_attributes;geometry_msgs;hri_msgs;lifecycle_msgs;rcl_interfaces;rosgraph_msgs;sensor_msgs;service_msgs;std_msgs;tf2_msgs;type_description_interfaces;unique_identifier_msgs'
-export IDL_PACKAGE_FILTER
+# fa_has_package NAME: whether ROS's packages that are in the environment have it.
+fa_has_package() {
+  fa_rest=${AMENT_PREFIX_PATH:-}:
+  while [ -n "$fa_rest" ]; do
+    if [ -d "${fa_rest%%:*}/share/$1" ]; then
+      unset fa_rest
+      return 0
+    fi
+    fa_rest=${fa_rest#*:}
+  done
+  unset fa_rest
+  return 1
+}
+
+# fa_filter_packages: r2r generates these packages and no others. It does not resolve dependencies: nested ones are listed too.
+# Those of REP-155 are named once they are installed: r2r, and build.rs, look again when a variable changes.
+fa_filter_packages() {
+  IDL_PACKAGE_FILTER='action_msgs;builtin_interfaces;diagnostic_msgs;face_attributes;geometry_msgs;lifecycle_msgs;rcl_interfaces;rosgraph_msgs;sensor_msgs;service_msgs;std_msgs;type_description_interfaces;unique_identifier_msgs'
+  if fa_has_package hri_msgs && fa_has_package tf2_msgs; then IDL_PACKAGE_FILTER="$IDL_PACKAGE_FILTER;hri_msgs;tf2_msgs"; fi
+  export IDL_PACKAGE_FILTER
+}
 
 # Debian has opencv4.pc only in the big libopencv-dev, so the modules are named here. Values set by hand are kept.
 fa_multiarch=$(cc -print-multiarch 2>/dev/null) || fa_multiarch=

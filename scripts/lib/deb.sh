@@ -61,7 +61,7 @@ write_control() {
     if [ -n "$other" ]; then printf '%s: %s\n' Conflicts "$other" Replaces "$other"; fi
     case $package in *-msgs) ;; ros-*) printf 'Provides: %s\n' "$other" ;; esac
     case $kind in
-      interfaces-only) printf 'Description: ROS 2 messages and services of face_attributes\n For machines that listen, call services or play bags, and do not look for faces.\n' ;;
+      interfaces-only) printf 'Description: ROS 2 interfaces of face_attributes\n For machines that listen, call services or play bags, and do not look for faces.\n' ;;
       *) printf 'Description: ROS 2 node that says of faces what it was taught\n %s\n' "$(manifest description)" ;;
     esac
   } >"$root/DEBIAN/control"

@@ -23,6 +23,7 @@ fill_distribution() {
   local root=$1 target=$2 kind=$3 programs=$4 build=$5 folder options=(-DBUILD_TESTING=OFF -DCMAKE_BUILD_TYPE=Release)
   if [ "$kind" = interfaces-only ]; then options+=(-DINTERFACES_ONLY=ON); fi
   if [ -n "$programs" ]; then options+=(-DFACE_ATTRIBUTES_PROGRAMS_DIR="$programs"); fi
+  if [ -n "$programs" ]; then require_installed_interfaces "$programs"; fi
   # Paths of this machine's stages, and of the tests' Python, would be written into the package.
   for folder in "$PREFIX"/stage-* "$PREFIX"/other-interfaces-*; do fa_strip AMENT_PREFIX_PATH "$folder"; fa_strip CMAKE_PREFIX_PATH "$folder"; done
   # The generators write some of what they know in the order of a Python set.
@@ -36,6 +37,16 @@ fill_distribution() {
   rm -rf "$build"
   find "$root" -name __pycache__ -type d -prune -exec rm -rf {} +
   strip_programs "$root"
+}
+
+# require_installed_interfaces PROGRAMS: dies where programs are linked with tests/interfaces, which nobody installs.
+require_installed_interfaces() {
+  local name
+  for name in hri_msgs tf2_msgs; do
+    if [ ! -d "$ROS_DIR/share/$name" ] && readelf -d "$1/face_attributes_node" | grep -q "lib${name}__"; then
+      die "the programs in $1 were built with the tests' $name: install ros-$ROS_NAME-${name//_/-}, or let this script build them"
+    fi
+  done
 }
 
 # fill_bundle ROOT TARGET PROGRAMS: programs and all of ROS that they load, below TARGET.

@@ -13,30 +13,35 @@ use self::server::{Ended, Running, offer_action};
 use crate::convert;
 use crate::names;
 use crate::service::Refusal;
-use crate::services::{TaskServices, wanted};
+use crate::services::{TaskServices, capture_request};
 
 /// How often feedback is given.
 const FEEDBACK: Duration = Duration::from_millis(250);
 
-/// Offers them.
+/// Offers them. `resolved` gives a name as the command line remaps it: all parts of an action move with its name.
 ///
 /// # Errors
 /// When ROS refuses one.
-pub(crate) fn start(node: &mut Node, runtime: &Handle, services: &TaskServices) -> r2r::Result<()> {
+pub(crate) fn start(
+    node: &mut Node,
+    runtime: &Handle,
+    services: &TaskServices,
+    resolved: impl Fn(&str) -> String,
+) -> r2r::Result<()> {
     let teaching = services.clone();
     let failed = |message| Teach::Result { success: false, message, ..Teach::Result::default() };
-    offer_action::<Teach::Action>(node, runtime, names::TEACH, failed, move |goal, running| {
-        ended(running, failed, teach(&teaching, goal, running), |result| result.success)
+    offer_action::<Teach::Action>(node, runtime, &resolved(names::TEACH), failed, move |goal, running| {
+        outcome(running, failed, teach(&teaching, goal, running), |result| result.success)
     })?;
     let capturing = services.clone();
     let failed = |message| Capture::Result { success: false, message, ..Capture::Result::default() };
-    offer_action::<Capture::Action>(node, runtime, names::CAPTURE, failed, move |goal, running| {
-        ended(running, failed, capture(&capturing, goal, running), |result| result.success)
+    offer_action::<Capture::Action>(node, runtime, &resolved(names::CAPTURE), failed, move |goal, running| {
+        outcome(running, failed, capture(&capturing, goal, running), |result| result.success)
     })
 }
 
-/// What the goal has come to: what somebody wanted to end is no failure.
-fn ended<A: r2r::WrappedActionTypeSupport>(
+/// How the goal ended. One that failed after a cancel request counts as canceled, not as aborted.
+fn outcome<A: r2r::WrappedActionTypeSupport>(
     running: &Running<A>,
     failed: fn(String) -> A::Result,
     worked: Result<A::Result, Refusal>,
@@ -80,12 +85,12 @@ fn teach(
                 tracing::info!("{}: too late to cancel: {reason}", names::TEACH);
             }
         }
-        let tasks = services.tasks()?;
+        let tasks = services.tasks_now();
         if let Some(task) = tasks.iter().find(|task| task.name == accepted.name) {
             running.feedback(Teach::Feedback { task: convert::task(task) });
         }
     };
-    let response = accepted.ended(outcome);
+    let response = accepted.reply(outcome);
     Ok(Teach::Result {
         success: response.success,
         message: response.message,
@@ -108,12 +113,12 @@ fn capture(
 ) -> Result<Capture::Result, Refusal> {
     services.may_change()?;
     let Capture::Goal { name, label, track_id, count, seconds } = goal;
-    let wanted = wanted(CaptureSamples::Request { name, label, track_id, count, seconds })?;
+    let request = capture_request(CaptureSamples::Request { name, label, track_id, count, seconds })?;
     let mut told = None;
-    let response = services.capture(&wanted, &mut |captured| {
+    let response = services.capture(&request, &mut |captured| {
         if told != Some(captured) {
             told = Some(captured);
-            running.feedback(Capture::Feedback { captured, count: wanted.count });
+            running.feedback(Capture::Feedback { captured, count: request.count });
         }
         !running.is_canceled()
     })?;

@@ -18,11 +18,12 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::clock::NodeClock;
+use crate::ros::log_unpublished;
 use crate::service::{offer, respond};
 
 /// Goals that are worked on at once.
 const AT_ONCE: usize = 16;
-/// A result is kept for so long after its goal's end, as rcl_action does.
+/// A result is kept for so long after its goal's end: rclpy's servers have 15 minutes, rclcpp's of Jazzy 10 seconds.
 const KEPT: Duration = Duration::from_secs(10 * 60);
 /// Ended goals that are kept at most.
 const ENDED: usize = 100;
@@ -96,7 +97,7 @@ where
     /// Tells how far the work is.
     pub(crate) fn feedback(&self, feedback: A::Feedback) {
         let message = A::make_feedback_msg(self.goal.id.clone(), feedback);
-        self.goals.log(lock(&self.goals.feedback).publish(&message));
+        log_unpublished(&self.goals.name, lock(&self.goals.feedback).publish(&message));
     }
 }
 
@@ -223,7 +224,6 @@ impl<A: WrappedActionTypeSupport> Goals<A> {
         let now = Instant::now();
         goal.state.send_replace(State { status, result: Some((result, now)) });
         let mut known = lock(&self.known);
-        self.publish(&known);
         let over = |goal: &Goal<A>| goal.state.borrow().result.as_ref().map(|(_, at)| *at);
         let mut ended = known.iter().filter(|goal| over(goal).is_some()).count();
         known.retain(|goal| match over(goal) {
@@ -233,6 +233,7 @@ impl<A: WrappedActionTypeSupport> Goals<A> {
             }
             _ => true,
         });
+        self.publish(&known);
     }
 
     fn state_of(&self, id: &UUID) -> Option<watch::Receiver<State<A>>> {
@@ -274,13 +275,7 @@ impl<A: WrappedActionTypeSupport> Goals<A> {
             status: goal.state.borrow().status as i8,
         };
         let message = GoalStatusArray { status_list: known.iter().map(status).collect() };
-        self.log(lock(&self.status).publish(&message));
-    }
-
-    fn log(&self, published: r2r::Result<()>) {
-        if let Err(error) = published {
-            tracing::debug!("{}: {error}", self.name);
-        }
+        log_unpublished(&self.name, lock(&self.status).publish(&message));
     }
 }
 

@@ -84,6 +84,9 @@ impl CameraInput {
         if !self.input.is_active() {
             return self.rest(node);
         }
+        if self.started.is_none() {
+            self.looked = None;
+        }
         let started = *self.started.get_or_insert(now);
         let every = if self.choice.is_alone() { LOOK_FOR_CAMERA } else { LOOK };
         if self.looked.is_some_and(|at| now.duration_since(at) < every) {
@@ -100,12 +103,26 @@ impl CameraInput {
         Ok(())
     }
 
-    /// Listens to nothing, until pictures are wanted again.
+    /// Ends the subscriptions until pictures are wanted again. One ends with the next message: that of a topic that nobody publishes
+    /// is kept until somebody does, or they would pile up.
     fn rest(&mut self, node: &mut Node) -> r2r::Result<()> {
+        let listening = self.listening();
+        let now = Instant::now();
         if self.started.take().is_some() {
-            (self.looked, self.choice) = (None, Choice::new(Instant::now()));
+            (self.looked, self.choice) = (None, Choice::new(now));
         }
-        self.listen(node, Listening::default())
+        let is_due = self.looked.is_none_or(|at| now.duration_since(at) >= LOOK);
+        if listening == Listening::default() || !is_due {
+            return Ok(());
+        }
+        self.looked = Some(now);
+        let Some(sources) = self.on_its_topics(node) else { return Ok(()) };
+        let published = published(&self.topics, &sources);
+        let kept = Listening {
+            raw: listening.raw && !published.raw,
+            compressed: listening.compressed && !published.compressed,
+        };
+        self.listen(node, kept)
     }
 
     fn listening(&self) -> Listening {

@@ -15,7 +15,8 @@ pub(crate) fn face_attributes_array(result: &FrameResult) -> FaceAttributesArray
     }
 }
 
-fn header(result: &FrameResult) -> Header {
+/// The frame's own header.
+pub(crate) fn header(result: &FrameResult) -> Header {
     Header { stamp: time(result.stamp), frame_id: text(result.frame_id.clone()) }
 }
 
@@ -63,6 +64,7 @@ pub(crate) mod tests {
             stamp: Stamp { sec: -3, nanosec: 999_999_999 },
             frame_id: "camera_optical_frame".to_owned(),
             size: (640, 480),
+            active: faces.iter().map(|face| face.track_id.clone()).collect(),
             faces,
             detector: vision::DetectorKind::YuNet,
             image: None,

@@ -8,7 +8,7 @@ mod tasks;
 use engine::Stamp;
 use r2r::builtin_interfaces::msg::Time;
 
-pub(crate) use faces::face_attributes_array;
+pub(crate) use faces::{face_attributes_array, header};
 pub(crate) use frames::{Incoming, frame};
 pub(crate) use samples::{PictureLimits, samples};
 pub(crate) use tasks::{counts, task, task_array};

@@ -17,6 +17,7 @@ use crate::clock::NodeClock;
 use crate::lifecycle::Lifecycle;
 use crate::names;
 use crate::options::Live;
+use crate::ros::log_unpublished;
 use crate::serving::Serving;
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -48,9 +49,7 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, watched: Watched, qos: Qo
             failed_before = failed;
             let message =
                 DiagnosticArray { header: Header { stamp: watched.clock.now(), frame_id: String::new() }, status };
-            if let Err(error) = publisher.publish(&message) {
-                tracing::debug!("{}: {error}", names::DIAGNOSTICS);
-            }
+            log_unpublished(names::DIAGNOSTICS, publisher.publish(&message));
         }
     });
     Ok(())

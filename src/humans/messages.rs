@@ -10,7 +10,7 @@ use r2r::std_msgs::msg::Header;
 use vision::align::AlignedFace;
 use vision::{BgrImage, CameraModel, HeadPose, Roi};
 
-use crate::convert::{text, time};
+use crate::convert::{header, text, time};
 
 /// Points of `hri_msgs/msg/FacialLandmarks`, all 70 of them in every message.
 const POINTS: usize = 70;
@@ -27,12 +27,8 @@ const MALE: u8 = 2;
 /// Of `hri_msgs/msg/IdsMatch`.
 const PERSON: i8 = 1;
 const FACE: i8 = 2;
-/// A group without an end has its middle so many years after its beginning.
+/// Added to the first year of an open group (`70+`).
 const HALF_GROUP: u8 = 5;
-
-pub(super) fn header(result: &FrameResult) -> Header {
-    Header { stamp: time(result.stamp), frame_id: text(result.frame_id.clone()) }
-}
 
 fn share(value: f32, of: u32) -> f32 {
     (value / of.max(1) as f32).clamp(0.0, 1.0)
@@ -138,13 +134,14 @@ fn years(group: &str) -> Option<u8> {
     }
 }
 
-/// What the tasks `age` and `gender` say; 0 and UNDEFINED with confidence 0 while they are unknown.
+/// What the tasks `age` and `gender` say; gender is UNDEFINED while it is unknown. `None` while the age is unknown: listeners read
+/// the age whatever its confidence.
 pub(super) fn soft_biometrics(
     result: &FrameResult,
     age: Option<&Attribute>,
     gender: Option<&Attribute>,
-) -> SoftBiometrics {
-    let age = age.and_then(|age| Some((years(age.label.as_ref()?.as_str())?, age.confidence)));
+) -> Option<SoftBiometrics> {
+    let age = age?;
     let gender = gender.and_then(|gender| {
         let code = match gender.label.as_ref()?.as_str() {
             "female" => FEMALE,
@@ -153,8 +150,14 @@ pub(super) fn soft_biometrics(
         };
         Some((code, gender.confidence))
     });
-    let ((age, age_confidence), (gender, gender_confidence)) = (age.unwrap_or_default(), gender.unwrap_or_default());
-    SoftBiometrics { header: header(result), age, age_confidence, gender, gender_confidence }
+    let (gender, gender_confidence) = gender.unwrap_or_default();
+    Some(SoftBiometrics {
+        header: header(result),
+        age: years(age.label.as_ref()?.as_str())?,
+        age_confidence: age.confidence,
+        gender,
+        gender_confidence,
+    })
 }
 
 /// That a face may be a person; with confidence 0, that it is not.
@@ -190,16 +193,111 @@ pub(super) fn transforms(result: &FrameResult, id: &str, pose: &HeadPose) -> [Tr
     [face, gaze]
 }
 
-/// The calibration of a camera, if the driver has one.
-pub(super) fn camera_model(info: &CameraInfo) -> Option<CameraModel> {
-    let [fx, _, cx, _, fy, cy] = *info.k.first_chunk()?;
-    let fits = matches!(info.distortion_model.as_str(), "plumb_bob" | "rational_polynomial");
+/// Why there are no poses.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(super) enum NoCalibration {
+    /// The driver sends zeros.
+    #[error("the camera is not calibrated: heads have no poses")]
+    Uncalibrated,
+    /// Of a fisheye lens, mostly.
+    #[error("the distortion model '{0}' is not supported (plumb_bob and rational_polynomial are): heads have no poses")]
+    Distortion(String),
+}
+
+/// The calibration of a camera, for its unrectified pictures.
+///
+/// # Errors
+/// A calibration that is not there, or of another kind.
+pub(super) fn camera_model(info: &CameraInfo) -> Result<CameraModel, NoCalibration> {
+    let [fx, _, cx, _, fy, cy] = *info.k.first_chunk().ok_or(NoCalibration::Uncalibrated)?;
+    if !matches!(info.distortion_model.as_str(), "plumb_bob" | "rational_polynomial" | "") {
+        return Err(NoCalibration::Distortion(info.distortion_model.clone()));
+    }
+    // The matrix is that of the whole sensor; pictures may be a part of it, with pixels put together.
+    let (bin_x, bin_y) = (info.binning_x.max(1), info.binning_y.max(1));
+    let part = |size: u32, whole: u32| if size == 0 { whole } else { size };
+    let (width, height) = (part(info.roi.width, info.width), part(info.roi.height, info.height));
+    let binned = |value: f64, by: u32| value / f64::from(by);
     let model = CameraModel {
-        size: (info.width, info.height),
-        focal: (fx, fy),
-        centre: (cx, cy),
-        // Others are not OpenCV's; without them the middle of the picture is right.
-        distortion: if fits { info.d.clone() } else { vec![] },
+        size: (width / bin_x, height / bin_y),
+        focal: (binned(fx, bin_x), binned(fy, bin_y)),
+        centre: (binned(cx - f64::from(info.roi.x_offset), bin_x), binned(cy - f64::from(info.roi.y_offset), bin_y)),
+        distortion: info.d.clone(),
     };
-    model.is_calibrated().then_some(model)
+    if model.is_calibrated() { Ok(model) } else { Err(NoCalibration::Uncalibrated) }
+}
+
+#[cfg(test)]
+mod tests {
+    use r2r::sensor_msgs::msg::RegionOfInterest;
+
+    use super::*;
+    use crate::convert::tests_faces::{result, someone};
+
+    fn info() -> CameraInfo {
+        CameraInfo {
+            width: 640,
+            height: 480,
+            distortion_model: "plumb_bob".to_owned(),
+            d: vec![0.1, 0.0, 0.0, 0.0, 0.0],
+            k: vec![600.0, 0.0, 320.0, 0.0, 610.0, 240.0, 0.0, 0.0, 1.0],
+            ..CameraInfo::default()
+        }
+    }
+
+    #[test]
+    fn a_calibration_counts_for_the_part_of_the_sensor_that_is_read() {
+        let whole = camera_model(&info()).unwrap();
+        assert_eq!((whole.size, whole.focal, whole.centre), ((640, 480), (600.0, 610.0), (320.0, 240.0)));
+        let roi =
+            RegionOfInterest { x_offset: 100, y_offset: 40, width: 400, height: 400, ..RegionOfInterest::default() };
+        let part = camera_model(&CameraInfo { roi, binning_x: 2, binning_y: 2, ..info() }).unwrap();
+        assert_eq!((part.size, part.focal, part.centre), ((200, 200), (300.0, 305.0), (110.0, 100.0)));
+    }
+
+    #[test]
+    fn without_a_calibration_it_is_told_why() {
+        let none = CameraInfo { k: vec![0.0; 9], ..info() };
+        assert_eq!(camera_model(&none).unwrap_err(), NoCalibration::Uncalibrated);
+        let fisheye = CameraInfo { distortion_model: "equidistant".to_owned(), ..info() };
+        assert!(camera_model(&fisheye).unwrap_err().to_string().contains("equidistant"));
+    }
+
+    #[test]
+    fn a_box_is_clipped_to_the_picture() {
+        let mut face = someone();
+        face.roi = Roi::new(-10.0, 400.0, 74.0, 160.0);
+        let told = roi(&result(vec![]), &face);
+        assert_eq!((told.xmin, told.ymin, told.xmax, told.ymax), (0.0, 400.0 / 480.0, 0.1, 1.0));
+    }
+
+    #[test]
+    fn a_crop_is_what_lies_in_the_box() {
+        let data: Vec<u8> = (0..4 * 3 * 3).collect();
+        let picture = BgrImage::new(4, 3, data).unwrap();
+        let mut face = someone();
+        face.roi = Roi::new(2.0, 1.0, 9.0, 1.0);
+        let crop = cropped(&result(vec![]), &face, &picture).unwrap();
+        assert_eq!((crop.width, crop.height, crop.step), (2, 1, 6));
+        assert_eq!(crop.data, [18, 19, 20, 21, 22, 23]);
+        face.roi = Roi::new(9.0, 0.0, 2.0, 2.0);
+        assert!(cropped(&result(vec![]), &face, &picture).is_none());
+    }
+
+    #[test]
+    fn groups_have_a_middle_and_emotions_a_word() {
+        assert_eq!([years("0-2"), years("20-29"), years("70+"), years("old")], [Some(1), Some(24), Some(75), None]);
+        assert_eq!(expression_of("happiness"), Some("happy"));
+        assert_eq!(expression_of("contempt"), None);
+    }
+
+    #[test]
+    fn an_unknown_age_is_not_told_as_zero() {
+        let mut age = someone().attributes.remove(0);
+        age.label = None;
+        assert!(soft_biometrics(&result(vec![]), Some(&age), None).is_none());
+        age.label = Some("20-29".parse().unwrap());
+        let told = soft_biometrics(&result(vec![]), Some(&age), None).unwrap();
+        assert_eq!((told.age, told.gender, told.gender_confidence), (24, 0, 0.0));
+    }
 }

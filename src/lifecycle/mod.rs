@@ -18,6 +18,7 @@ pub(crate) use self::states::{State, Transition};
 use self::states::Outcome;
 use crate::clock::NodeClock;
 use crate::names;
+use crate::ros::log_unpublished;
 use crate::service::offer;
 use crate::serving::Serving;
 
@@ -31,7 +32,7 @@ pub(crate) enum ChangeError {
         asked: String,
         state: State,
     },
-    /// The node is in the state that it was in.
+    /// The work failed; the state is as before.
     #[error(transparent)]
     Failed(#[from] anyhow::Error),
     /// The node has given up its model.
@@ -51,16 +52,21 @@ pub(crate) struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// Unconfigured; offers the services.
+    /// Unconfigured; offers the services. `events` is the quality of service of what tells of transitions.
     ///
     /// # Errors
     /// When ROS refuses one of them, or the topic.
-    pub(crate) fn start(node: &mut Node, runtime: &Handle, serving: Arc<Serving>) -> r2r::Result<Arc<Self>> {
+    pub(crate) fn start(
+        node: &mut Node,
+        runtime: &Handle,
+        serving: Arc<Serving>,
+        events: QosProfile,
+    ) -> r2r::Result<Arc<Self>> {
         let lifecycle = Arc::new(Self {
             state: Mutex::new(State::Unconfigured),
             changing: Mutex::new(()),
             serving,
-            events: Mutex::new(node.create_publisher(names::TRANSITION_EVENT, QosProfile::default())?),
+            events: Mutex::new(node.create_publisher(names::TRANSITION_EVENT, events)?),
             clock: NodeClock::of(node),
         });
         macro_rules! offer {
@@ -101,12 +107,23 @@ impl Lifecycle {
         *lock(&self.state)
     }
 
-    /// From unconfigured to active.
+    /// From unconfigured to active, unless somebody else has begun to manage the node.
     ///
     /// # Errors
-    /// As [`Self::change`].
+    /// A transition that failed.
     pub(crate) fn autostart(&self) -> Result<(), ChangeError> {
-        [Transition::CONFIGURE, Transition::ACTIVATE].iter().try_for_each(|asked| self.change(asked.id, ""))
+        // Nobody comes between the two.
+        let _one = lock(&self.changing);
+        for asked in [Transition::CONFIGURE, Transition::ACTIVATE] {
+            match self.change_now(asked.id, "") {
+                Err(ChangeError::NotPossible { state, .. }) => {
+                    tracing::info!("the node is {} already: somebody manages it", state.label());
+                    return Ok(());
+                }
+                changed => changed?,
+            }
+        }
+        Ok(())
     }
 
     /// Goes through a transition, by its label or, where that is empty, by its number. Waits for one that is going on.
@@ -115,6 +132,11 @@ impl Lifecycle {
     /// A transition that the state does not have, or that failed.
     fn change(&self, id: u8, label: &str) -> Result<(), ChangeError> {
         let _one = lock(&self.changing);
+        self.change_now(id, label)
+    }
+
+    /// The same for who holds `changing`.
+    fn change_now(&self, id: u8, label: &str) -> Result<(), ChangeError> {
         let state = self.state();
         let Some(transition) = Transition::requested(state, id, label) else {
             let asked = if label.is_empty() { format!("transition {id}") } else { label.to_owned() };
@@ -123,33 +145,35 @@ impl Lifecycle {
         self.go(transition);
         match catch_unwind(AssertUnwindSafe(|| self.work(transition))) {
             Ok(Ok(())) => {
-                self.go(transition.ended(Outcome::Success));
+                self.go(transition.outcome(Outcome::Success));
                 Ok(())
             }
             Ok(Err(error)) => {
-                self.go(transition.ended(Outcome::Failure));
+                self.go(transition.outcome(Outcome::Failure));
                 Err(error.into())
             }
             Err(_) => {
-                let to_error = transition.ended(Outcome::Error);
+                let to_error = transition.outcome(Outcome::Error);
                 self.go(to_error);
-                self.serving.set_active(false);
-                self.serving.unload();
-                self.go(to_error.ended(Outcome::Success));
+                let emptied = catch_unwind(AssertUnwindSafe(|| {
+                    self.serving.set_active(false);
+                    self.serving.unload(false);
+                }));
+                self.go(to_error.outcome(if emptied.is_ok() { Outcome::Success } else { Outcome::Failure }));
                 Err(ChangeError::Panicked(transition.label))
             }
         }
     }
 
     fn work(&self, transition: Transition) -> anyhow::Result<()> {
-        match transition.goal {
+        match transition.goal_state {
             State::Configuring => self.serving.load()?,
             State::Activating => self.serving.set_active(true),
             State::Deactivating => self.serving.set_active(false),
-            State::CleaningUp => self.serving.unload(),
+            State::CleaningUp => self.serving.unload(false),
             _ => {
                 self.serving.set_active(false);
-                self.serving.unload();
+                self.serving.unload(true);
             }
         }
         Ok(())
@@ -157,17 +181,15 @@ impl Lifecycle {
 
     /// Takes over a state and tells of it.
     fn go(&self, transition: Transition) {
-        *lock(&self.state) = transition.goal;
-        tracing::info!("{}", transition.goal.label());
+        *lock(&self.state) = transition.goal_state;
+        tracing::info!("{}", transition.goal_state.label());
         let now = self.clock.now();
         let event = TransitionEvent {
             timestamp: now.sec as u64 * 1_000_000_000 + u64::from(now.nanosec),
             transition: transition.message(),
-            start_state: transition.start.message(),
-            goal_state: transition.goal.message(),
+            start_state: transition.start_state.message(),
+            goal_state: transition.goal_state.message(),
         };
-        if let Err(error) = lock(&self.events).publish(&event) {
-            tracing::debug!("{}: {error}", names::TRANSITION_EVENT);
-        }
+        log_unpublished(names::TRANSITION_EVENT, lock(&self.events).publish(&event));
     }
 }

@@ -64,9 +64,9 @@ impl State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Success,
-    /// Refused; the node is as before.
+    /// The work failed; the state is as before.
     Failure,
-    /// Nobody knows what the node is like.
+    /// The work panicked: the node's state is unknown.
     Error,
 }
 
@@ -75,12 +75,12 @@ pub(crate) enum Outcome {
 pub(crate) struct Transition {
     pub(crate) id: u8,
     pub(crate) label: &'static str,
-    pub(crate) start: State,
-    pub(crate) goal: State,
+    pub(crate) start_state: State,
+    pub(crate) goal_state: State,
 }
 
-const fn asked(id: u8, label: &'static str, start: State, goal: State) -> Transition {
-    Transition { id, label, start, goal }
+const fn asked(id: u8, label: &'static str, start_state: State, goal_state: State) -> Transition {
+    Transition { id, label, start_state, goal_state }
 }
 
 const fn success(id: u8, start: State, goal: State) -> Transition {
@@ -132,25 +132,25 @@ impl Transition {
 
     /// Those that lead out of a state.
     pub(crate) fn from(state: State) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(move |transition| transition.start == state)
+        Self::ALL.into_iter().filter(move |transition| transition.start_state == state)
     }
 
     /// The one that a peer asks for: by its label where one is given, else by its number, as rclcpp reads it. None where the state
     /// has none such.
     pub(crate) fn requested(state: State, id: u8, label: &str) -> Option<Self> {
         let named = |transition: &Self| if label.is_empty() { transition.id == id } else { transition.label == label };
-        // How work ended is not for others to say.
+        // Peers may not ask for outcomes.
         Self::from(state).find(named).filter(|transition| transition.id < Self::ALL[1].id)
     }
 
-    /// The one that ends the work of this one.
-    pub(crate) fn ended(self, outcome: Outcome) -> Self {
+    /// The transition out of this one's transition state, by how the work ended.
+    pub(crate) fn outcome(self, outcome: Outcome) -> Self {
         let label = match outcome {
             Outcome::Success => "transition_success",
             Outcome::Failure => "transition_failure",
             Outcome::Error => "transition_error",
         };
-        Self::from(self.goal).find(|transition| transition.label == label).unwrap_or(self)
+        Self::from(self.goal_state).find(|transition| transition.label == label).unwrap_or(self)
     }
 
     pub(crate) fn message(self) -> msg::Transition {
@@ -160,8 +160,8 @@ impl Transition {
     pub(crate) fn description(self) -> msg::TransitionDescription {
         msg::TransitionDescription {
             transition: self.message(),
-            start_state: self.start.message(),
-            goal_state: self.goal.message(),
+            start_state: self.start_state.message(),
+            goal_state: self.goal_state.message(),
         }
     }
 }
@@ -174,14 +174,14 @@ mod tests {
     fn every_work_ends_in_a_state_that_lasts() {
         let lasting = [Unconfigured, Inactive, Active, Finalized];
         for asked in lasting.into_iter().flat_map(Transition::from) {
-            assert_eq!(asked.ended(Outcome::Error).goal, ErrorProcessing, "{}", asked.label);
+            assert_eq!(asked.outcome(Outcome::Error).goal_state, ErrorProcessing, "{}", asked.label);
             for outcome in [Outcome::Success, Outcome::Failure] {
-                assert!(lasting.contains(&asked.ended(outcome).goal), "{} {outcome:?}", asked.label);
+                assert!(lasting.contains(&asked.outcome(outcome).goal_state), "{} {outcome:?}", asked.label);
             }
         }
-        assert_eq!(Transition::CONFIGURE.ended(Outcome::Success).goal, Inactive);
-        assert_eq!(Transition::CONFIGURE.ended(Outcome::Failure).goal, Unconfigured);
-        assert_eq!(Transition::DEACTIVATE.ended(Outcome::Failure).goal, Active);
+        assert_eq!(Transition::CONFIGURE.outcome(Outcome::Success).goal_state, Inactive);
+        assert_eq!(Transition::CONFIGURE.outcome(Outcome::Failure).goal_state, Unconfigured);
+        assert_eq!(Transition::DEACTIVATE.outcome(Outcome::Failure).goal_state, Active);
     }
 
     #[test]

@@ -10,27 +10,28 @@ use super::{Answer, TaskServices, pictures};
 use crate::convert::counts;
 use crate::service::Refusal;
 
-/// Count and seconds of a capture that names none.
-const CAPTURE: (u32, f32) = (10, 3.0);
+/// Of a capture that names none.
+const DEFAULT_COUNT: u32 = 10;
+const DEFAULT_SECONDS: f32 = 3.0;
 
 /// What is to be captured.
 ///
 /// # Errors
 /// What a request cannot be, in words.
-pub(crate) fn wanted(request: CaptureSamples::Request) -> Result<CaptureRequest, Refusal> {
+pub(crate) fn capture_request(request: CaptureSamples::Request) -> Result<CaptureRequest, Refusal> {
     let name = TaskName::try_from(request.name)?;
     let label = Label::to_teach(request.label)?;
     let track = track_selector(&request.track_id)?;
-    let count = if request.count == 0 { CAPTURE.0 } else { request.count };
-    let seconds = if request.seconds == 0.0 { CAPTURE.1 } else { request.seconds };
+    let count = if request.count == 0 { DEFAULT_COUNT } else { request.count };
+    let seconds = if request.seconds == 0.0 { DEFAULT_SECONDS } else { request.seconds };
     let time = Duration::try_from_secs_f32(seconds)
-        .map_err(|_| Refusal(format!("seconds is {seconds}, but must be 0.1 to 60 s, or 0 for {} s", CAPTURE.1)))?;
+        .map_err(|_| Refusal(format!("seconds is {seconds}, but must be 0.1 to 60 s, or 0 for {DEFAULT_SECONDS} s")))?;
     Ok(CaptureRequest { name, label, track, count, time })
 }
 
 impl TaskServices {
     pub(super) fn capture_samples(&self, request: CaptureSamples::Request) -> Answer<CaptureSamples::Service> {
-        self.capture(&wanted(request)?, &mut |_| true)
+        self.capture(&capture_request(request)?, &mut |_| true)
     }
 
     /// Captures and stores. `go_on` is told some times a second how many crops there are, and may end it.
@@ -39,17 +40,23 @@ impl TaskServices {
     /// Why nothing was stored, in words.
     pub(crate) fn capture(
         &self,
-        wanted: &CaptureRequest,
+        request: &CaptureRequest,
         go_on: &mut dyn FnMut(u32) -> bool,
     ) -> Answer<CaptureSamples::Service> {
         let engine = self.serving.looking_engine()?;
-        let captured = engine.tasks().capture(wanted, go_on).map_err(|error| {
-            let silence = if matches!(error, CaptureError::NoFrames(_)) { self.input.counts().silence } else { None };
-            let Refusal(refusal) = Refusal::from(error);
-            Refusal(silence.map_or_else(|| refusal.clone(), |why| format!("{refusal}: {why}")))
-        })?;
+        let captured =
+            engine.tasks().capture(request, &mut |crops| self.input.is_active() && go_on(crops)).map_err(|error| {
+                let silence =
+                    if matches!(error, CaptureError::NoFrames(_)) { self.input.counts().silence } else { None };
+                // The node was deactivated meanwhile.
+                if let (CaptureError::Cancelled, Err(inactive)) = (&error, self.serving.looking_engine()) {
+                    return inactive;
+                }
+                let Refusal(refusal) = Refusal::from(error);
+                Refusal(silence.map_or_else(|| refusal.clone(), |why| format!("{refusal}: {why}")))
+            })?;
         let (labels, samples) = counts(&captured.counts);
-        let message = format!("{} of '{}' captured for {}", pictures(captured.captured), wanted.label, wanted.name);
+        let message = format!("{} of '{}' captured for {}", pictures(captured.captured), request.label, request.name);
         Ok(CaptureSamples::Response { success: true, message, captured: captured.captured, labels, samples })
     }
 }

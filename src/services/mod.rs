@@ -23,7 +23,7 @@ use crate::options::Callers;
 use crate::service::{Refusal, offer};
 use crate::serving::Serving;
 
-pub(crate) use self::capturing::wanted;
+pub(crate) use self::capturing::capture_request;
 
 const NOBODY: &str =
     "nobody may change what was taught: the parameter teaching.allowed is none; start the node with another";
@@ -59,6 +59,11 @@ impl TaskServices {
     /// While no model is in memory.
     pub(crate) fn tasks(&self) -> Result<Vec<TaskStatus>, Refusal> {
         Ok(self.serving.engine()?.tasks().list())
+    }
+
+    /// The same without waiting; none while no model is in memory.
+    pub(crate) fn tasks_now(&self) -> Vec<TaskStatus> {
+        self.serving.engine_now().map(|engine| engine.tasks().list()).unwrap_or_default()
     }
 
     /// Ends the training of a task, or without a name the one that runs. Answers whose it was.

@@ -25,7 +25,7 @@ impl Accepted {
     }
 
     /// The reply after it.
-    pub(crate) fn ended(&self, outcome: Result<TrainingOutcome, TaskError>) -> AddTask::Response {
+    pub(crate) fn reply(&self, outcome: Result<TrainingOutcome, TaskError>) -> AddTask::Response {
         trained(self.response(), &self.name, outcome)
     }
 }
@@ -64,7 +64,7 @@ impl TaskServices {
             return Ok(accepted.response());
         }
         let outcome = accepted.ticket.wait();
-        Ok(accepted.ended(outcome))
+        Ok(accepted.reply(outcome))
     }
 }
 

@@ -30,6 +30,8 @@ use crate::{ConfigError, EngineConfig, EngineError, LiveParams, NetworkUpdate, N
 const RESULTS: usize = 32;
 /// All threads have ended after so long, or are left behind with a warning.
 const SHUTDOWN: Duration = Duration::from_millis(1900);
+/// The share of that time that a training has.
+const TEACHING: f32 = 0.9;
 
 /// Frames in, labelled faces out, tasks taught meanwhile. Dropping it stops everything.
 ///
@@ -189,14 +191,19 @@ impl Engine {
 
     /// Ends all threads within two seconds, a training included. Later calls do nothing.
     pub fn shutdown(&self) {
+        self.shutdown_within(SHUTDOWN);
+    }
+
+    /// The same with other patience, for a process that goes on.
+    pub fn shutdown_within(&self, patience: Duration) {
         let threads = std::mem::take(&mut *lock(&self.threads));
         if threads.is_empty() {
             return;
         }
         let start = Instant::now();
         self.shared.close();
-        self.tasks.shutdown();
-        let busy = join(threads, SHUTDOWN.saturating_sub(start.elapsed()));
+        self.tasks.shutdown(patience.mul_f32(TEACHING));
+        let busy = join(threads, patience.saturating_sub(start.elapsed()));
         if !busy.is_empty() {
             tracing::warn!(threads = ?busy, "still busy at shutdown, left behind");
         }

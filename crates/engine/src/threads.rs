@@ -114,6 +114,7 @@ pub(crate) fn vision_loop(shared: &Shared, stage: &mut VisionStage) {
         shared.captures.offer(&seen);
         let latency = latency(&seen, at);
         let detector = stage.detector();
+        let active = seen.active.clone();
         let faces = {
             let mut smoother = lock(&shared.smoother);
             smoother.retain(|track| seen.is_active(track));
@@ -132,7 +133,7 @@ pub(crate) fn vision_loop(shared: &Shared, stage: &mut VisionStage) {
         let Frame { image, stamp, frame_id } = frame;
         let size = (image.width(), image.height());
         let image = shared.keep_images.load(Ordering::Relaxed).then(|| Arc::new(image));
-        shared.publish(FrameResult { stamp, frame_id, size, faces, detector, image, latency });
+        shared.publish(FrameResult { stamp, frame_id, size, faces, active, detector, image, latency });
     }
 }
 

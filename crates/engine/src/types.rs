@@ -105,6 +105,8 @@ pub struct FrameResult {
     pub size: (u32, u32),
     /// Faces seen in this frame, oldest track first; empty when nobody is there.
     pub faces: Vec<Face>,
+    /// Every track that is followed, also those that are not seen in this frame.
+    pub active: Vec<TrackId>,
     /// What found them.
     pub detector: DetectorKind,
     /// The picture, only while images are kept (see [`crate::Engine::keep_images`]).

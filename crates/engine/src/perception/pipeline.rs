@@ -101,6 +101,7 @@ impl Pipeline {
             frame_id: frame.frame_id.clone(),
             size: (frame.image.width(), frame.image.height()),
             detector: self.vision.detector(),
+            active: seen.active.clone(),
             faces: answer(seen, &self.smoother),
             image: None,
             latency,

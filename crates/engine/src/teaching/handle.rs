@@ -152,11 +152,11 @@ impl Tasks {
         self.requests.forget_samples(name, label)
     }
 
-    /// Ends the thread, a training included, within two seconds. Later calls do nothing.
-    pub(crate) fn shutdown(&self) {
+    /// Ends the thread, a training included, or leaves it behind after the time. Later calls do nothing.
+    pub(crate) fn shutdown(&self, patience: Duration) {
         self.requests.stop();
         if let Some(thread) = lock(&self.thread).take() {
-            let busy = join(vec![("teaching", thread)], PATIENCE);
+            let busy = join(vec![("teaching", thread)], patience);
             if !busy.is_empty() {
                 tracing::warn!(
                     "the teaching thread is still writing; what it changes is changed as a whole or not at all"
@@ -168,7 +168,7 @@ impl Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.shutdown();
+        self.shutdown(PATIENCE);
     }
 }
 

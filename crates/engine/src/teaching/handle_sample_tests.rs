@@ -66,7 +66,7 @@ fn a_training_that_a_shutdown_ends_counts_as_no_attempt_and_a_crash_before_it_st
         assert!(begun.elapsed() < Duration::from_secs(60), "{}", attempts());
         std::thread::sleep(Duration::from_millis(2));
     }
-    tasks.shutdown();
+    tasks.shutdown(Duration::from_secs(60));
     drop(tasks);
     assert_eq!(attempts(), "attempts: 1");
 }

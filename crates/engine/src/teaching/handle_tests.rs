@@ -213,7 +213,7 @@ fn a_training_that_the_shutdown_ended_is_taken_up_at_the_next_start() {
     let running = tasks.add(long("one")).unwrap();
     wait_for(&tasks, "one", TaskState::Training);
     let waiting = tasks.add(request("two", 3)).unwrap();
-    tasks.shutdown();
+    tasks.shutdown(Duration::from_secs(60));
     assert!(matches!(running.wait(), Err(TaskError::ShutDown)));
     assert!(matches!(waiting.wait(), Err(TaskError::ShutDown)));
     assert!(matches!(tasks.add(request("three", 3)), Err(TaskError::ShutDown)));

@@ -193,8 +193,10 @@ pub enum TaskError {
     /// The system gives no thread.
     #[error("cannot start the teaching thread: {0}")]
     Thread(std::io::Error),
-    /// The program ends.
-    #[error("the program is shutting down; a training that waits or runs starts again at the next start")]
+    /// The engine ends.
+    #[error(
+        "the node ends, or lets its model go; a training that waits or runs starts again when the model is loaded again"
+    )]
     ShutDown,
 }
 

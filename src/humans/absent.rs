@@ -1,6 +1,4 @@
-//! What stands for `humans` in a program that was built without `hri_msgs`: there is nothing to start.
-
-use std::thread::JoinHandle;
+//! Stands for this folder in a program that was built without `hri_msgs`: the same functions, and nothing to start.
 
 use engine::{FrameResult, TaskStatus};
 use r2r::Node;
@@ -30,7 +28,7 @@ impl Humans {
         match *self {}
     }
 
-    pub(crate) fn close(&self) {
+    pub(crate) fn end(&self) {
         match *self {}
     }
 }
@@ -39,15 +37,15 @@ impl Humans {
 pub(crate) enum FaceTopics {}
 
 impl FaceTopics {
-    pub(crate) fn follow(&self, _: &mut Node) -> r2r::Result<()> {
+    pub(crate) fn follow(&mut self, _: &mut Node) -> r2r::Result<()> {
         match *self {}
     }
 }
 
-/// Says that it cannot.
+/// Refuses.
 ///
 /// # Errors
 /// Always.
-pub(crate) fn start(_: &mut Node, _: &Handle, _: &str) -> anyhow::Result<(Humans, FaceTopics, JoinHandle<()>)> {
+pub(crate) fn start(_: &mut Node, _: &Handle, _: &str) -> anyhow::Result<(Humans, FaceTopics)> {
     anyhow::bail!("built without hri_msgs")
 }
