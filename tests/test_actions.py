@@ -3,11 +3,12 @@
 import threading
 
 import pytest
-from action_msgs.msg import GoalStatus
+from action_msgs.msg import GoalInfo, GoalStatus
 from action_msgs.srv import CancelGoal
 from face_attributes.action import Capture, Teach
 from face_attributes.msg import Task
 from face_attributes.srv import ListTasks
+from unique_identifier_msgs.msg import UUID
 
 from support import teaching
 from support.actions import Client, wait
@@ -82,6 +83,34 @@ def test_a_capture_tells_how_many_crops_there_are(capture, peer, astronaut):
         assert ended.status == GoalStatus.STATUS_CANCELED and "cancelled" in ended.result.message
     stored = {task.name: list(task.samples) for task in peer.call(ListTasks, "list_tasks").tasks}
     assert stored["calmness"] == [6]
+
+
+def test_all_goals_are_cancelled_at_once_and_an_unknown_one_is_told(teach, peer):
+    goals = [teach.send(**teaching.endless(name)) for name in ("left", "right", "middle")]
+    everything = peer.call(CancelGoal, "teach/_action/cancel_goal")
+    assert everything.return_code == CancelGoal.Response.ERROR_NONE and len(everything.goals_canceling) == 3
+    for goal in goals:
+        assert wait(goal.get_result_async()).status == GoalStatus.STATUS_CANCELED
+    stranger = GoalInfo(goal_id=UUID(uuid=[7] * 16))
+    unknown = peer.call(CancelGoal, "teach/_action/cancel_goal", goal_info=stranger)
+    assert unknown.return_code == CancelGoal.Response.ERROR_UNKNOWN_GOAL_ID
+    result = peer.call(Teach.Impl.GetResultService, "teach/_action/get_result", goal_id=stranger.goal_id)
+    assert result.status == GoalStatus.STATUS_UNKNOWN and "no such goal" in result.result.message
+
+
+def test_an_id_is_taken_once_and_sixteen_goals_are_worked_on(capture, peer):
+    send = Capture.Impl.SendGoalService
+    goal = Capture.Goal(name="calmness", label="calm", track_id="largest", count=1, seconds=60.0)
+
+    def accepted(number):
+        return peer.call(send, "capture/_action/send_goal", goal_id=UUID(uuid=[number] * 16), goal=goal).accepted
+
+    assert [accepted(number) for number in [1, *range(1, 19)]] == [True, False, *[True] * 15, False, False]
+    canceling = peer.call(CancelGoal, "capture/_action/cancel_goal").goals_canceling
+    assert len(canceling) == 16
+    for canceled in canceling:
+        result = peer.call(Capture.Impl.GetResultService, "capture/_action/get_result", goal_id=canceled.goal_id)
+        assert result.status == GoalStatus.STATUS_CANCELED
 
 
 def test_two_hundred_goals_leave_neither_load_nor_memory(capture, node):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from face_attributes.msg import FaceAttributesArray, TaskArray
-from face_attributes.srv import AddTask, CaptureSamples, ListTasks
+from face_attributes.msg import FaceAttributesArray, Task, TaskArray
+from face_attributes.srv import AddSamples, AddTask, CancelTraining, CaptureSamples, ListTasks
 from lifecycle_msgs.msg import State, Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState, GetAvailableStates, GetAvailableTransitions, GetState
 
@@ -28,6 +28,11 @@ def state(peer):
 def change(peer, label):
     """Whether the transition of this name was gone through."""
     return peer.call(ChangeState, f"{NODE}/change_state", transition=Transition(label=label)).success
+
+
+def change_by_number(peer, number):
+    """The same by its number, as launch and nav2 ask for it."""
+    return peer.call(ChangeState, f"{NODE}/change_state", transition=Transition(id=number)).success
 
 
 def has_task(face, name):
@@ -175,4 +180,63 @@ def test_requests_that_come_while_the_model_is_loaded_are_answered_after_it(new_
     node.ready = "offers the actions"
     node.start()
     assert peer.call(ListTasks, "list_tasks").success
+    assert node.process.stop() == 0
+
+
+def test_a_training_goes_on_after_cleanup_and_configure(new_node, peer):
+    node = new_node().start()
+    with peer.listen(TaskArray, "tasks", LATCHED) as tasks:
+
+        def in_training(message):
+            return any(
+                task.name == "gaze" and task.state == Task.TRAINING and task.progress > 0 for task in message.tasks
+            )
+
+        waiting = peer.ask(AddTask, "add_task", **teaching.endless("gaze", wait=True))
+        tasks.wait_for(in_training, "a training")
+        assert change_by_number(peer, Transition.TRANSITION_DEACTIVATE)
+        assert change_by_number(peer, Transition.TRANSITION_CLEANUP)
+        wait_until(waiting.done, "the request is answered")
+        assert not waiting.result().success and "starts again" in waiting.result().message
+        assert change_by_number(peer, Transition.TRANSITION_CONFIGURE)
+        tasks.next(in_training, "the training again")
+    assert peer.call(CancelTraining, "cancel_training").cancelled == "gaze"
+    assert node.process.stop() == 0
+
+
+def test_a_model_is_not_loaded_anew_under_the_hands_of_a_request(new_node, peer):
+    """It would find the state folder locked, and could teach nothing."""
+    node = new_node().start()
+    asked = [peer.ask(AddSamples, "add_samples", name="pose", samples=teaching.crops(30)) for _ in range(6)]
+    assert change(peer, "deactivate") and change(peer, "cleanup") and change(peer, "configure")
+    wait_until(lambda: all(request.done() for request in asked), "all requests are answered")
+    assert peer.call(AddTask, "add_task", **teaching.quick("posture", wait=True)).success
+    assert node.process.stop() == 0
+
+
+def test_deactivation_ends_a_capture(new_node, peer, astronaut):
+    node = new_node().start()
+    with Camera(peer, [bgr8(astronaut)]) as camera:
+        camera.wait_for(10)
+        capture = {"name": "calmness", "label": "calm", "track_id": "largest", "count": 200, "seconds": 60.0}
+        capturing = peer.ask(CaptureSamples, "capture_samples", **capture)
+        camera.wait_for(10)
+        assert change(peer, "deactivate")
+        wait_until(capturing.done, "the capture is answered", timeout=10)
+        reply = capturing.result()
+        assert not reply.success and "inactive" in reply.message, reply.message
+    assert all(task.name != "calmness" for task in peer.call(ListTasks, "list_tasks").tasks)
+    assert node.process.stop() == 0
+
+
+def test_who_manages_a_node_that_starts_by_itself_does_not_end_it(new_node, peer):
+    node = new_node()
+    node.ready = "offers the actions"
+    node.start()
+    # It comes before, between or after the node's own two steps.
+    peer.call(ChangeState, f"{NODE}/change_state", transition=Transition(label="shutdown"))
+    assert state(peer) == "finalized"
+    refused = peer.call(ListTasks, "list_tasks")
+    assert not refused.success and "finalized" in refused.message
+    assert node.process.code() is None
     assert node.process.stop() == 0

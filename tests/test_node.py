@@ -7,10 +7,18 @@ import re
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from face_attributes.msg import FaceAttributesArray, Task, TaskArray
-from face_attributes.srv import ListTasks
+from face_attributes.srv import AddTask, ListTasks
 from PIL import Image as Picture
-from rcl_interfaces.msg import Log, Parameter, ParameterValue
-from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters, SetParametersAtomically
+from rcl_interfaces.msg import Log, LoggerLevel, Parameter, ParameterValue
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetLoggerLevels,
+    GetParameters,
+    ListParameters,
+    SetLoggerLevels,
+    SetParameters,
+    SetParametersAtomically,
+)
 from sensor_msgs.msg import CompressedImage
 
 from conftest import ROOT
@@ -66,7 +74,6 @@ def test_diagnostics_come_once_a_second_with_every_key_documented(answers, node,
 
 def test_what_the_node_logs_is_on_rosout(node, peer):
     with peer.listen(Log, "/rosout") as log:
-
         # What holds already is no change, and not told.
         values = itertools.cycle([5, 4])
 
@@ -190,3 +197,29 @@ def test_every_parameter_describes_itself_with_its_range(node, peer):
     (refresh,) = [descriptor for descriptor in descriptors if descriptor.name == "scheduler.refresh_hz"]
     assert (refresh.floating_point_range[0].from_value, refresh.floating_point_range[0].to_value) == (0.1, 60.0)
     assert not refresh.read_only
+
+
+def test_the_log_tells_more_while_the_node_runs(node, peer):
+    """The services of rclcpp's loggers; debug lines begin to come on /rosout."""
+    logger = "face.face_attributes"
+
+    def level():
+        return peer.call(GetLoggerLevels, f"{SERVICES}/get_logger_levels", names=[logger, "other"]).levels
+
+    def set_to(number, name=logger):
+        levels = [LoggerLevel(name=name, level=number)]
+        (result,) = peer.call(SetLoggerLevels, f"{SERVICES}/set_logger_levels", levels=levels).results
+        return result
+
+    assert [told.level for told in level()] == [LoggerLevel.LOG_LEVEL_INFO, LoggerLevel.LOG_LEVEL_UNKNOWN]
+    assert set_to(LoggerLevel.LOG_LEVEL_WARN).successful
+    assert level()[0].level == LoggerLevel.LOG_LEVEL_WARN
+    with peer.listen(Log, "/rosout") as log:
+        # Said at the level INFO.
+        peer.call(AddTask, "add_task", name="")
+        assert set_to(LoggerLevel.LOG_LEVEL_INFO).successful
+        peer.call(AddTask, "add_task", name="")
+        log.wait_for(lambda message: "refused" in message.msg, "a refusal")
+        assert sum("refused" in message.msg for message in log.messages()) == 1
+    assert "10 DEBUG" in set_to(7).reason
+    assert f"this node's is '{logger}'" in set_to(LoggerLevel.LOG_LEVEL_INFO, "other").reason

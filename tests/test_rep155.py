@@ -105,6 +105,16 @@ def test_a_face_has_its_topics_while_it_is_there(peer, tracked, astronaut):
         wait_until(lambda: topics_of_faces(peer) == [], "the face's topics have gone")
 
 
+def test_a_face_that_is_missed_for_a_moment_stays(peer, tracked, astronaut):
+    film = [bgr8(astronaut)] * 20 + [WALL] * 6
+    with Camera(peer, film) as camera:
+        (face,) = tracked.next(lambda message: message.ids, "a face").ids
+        camera.wait_for(3 * len(film))
+        heard = [list(message.ids) for message in tracked.messages()]
+    assert heard[heard.index([face]) :] == [[face]] * len(heard[heard.index([face]) :])
+    assert topics_of_faces(peer) == [f"/humans/faces/{face}/{name}" for name in OF_A_FACE]
+
+
 def test_heads_have_frames_once_the_camera_is_calibrated(peer, tracked, astronaut):
     height, width, _ = astronaut.shape
     info = CameraInfo(width=width, height=height, distortion_model="plumb_bob", d=[0.0] * 5)
