@@ -3,7 +3,6 @@
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::{Engine, FrameResult, check_state};
@@ -77,18 +76,18 @@ struct Findings<'a> {
 /// # Errors
 /// When ROS refuses a subscription.
 pub(crate) fn examine(
-    mut node: Node,
+    node: &mut Node,
     mut camera: CameraInput,
-    input: &Arc<Input>,
-    engine: &Engine,
+    input: &Input,
+    (engine, index): (&Engine, usize),
     config: &NodeConfig,
     time: Duration,
 ) -> r2r::Result<(String, bool)> {
-    let (begin, results, mut seen) = (Instant::now(), engine.results(), Seen::default());
+    let (begin, results, mut seen) = (Instant::now(), engine.camera(index).results(), Seen::default());
     let mut first = None;
     while begin.elapsed() < time {
         node.spin_once(WAIT);
-        camera.look(&mut node)?;
+        camera.look(node)?;
         if first.is_none() && input.counts().received > 0 {
             first = Some(Instant::now());
         }
@@ -101,14 +100,14 @@ pub(crate) fn examine(
     let (taught, cannot_teach) = taught(&config.engine.state_dir);
     let findings = Findings {
         topics: topics.to_string(),
-        sources: &camera.on_its_topics(&node).unwrap_or_default(),
+        sources: &camera.on_its_topics(node).unwrap_or_default(),
         // Without the time that it takes to find the camera.
         seconds: first.unwrap_or(begin).elapsed().as_secs_f64(),
-        counts: InputCounts { silence: Some(camera.why_silent(&node)), ..input.counts() },
+        counts: InputCounts { silence: Some(camera.why_silent(node)), ..input.counts() },
         last: input.last_picture(),
         seen,
         model: config.engine.model.display().to_string(),
-        backend: engine.stats().backend,
+        backend: engine.camera(index).stats().backend,
         detector: engine.detector(),
         state_dir: config.engine.state_dir.display().to_string(),
         tasks: shipped.iter().map(|task| task.name.to_string()).collect(),

@@ -28,18 +28,19 @@ impl Graph {
         self.names.resolved(name)
     }
 
-    /// The camera's side: its topics, and the input that takes their pictures.
+    /// A camera's side (empty: the only one): its topics, and the input that takes their pictures.
     ///
     /// # Errors
     /// When ROS does not tell the node's name.
     pub(crate) fn camera(
         &self,
         node: &Node,
+        camera: &str,
         transport: ImageTransport,
         input: &Arc<Input>,
         runtime: &Handle,
     ) -> r2r::Result<CameraInput> {
-        let topics = ImageTopics::of(&self.names, transport);
+        let topics = ImageTopics::of(&self.names, camera, transport);
         let sensor = QosProfile::sensor_data().keep_last(1);
         let qos =
             [&topics.raw, &topics.compressed].map(|topic| self.qos.apply(topic, Entity::Subscription, sensor.clone()));
@@ -47,10 +48,10 @@ impl Graph {
         Ok(CameraInput::new(topics, qos, node.fully_qualified_name()?, Arc::clone(input), runtime.clone()))
     }
 
-    /// Where the camera's calibration is awaited: beside its raw pictures, as image_transport has it.
-    pub(crate) fn camera_info(&self) -> String {
-        self.names.remapped(names::CAMERA_INFO).unwrap_or_else(|| {
-            let raw = self.names.resolved(names::IMAGE);
+    /// Where a camera's calibration is awaited: beside its raw pictures, as image_transport has it.
+    pub(crate) fn camera_info(&self, camera: &str) -> String {
+        self.names.remapped(&names::of_camera(camera, names::CAMERA_INFO)).unwrap_or_else(|| {
+            let raw = self.names.resolved(&names::of_camera(camera, names::IMAGE));
             let folder = raw.rsplit_once('/').map_or("", |(folder, _)| folder);
             format!("{folder}/{}", names::CAMERA_INFO)
         })
@@ -65,13 +66,16 @@ impl Graph {
     }
 
     /// Says under which names the node is reached.
-    pub(crate) fn log(&self) {
-        let resolved = |names: &[Named]| {
-            let names = names.iter().map(|named| self.names.resolved(named.name));
-            names.collect::<Vec<_>>().join(", ")
-        };
-        tracing::info!("publishes {}", resolved(&names::PUBLICATIONS));
-        tracing::info!("offers {}", resolved(&names::SERVICES));
-        tracing::info!("offers the actions {}", resolved(&names::ACTIONS));
+    pub(crate) fn log(&self, cameras: &[String]) {
+        let resolved = |names: &[Named]| names.iter().map(|named| self.names.resolved(named.name)).collect::<Vec<_>>();
+        let of_cameras = names::OF_A_CAMERA
+            .iter()
+            .flat_map(|name| cameras.iter().map(|camera| self.names.resolved(&names::of_camera(camera, name))));
+        let others: Vec<Named> =
+            names::PUBLICATIONS.into_iter().filter(|named| !names::OF_A_CAMERA.contains(&named.name)).collect();
+        let published: Vec<String> = of_cameras.chain(resolved(&others)).collect();
+        tracing::info!("publishes {}", published.join(", "));
+        tracing::info!("offers {}", resolved(&names::SERVICES).join(", "));
+        tracing::info!("offers the actions {}", resolved(&names::ACTIONS).join(", "));
     }
 }

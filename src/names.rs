@@ -56,6 +56,11 @@ pub(crate) const GET_LOGGER_LEVELS: &str = "~/get_logger_levels";
 pub(crate) const SET_LOGGER_LEVELS: &str = "~/set_logger_levels";
 pub(crate) const GET_TRANSITION_GRAPH: &str = "~/get_transition_graph";
 
+/// What a camera has for itself, below its name where there are several.
+pub(crate) fn of_camera(camera: &str, name: &str) -> String {
+    if camera.is_empty() { name.to_owned() } else { format!("{camera}/{name}") }
+}
+
 /// A name with its type, as `ros2 topic list -t` writes it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Named {
@@ -84,6 +89,9 @@ pub(crate) const PUBLICATIONS: [Named; 8] = [
     named(PARAMETER_EVENTS, "rcl_interfaces/msg/ParameterEvent"),
     named(TRANSITION_EVENT, "lifecycle_msgs/msg/TransitionEvent"),
 ];
+
+/// Published for each camera.
+pub(crate) const OF_A_CAMERA: [&str; 3] = [ATTRIBUTES, ANNOTATED, EXPLANATION];
 
 /// With `rep155`.
 pub(crate) const HUMANS: [Named; 9] = [

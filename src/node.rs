@@ -13,7 +13,7 @@ use r2r::{Node, QosProfile};
 use tokio::runtime::Runtime;
 
 use crate::arguments::{self, Arguments};
-use crate::camera::{self, Input};
+use crate::camera::{self, CameraInput, Input};
 use crate::clock::{NodeClock, SimTime};
 use crate::convert::PictureLimits;
 use crate::diagnostics::{self, Watched};
@@ -145,7 +145,7 @@ fn run(line: &[String], ros: &[String], doctor: Option<Duration>) -> Result<bool
         // A signal ends it as it ends every program. What was taught is looked at, and not taken from a node that runs.
         let scratch = std::env::temp_dir().join(format!("{}-{}", names::DOCTOR, std::process::id()));
         let engine = EngineConfig { state_dir: scratch.clone(), ..config.engine.clone() };
-        let engine = Engine::start(engine).map_err(Failure::other)?;
+        let engine = Engine::start(engine, config.node.camera_names().len()).map_err(Failure::other)?;
         let healthy = examine(node, &runtime, &graph, &config, Arc::new(engine), time);
         let _ = std::fs::remove_dir_all(scratch);
         runtime.shutdown_background();
@@ -163,32 +163,37 @@ fn run(line: &[String], ros: &[String], doctor: Option<Duration>) -> Result<bool
     Ok(true)
 }
 
-/// Prints a doctor's page; whether there is nothing to do.
+/// Prints a doctor's page for each camera; whether there is nothing to do.
 fn examine(
-    node: Node,
+    mut node: Node,
     runtime: &Runtime,
     graph: &Graph,
     config: &NodeConfig,
     engine: Arc<Engine>,
     time: Duration,
 ) -> Result<bool, Failure> {
-    let input = Arc::new(Input::default());
-    let camera = graph.camera(&node, config.node.image_transport, &input, runtime.handle()).map_err(Failure::other)?;
-    input.set_active(true);
-    let decoder = camera::decode(&input, config.node.max_image_pixels, {
-        let engine = Arc::clone(&engine);
-        move |frame| engine.submit(frame)
-    })
-    .map_err(Failure::other)?;
-    let examined = doctor::examine(node, camera, &input, &engine, config, time).map_err(Failure::other)?;
-    input.close();
-    // A panic has been reported by the thread itself.
-    let _ = decoder.join();
+    let mut all_healthy = true;
+    for (index, name) in config.node.camera_names().iter().enumerate() {
+        let input = Arc::new(Input::default());
+        let transport = config.node.image_transport;
+        let camera = graph.camera(&node, name, transport, &input, runtime.handle()).map_err(Failure::other)?;
+        input.set_active(true);
+        let decoder = camera::decode(&input, config.node.max_image_pixels, {
+            let camera = engine.camera(index);
+            move |frame| camera.submit(frame)
+        })
+        .map_err(Failure::other)?;
+        let examined = doctor::examine(&mut node, camera, &input, (&engine, index), config, time);
+        input.close();
+        // A panic has been reported by the thread itself.
+        let _ = decoder.join();
+        let (page, healthy) = examined.map_err(Failure::other)?;
+        all_healthy &= healthy;
+        // A closed pipe is no failure of ours.
+        let _ = write!(io::stdout(), "{page}");
+    }
     engine.shutdown();
-    let (page, healthy) = examined;
-    // A closed pipe is no failure of ours.
-    let _ = write!(io::stdout(), "{page}");
-    Ok(healthy)
+    Ok(all_healthy)
 }
 
 /// Connects the node's parts, until a signal comes. False when not everything has ended: what is left ends with the process.
@@ -211,27 +216,33 @@ fn serve(
     let mut time = SimTime::of(&node, Arc::clone(&live));
     time.follow(&mut node).map_err(Failure::other)?;
 
-    graph.log();
-    let publishers = Publishers::new(&mut node, |topic, qos| graph.publisher(topic, qos)).map_err(Failure::other)?;
-    let input = Arc::new(Input::default());
-    let camera = graph.camera(&node, options.image_transport, &input, handle).map_err(Failure::other)?;
+    let cameras = options.camera_names();
+    graph.log(&cameras);
+    let publishers =
+        Publishers::new(&mut node, &cameras, |topic, qos| graph.publisher(topic, qos)).map_err(Failure::other)?;
+    let inputs: Vec<Arc<Input>> = cameras.iter().map(|_| Arc::default()).collect();
+    let listeners = cameras.iter().zip(&inputs);
+    let listeners =
+        listeners.map(|(camera, input)| graph.camera(&node, camera, options.image_transport, input, handle));
+    let listeners: Vec<CameraInput> = listeners.collect::<r2r::Result<_>>().map_err(Failure::other)?;
     let (humans, faces) = if options.rep155 {
-        let (humans, faces) = humans::start(&mut node, handle, &graph.camera_info()).map_err(Failure::other)?;
+        let infos: Vec<String> = cameras.iter().map(|camera| graph.camera_info(camera)).collect();
+        let (humans, faces) = humans::start(&mut node, handle, &infos).map_err(Failure::other)?;
         (Some(humans), Some(faces))
     } else {
         (None, None)
     };
     let publishing = (publishers, humans.clone());
-    let serving =
-        Serving::new(config, Arc::clone(&input), publishing, Arc::clone(&live), clock.clone(), options.autostart);
+    let serving = Serving::new(config, inputs.clone(), publishing, Arc::clone(&live), clock.clone(), options.autostart);
     let serving = Arc::new(serving);
-    let decoder = camera::decode(&input, options.max_image_pixels, {
+    let mut threads = vec![];
+    for (index, input) in inputs.iter().enumerate() {
         let serving = Arc::clone(&serving);
-        move |frame| serving.submit(frame)
-    })
-    .map_err(Failure::other)?;
+        let submit = move |frame| serving.submit(index, frame);
+        threads.push(camera::decode(input, options.max_image_pixels, submit).map_err(Failure::other)?);
+    }
     let limits = PictureLimits::new(options.max_image_pixels);
-    let tasks = TaskServices::new(Arc::clone(&serving), Arc::clone(&input), limits, options.teaching.allowed);
+    let tasks = TaskServices::new(Arc::clone(&serving), cameras.clone(), limits, options.teaching.allowed);
     services::start(&mut node, handle, &tasks).map_err(Failure::other)?;
     actions::start(&mut node, handle, &tasks, |name| graph.resolved(name)).map_err(Failure::other)?;
     let events = graph.publisher(names::PARAMETER_EVENTS, QosProfile::parameter_events());
@@ -253,14 +264,14 @@ fn serve(
     let watched = Watched {
         serving: Arc::clone(&serving),
         lifecycle: Arc::clone(&lifecycle),
-        input: Arc::clone(&input),
+        cameras: cameras.into_iter().zip(inputs.iter().cloned()).collect(),
         live,
         clock,
         node_name,
     };
     let diagnosed = graph.publisher(names::DIAGNOSTICS, QosProfile::default());
     diagnostics::start(&mut node, handle, watched, diagnosed).map_err(Failure::other)?;
-    let threads = vec![decoder, spinner::start(node, camera, time, faces, stop.clone()).map_err(Failure::other)?];
+    threads.push(spinner::start(node, listeners, time, faces, stop.clone()).map_err(Failure::other)?);
 
     graph.log_unused();
     if !options.autostart {
@@ -282,7 +293,7 @@ fn serve(
         }
     });
     shutdown::watch(failure.as_ref().map_or(0, |failure| failure.code().into()));
-    input.close();
+    inputs.iter().for_each(|input| input.close());
     let calm = shutdown::within(shutdown::CALM, move || serving.end());
     tracing::info!("{}", if calm { "stopped" } else { "stopped, with something still busy" });
     if let Some(humans) = humans {

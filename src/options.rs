@@ -27,6 +27,8 @@ pub(crate) fn current(live: &Live) -> NodeOptions {
 pub(crate) struct NodeOptions {
     /// The node makes itself active; otherwise it waits for somebody who manages it.
     pub(crate) autostart: bool,
+    /// Names of the cameras, separated by commas; empty: one, without a name.
+    pub(crate) cameras: String,
     /// Which of the two image topics is listened to.
     pub(crate) image_transport: ImageTransport,
     /// Larger pictures are refused before they are decoded.
@@ -45,6 +47,7 @@ impl Default for NodeOptions {
     fn default() -> Self {
         Self {
             autostart: true,
+            cameras: String::new(),
             image_transport: ImageTransport::Auto,
             // Twice a 4K picture.
             max_image_pixels: 16_000_000,
@@ -55,6 +58,13 @@ impl Default for NodeOptions {
             rep155: false,
             use_sim_time: false,
         }
+    }
+}
+
+impl NodeOptions {
+    /// Names of the cameras; one empty name where there is one camera.
+    pub(crate) fn camera_names(&self) -> Vec<String> {
+        self.cameras.split(',').map(|name| name.trim().to_owned()).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
-use engine::{Engine, EngineConfig, FrameResult, NewestSlot, TaskStatus};
+use engine::{Camera, Engine, EngineConfig, FrameResult, NewestSlot, TaskStatus};
 use r2r::face_attributes::msg::{FaceAttributesArray, TaskArray};
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::{Node, Publisher, QosProfile};
@@ -30,76 +30,72 @@ const GLANCE: Duration = Duration::from_millis(100);
 pub(crate) struct Publishing {
     pub(crate) engine: Arc<Engine>,
     pub(crate) config: EngineConfig,
-    pub(crate) input: Arc<Input>,
+    /// One a camera.
+    pub(crate) inputs: Vec<Arc<Input>>,
     pub(crate) humans: Option<Humans>,
     pub(crate) live: Live,
     pub(crate) clock: NodeClock,
     pub(crate) stop: Stop,
 }
 
-/// The topics about faces and tasks.
-pub(crate) struct Publishers {
+/// The topics about the faces of one camera.
+#[derive(Clone)]
+struct CameraPublishers {
     attributes: Publisher<FaceAttributesArray>,
     annotated: Publisher<CompressedImage>,
     explanation: Publisher<CompressedImage>,
+}
+
+/// The topics about faces and tasks.
+pub(crate) struct Publishers {
+    cameras: Vec<CameraPublishers>,
     tasks: Publisher<TaskArray>,
 }
 
 impl Publishers {
-    /// Announces the topics. `qos` says what parameters make of a topic's own quality of service.
+    /// Announces the topics of cameras and tasks. `qos` says what parameters make of a topic's own quality of service.
     ///
     /// # Errors
     /// When ROS refuses one.
-    pub(crate) fn new(node: &mut Node, qos: impl Fn(&str, QosProfile) -> QosProfile) -> r2r::Result<Self> {
+    pub(crate) fn new(
+        node: &mut Node,
+        cameras: &[String],
+        qos: impl Fn(&str, QosProfile) -> QosProfile,
+    ) -> r2r::Result<Self> {
         // Reliable, so that viewers of either kind match.
         let [all, newest] = [QosProfile::default(), QosProfile::default().keep_last(1)];
         let lasting = newest.clone().transient_local();
-        Ok(Self {
-            attributes: node.create_publisher(names::ATTRIBUTES, qos(names::ATTRIBUTES, all))?,
-            annotated: node.create_publisher(names::ANNOTATED, qos(names::ANNOTATED, newest.clone()))?,
-            explanation: node.create_publisher(names::EXPLANATION, qos(names::EXPLANATION, newest))?,
-            tasks: node.create_publisher(names::TASKS, qos(names::TASKS, lasting))?,
-        })
+        let of_camera = |camera: &String| {
+            let name = |name| names::of_camera(camera, name);
+            let [attributes, annotated, explanation] = names::OF_A_CAMERA.map(name);
+            Ok(CameraPublishers {
+                attributes: node.create_publisher(&attributes, qos(&attributes, all.clone()))?,
+                annotated: node.create_publisher(&annotated, qos(&annotated, newest.clone()))?,
+                explanation: node.create_publisher(&explanation, qos(&explanation, newest.clone()))?,
+            })
+        };
+        let cameras = cameras.iter().map(of_camera).collect::<r2r::Result<_>>()?;
+        Ok(Self { cameras, tasks: node.create_publisher(names::TASKS, qos(names::TASKS, lasting))? })
     }
 
     /// Publishes from threads of their own until the stop is set.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(&self, of: Publishing) -> io::Result<Vec<JoinHandle<()>>> {
-        let (pictures, faces) = (Arc::new(NewestSlot::default()), Arc::new(NewestSlot::default()));
-        let curious = Arc::new(AtomicBool::new(false));
-        let answers = Answers {
-            engine: Arc::clone(&of.engine),
-            input: of.input,
-            attributes: self.attributes.clone(),
-            viewers: self.annotated.clone(),
-            pictures: Arc::clone(&pictures),
-            curious: self.explanation.clone(),
-            explanations_wanted: Arc::clone(&curious),
-            faces: Arc::clone(&faces),
-            humans: of.humans.clone(),
-            live: Arc::clone(&of.live),
-        };
-        let (annotated, explanation, tasks) = (self.annotated.clone(), self.explanation.clone(), self.tasks.clone());
-        let (quality, live, stop) = (Arc::clone(&of.live), of.live, of.stop.clone());
-        let (engine, config, clock, humans) = (of.engine, of.config, of.clock, of.humans);
-        let thread = |name: &str| std::thread::Builder::new().name(name.into());
-        let threads = vec![
-            thread("answers").spawn(move || answers.run(&of.stop))?,
-            thread("annotated").spawn(move || annotate_loop(&pictures, &annotated, &live))?,
-            thread("explanation").spawn(move || {
-                let quality = || options::current(&quality).annotated.jpeg_quality;
-                explain_loop(&faces, &explanation, &curious, &config, quality);
-            })?,
-            thread("tasks").spawn(move || {
-                let told = |list: &[TaskStatus]| {
-                    publish_tasks(&tasks, &clock, list);
-                    humans.iter().for_each(|humans| humans.set_tasks(list));
-                };
-                tasks_loop(&engine, told, &stop);
-            })?,
-        ];
+    pub(crate) fn start(&self, of: &Publishing) -> io::Result<Vec<JoinHandle<()>>> {
+        let mut threads = vec![];
+        for (index, (publishers, input)) in self.cameras.iter().zip(&of.inputs).enumerate() {
+            threads.extend(publishers.start(index, of, input)?);
+        }
+        let (tasks, clock, humans) = (self.tasks.clone(), of.clock.clone(), of.humans.clone());
+        let (engine, stop) = (Arc::clone(&of.engine), of.stop.clone());
+        threads.push(thread("tasks").spawn(move || {
+            let told = |list: &[TaskStatus]| {
+                publish_tasks(&tasks, &clock, list);
+                humans.iter().for_each(|humans| humans.set_tasks(list));
+            };
+            tasks_loop(&engine, told, &stop);
+        })?);
         Ok(threads)
     }
 
@@ -109,8 +105,45 @@ impl Publishers {
     }
 }
 
+fn thread(name: &str) -> std::thread::Builder {
+    std::thread::Builder::new().name(name.into())
+}
+
+impl CameraPublishers {
+    /// The threads of one camera.
+    fn start(&self, index: usize, of: &Publishing, input: &Arc<Input>) -> io::Result<Vec<JoinHandle<()>>> {
+        let (pictures, faces) = (Arc::new(NewestSlot::default()), Arc::new(NewestSlot::default()));
+        let curious = Arc::new(AtomicBool::new(false));
+        let answers = Answers {
+            camera: of.engine.camera(index),
+            index,
+            input: Arc::clone(input),
+            attributes: self.attributes.clone(),
+            viewers: self.annotated.clone(),
+            pictures: Arc::clone(&pictures),
+            curious: self.explanation.clone(),
+            explanations_wanted: Arc::clone(&curious),
+            faces: Arc::clone(&faces),
+            humans: of.humans.clone(),
+            live: Arc::clone(&of.live),
+        };
+        let (annotated, explanation, config) = (self.annotated.clone(), self.explanation.clone(), of.config.clone());
+        let (quality, live, stop) = (Arc::clone(&of.live), Arc::clone(&of.live), of.stop.clone());
+        Ok(vec![
+            thread("answers").spawn(move || answers.run(&stop))?,
+            thread("annotated").spawn(move || annotate_loop(&pictures, &annotated, &live))?,
+            thread("explanation").spawn(move || {
+                let quality = || options::current(&quality).annotated.jpeg_quality;
+                explain_loop(&faces, &explanation, &curious, &config, quality);
+            })?,
+        ])
+    }
+}
+
 struct Answers {
-    engine: Arc<Engine>,
+    camera: Camera,
+    /// Which one it is.
+    index: usize,
     input: Arc<Input>,
     attributes: Publisher<FaceAttributesArray>,
     viewers: Publisher<CompressedImage>,
@@ -124,7 +157,7 @@ struct Answers {
 
 impl Answers {
     fn run(self, stop: &Stop) {
-        let results = self.engine.results();
+        let results = self.camera.results();
         let mut looked = Instant::now();
         let (mut pace, mut explaining) = (Pace::default(), Pace::default());
         let (mut explained, mut viewed, mut present) = (false, false, false);
@@ -132,7 +165,7 @@ impl Answers {
             let result = results.recv_timeout(GLANCE);
             let active = self.input.is_active();
             if let (Some(humans), true, false) = (&self.humans, present, active) {
-                humans.nobody();
+                humans.nobody(self.index);
             }
             present = active;
             match result {
@@ -141,7 +174,7 @@ impl Answers {
                 Ok(result) => {
                     log_unpublished(names::ATTRIBUTES, self.attributes.publish(&face_attributes_array(&result)));
                     if let Some(humans) = &self.humans {
-                        humans.put(result.clone());
+                        humans.put(self.index, result.clone());
                     }
                     let live = options::current(&self.live);
                     let wanted = self.explanations_wanted.load(Ordering::Relaxed);
@@ -169,11 +202,11 @@ impl Answers {
                 self.explanations_wanted.store(explanations, Ordering::Relaxed);
                 viewed = wanted(&self.viewers, live.annotated.rate_hz);
                 let humans = self.humans.as_ref().is_some_and(Humans::want_pictures);
-                self.engine.keep_images(viewed || explanations || humans);
+                self.camera.keep_images(viewed || explanations || humans);
             }
         }
         if let Some(humans) = &self.humans {
-            humans.nobody();
+            humans.nobody(self.index);
         }
         self.pictures.close();
         self.faces.close();

@@ -186,9 +186,12 @@ fn scalar(value: &rcl::rcl_variant_t) -> ParameterValue {
             ParameterValue::Double(*value)
         } else if !value.string_value.is_null() {
             ParameterValue::String(text(value.string_value))
+        } else if let Some(values) = value.string_array_value.as_ref() {
+            let values = (0..values.size).map(|at| text(*values.data.add(at)));
+            ParameterValue::StringArray(values.collect())
         } else {
-            // No parameter of this node is a list: what it holds does not matter.
-            ParameterValue::StringArray(vec![])
+            // No parameter of this node is a list of anything else: what it holds does not matter.
+            ParameterValue::ByteArray(vec![])
         }
     }
 }

@@ -33,7 +33,8 @@ pub(crate) struct Serving {
     live_params: Mutex<LiveParams>,
     /// The engine before, whose files the next one needs.
     before: Mutex<Weak<Engine>>,
-    input: Arc<Input>,
+    /// One a camera.
+    inputs: Vec<Arc<Input>>,
     // A publisher may be moved, but not shared, between threads.
     publishers: Mutex<Publishers>,
     humans: Option<Humans>,
@@ -64,7 +65,7 @@ impl Serving {
     /// Without an engine. Where one is `awaited`, whoever asks for it waits for the first [`Self::load`].
     pub(crate) fn new(
         config: EngineConfig,
-        input: Arc<Input>,
+        inputs: Vec<Arc<Input>>,
         (publishers, humans): (Publishers, Option<Humans>),
         live: Live,
         clock: NodeClock,
@@ -76,7 +77,7 @@ impl Serving {
             config,
             live_params,
             before: Mutex::default(),
-            input,
+            inputs,
             publishers,
             humans,
             live,
@@ -107,7 +108,7 @@ impl Serving {
     /// When there is none, or the camera is not looked at.
     pub(crate) fn looking_engine(&self) -> Result<Arc<Engine>, Refusal> {
         let engine = self.engine()?;
-        if self.input.is_active() { Ok(engine) } else { Err(Refusal(INACTIVE.to_owned())) }
+        if self.is_active() { Ok(engine) } else { Err(Refusal(INACTIVE.to_owned())) }
     }
 
     /// The engine, if there is one now.
@@ -118,11 +119,21 @@ impl Serving {
         }
     }
 
-    /// Gives a frame to the engine; without one it is dropped.
-    pub(crate) fn submit(&self, frame: Frame) {
+    /// Gives a camera's frame to the engine; without one it is dropped.
+    pub(crate) fn submit(&self, camera: usize, frame: Frame) {
         if let Some(engine) = self.engine_now() {
-            engine.submit(frame);
+            engine.camera(camera).submit(frame);
         }
+    }
+
+    /// Whether the cameras are looked at.
+    pub(crate) fn is_active(&self) -> bool {
+        self.inputs.iter().all(|input| input.is_active())
+    }
+
+    /// Why nothing comes from a camera, where that is so.
+    pub(crate) fn silence(&self) -> Option<String> {
+        self.inputs.iter().find_map(|input| input.counts().silence)
     }
 
     /// Thresholds and rates from now on.
@@ -160,7 +171,7 @@ impl Serving {
     fn loaded(&self) -> anyhow::Result<Loaded> {
         // It would find the state folder locked, and could not teach.
         anyhow::ensure!(self.has_let_go(), "requests to the model before are still worked on; try again");
-        let engine = Arc::new(Engine::start(self.config.clone())?);
+        let engine = Arc::new(Engine::start(self.config.clone(), self.inputs.len())?);
         *lock(&self.before) = Arc::downgrade(&engine);
         let stop = Stop::default();
         match self.start_publishing(&engine, &stop) {
@@ -189,13 +200,13 @@ impl Serving {
         let publishing = Publishing {
             engine: Arc::clone(engine),
             config: self.config.clone(),
-            input: Arc::clone(&self.input),
+            inputs: self.inputs.clone(),
             humans: self.humans.clone(),
             live: Arc::clone(&self.live),
             clock: self.clock.clone(),
             stop: stop.clone(),
         };
-        lock(&self.publishers).start(publishing)
+        lock(&self.publishers).start(&publishing)
     }
 
     /// Ends the engine, a training included, and gives its memory back; `finally`: no other comes after it.
@@ -217,15 +228,19 @@ impl Serving {
         self.changed.notify_all();
     }
 
-    /// Whether the camera is looked at. Faces are met anew: nobody knows who stands there after a pause.
+    /// Looks at the cameras from now on, or at none. Faces are met anew: nobody knows who stands there after a pause.
     pub(crate) fn set_active(&self, active: bool) {
         if let (true, Some(engine)) = (active, self.engine_now()) {
-            engine.forget_faces();
+            for camera in 0..self.inputs.len() {
+                engine.camera(camera).forget_faces();
+            }
             let tasks = texts(engine.tasks().list().iter().map(|task| &task.name));
             let (tasks, number) = (tasks.join(", "), tasks.len());
             tracing::info!("ready: {number} tasks ({tasks}), detector {}", engine.detector().name());
         }
-        self.input.set_active(active);
+        for input in &self.inputs {
+            input.set_active(active);
+        }
     }
 
     /// What nothing works without and that ended by itself.

@@ -14,13 +14,13 @@ use crate::shutdown::Stop;
 /// Longest wait for a message, and so longest delay of the end.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// Spins until `stop`, looking after the camera's topics and the clock, then takes the node out of the ROS graph.
+/// Spins until `stop`, looking after the cameras' topics and the clock, then takes the node out of the ROS graph.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub(crate) fn start(
     mut node: Node,
-    mut camera: CameraInput,
+    mut cameras: Vec<CameraInput>,
     mut time: SimTime,
     mut faces: Option<FaceTopics>,
     stop: Stop,
@@ -28,7 +28,8 @@ pub(crate) fn start(
     std::thread::Builder::new().name("spin".into()).spawn(move || {
         while !stop.is_set() {
             node.spin_once(WAIT);
-            let followed = camera.look(&mut node).and_then(|()| time.follow(&mut node));
+            let looked = cameras.iter_mut().try_for_each(|camera| camera.look(&mut node));
+            let followed = looked.and_then(|()| time.follow(&mut node));
             let followed = followed.and_then(|()| faces.as_mut().map_or(Ok(()), |faces| faces.follow(&mut node)));
             if let Err(error) = followed {
                 // Without pictures nothing works: the end of this thread ends the node.

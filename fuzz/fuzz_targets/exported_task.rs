@@ -25,7 +25,7 @@ static NODE: LazyLock<Node> = LazyLock::new(|| {
         haar: Haar::installed(),
         ..EngineConfig::default()
     };
-    Node { engine: Engine::start(config).expect("an engine with OpenCV's cascade"), dir }
+    Node { engine: Engine::start(config, 1).expect("an engine with OpenCV's cascade"), dir }
 });
 
 /// The file of weights that a manifest names, where it is a plain name.

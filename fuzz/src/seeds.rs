@@ -71,7 +71,7 @@ fn folders(root: &Path) -> Result<()> {
         haar: Haar::installed(),
         ..EngineConfig::default()
     };
-    let engine = Engine::start(config)?;
+    let engine = Engine::start(config, 1)?;
     let (up, down) = ("up".parse()?, "down".parse()?);
     let samples = (0..8).map(|number| {
         let (label, first) = if number % 2 == 0 { (&up, 0) } else { (&down, 64) };

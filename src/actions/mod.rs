@@ -13,7 +13,7 @@ use self::server::{Ended, Running, offer_action};
 use crate::convert;
 use crate::names;
 use crate::service::Refusal;
-use crate::services::{TaskServices, capture_request};
+use crate::services::TaskServices;
 
 /// How often feedback is given.
 const FEEDBACK: Duration = Duration::from_millis(250);
@@ -112,8 +112,9 @@ fn capture(
     running: &Running<Capture::Action>,
 ) -> Result<Capture::Result, Refusal> {
     services.may_change()?;
-    let Capture::Goal { name, label, track_id, count, seconds } = goal;
-    let request = capture_request(CaptureSamples::Request { name, label, track_id, count, seconds })?;
+    let Capture::Goal { name, label, camera, track_id, count, seconds } = goal;
+    let request =
+        services.capture_request(CaptureSamples::Request { name, label, camera, track_id, count, seconds })?;
     let mut told = None;
     let response = services.capture(&request, &mut |captured| {
         if told != Some(captured) {

@@ -62,13 +62,15 @@ fn elsewhere(topics: &ImageTopics, sources: &[Source]) -> String {
         others.iter().take(NAMED).map(|source| format!("{} (by {})", source.topic, source.node)).collect();
     let more = others.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let name = &topics.name;
     let remap = match (first.kind.as_str(), first.topic.strip_suffix("/compressed")) {
-        (RAW, _) => format!("{}:={}", names::IMAGE, first.topic),
-        (_, Some(raw)) => format!("{}:={raw}", names::IMAGE),
-        (_, None) => format!("{}:={}", names::IMAGE_COMPRESSED, first.topic),
+        (RAW, _) => format!("{name}:={}", first.topic),
+        (_, Some(raw)) => format!("{name}:={raw}"),
+        (_, None) => format!("{name}/compressed:={}", first.topic),
     };
     // The launch file has an argument of the same name.
-    let launch = if remap.starts_with(names::IMAGE_COMPRESSED) { "" } else { " (with `ros2 launch` without -r)" };
+    let has_argument = remap.starts_with(&format!("{}:=", names::IMAGE));
+    let launch = if has_argument { " (with `ros2 launch` without -r)" } else { "" };
     format!("Pictures are on {}{more}; start the node with -r {remap}{launch}", named.join(", "))
 }
 

@@ -12,18 +12,22 @@ pub(crate) const COMPRESSED: &str = "sensor_msgs/msg/CompressedImage";
 /// The image topics, by their full names.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ImageTopics {
+    /// Of the raw topic, before it is remapped.
+    pub(super) name: String,
     pub(crate) raw: String,
     pub(crate) compressed: String,
     pub(crate) transport: ImageTransport,
 }
 
 impl ImageTopics {
-    /// As the command line remaps them. Compressed pictures are expected below the raw ones' topic, as image_transport has
+    /// Those of a camera (empty: the only one), as the command line remaps them. Compressed pictures are expected below the raw ones' topic, as image_transport has
     /// it, unless they are remapped themselves.
-    pub(crate) fn of(arguments: &RosArguments, transport: ImageTransport) -> Self {
-        let raw = arguments.resolved(names::IMAGE);
-        let compressed = arguments.remapped(names::IMAGE_COMPRESSED).unwrap_or_else(|| format!("{raw}/compressed"));
-        Self { raw, compressed, transport }
+    pub(crate) fn of(arguments: &RosArguments, camera: &str, transport: ImageTransport) -> Self {
+        let name = names::of_camera(camera, names::IMAGE);
+        let raw = arguments.resolved(&name);
+        let compressed = arguments.remapped(&names::of_camera(camera, names::IMAGE_COMPRESSED));
+        let compressed = compressed.unwrap_or_else(|| format!("{raw}/compressed"));
+        Self { name, raw, compressed, transport }
     }
 
     /// Those that may be listened to, with their types.
@@ -98,7 +102,8 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn topics(transport: ImageTransport) -> ImageTopics {
-        ImageTopics { raw: "/cam/image_raw".into(), compressed: "/cam/image_raw/compressed".into(), transport }
+        let (raw, compressed) = ("/cam/image_raw".into(), "/cam/image_raw/compressed".into());
+        ImageTopics { name: "image".into(), raw, compressed, transport }
     }
 
     pub(crate) fn source(topic: &str, kind: &str) -> Source {
@@ -107,7 +112,7 @@ pub(crate) mod tests {
 
     fn of(line: &str, node: &str) -> ImageTopics {
         let line: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        ImageTopics::of(&RosArguments::parse(&line, node).unwrap(), ImageTransport::Auto)
+        ImageTopics::of(&RosArguments::parse(&line, node).unwrap(), "", ImageTransport::Auto)
     }
 
     #[test]

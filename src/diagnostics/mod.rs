@@ -11,7 +11,7 @@ use r2r::std_msgs::msg::Header;
 use r2r::{Node, QosProfile};
 use tokio::runtime::Handle;
 
-use self::view::View;
+use self::view::{CameraView, View};
 use crate::camera::Input;
 use crate::clock::NodeClock;
 use crate::lifecycle::Lifecycle;
@@ -26,7 +26,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub(crate) struct Watched {
     pub(crate) serving: Arc<Serving>,
     pub(crate) lifecycle: Arc<Lifecycle>,
-    pub(crate) input: Arc<Input>,
+    /// Names and inputs of the cameras.
+    pub(crate) cameras: Vec<(String, Arc<Input>)>,
     pub(crate) live: Live,
     pub(crate) clock: NodeClock,
     /// Fully qualified name of the node.
@@ -42,11 +43,10 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, watched: Watched, qos: Qo
     runtime.spawn(async move {
         let mut ticks = tokio::time::interval(PERIOD);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut failed_before = 0;
+        let mut failed_before = vec![0; watched.cameras.len()];
         loop {
             ticks.tick().await;
-            let (status, failed) = statuses(&watched, failed_before);
-            failed_before = failed;
+            let status = statuses(&watched, &mut failed_before);
             let message =
                 DiagnosticArray { header: Header { stamp: watched.clock.now(), frame_id: String::new() }, status };
             log_unpublished(names::DIAGNOSTICS, publisher.publish(&message));
@@ -55,24 +55,31 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, watched: Watched, qos: Qo
     Ok(())
 }
 
-/// What there is to report, and how many frames the detector has refused.
-fn statuses(watched: &Watched, failed_before: u64) -> (Vec<DiagnosticStatus>, u64) {
+/// What there is to report. `failed_before`: of each camera, the frames that the detector had refused.
+fn statuses(watched: &Watched, failed_before: &mut [u64]) -> Vec<DiagnosticStatus> {
     let state = watched.lifecycle.state();
+    let names: Vec<&str> = watched.cameras.iter().map(|(camera, _)| camera.as_str()).collect();
     let Some(engine) = watched.serving.engine_now() else {
-        return (view::without_an_engine(&watched.node_name, state), 0);
+        failed_before.fill(0);
+        return view::without_an_engine(&watched.node_name, &names, state);
     };
-    let (stats, input) = (engine.stats(), watched.input.counts());
-    let view = View {
+    let stats: Vec<_> = (0..names.len()).map(|camera| engine.camera(camera).stats()).collect();
+    let inputs: Vec<_> = watched.cameras.iter().map(|(_, input)| input.counts()).collect();
+    let cameras = names.iter().zip(stats.iter().zip(&inputs)).zip(failed_before);
+    let cameras = cameras.map(|((name, (stats, input)), before)| {
+        // Another engine counts anew.
+        let failed_lately = stats.frames_failed.saturating_sub(*before);
+        *before = stats.frames_failed;
+        CameraView { name, stats, input, failed_lately }
+    });
+    View {
         node_name: &watched.node_name,
         state,
-        stats: &stats,
-        input: &input,
-        // Another engine counts anew.
-        failed_lately: stats.frames_failed.saturating_sub(failed_before),
+        cameras: cameras.collect(),
         detector: engine.detector(),
         stale_s: lock(&watched.live).diagnostics.stale_s,
         tasks: &engine.tasks().list(),
         cannot_teach: engine.cannot_teach(),
-    };
-    (view.statuses(), stats.frames_failed)
+    }
+    .statuses()
 }

@@ -12,11 +12,11 @@ pub(crate) const BUILT_IN: bool = false;
 pub(crate) enum Humans {}
 
 impl Humans {
-    pub(crate) fn put(&self, _: FrameResult) {
+    pub(crate) fn put(&self, _: usize, _: FrameResult) {
         match *self {}
     }
 
-    pub(crate) fn nobody(&self) {
+    pub(crate) fn nobody(&self, _: usize) {
         match *self {}
     }
 
@@ -46,6 +46,6 @@ impl FaceTopics {
 ///
 /// # Errors
 /// Always.
-pub(crate) fn start(_: &mut Node, _: &Handle, _: &str) -> anyhow::Result<(Humans, FaceTopics)> {
+pub(crate) fn start(_: &mut Node, _: &Handle, _: &[String]) -> anyhow::Result<(Humans, FaceTopics)> {
     anyhow::bail!("built without hri_msgs")
 }

@@ -11,28 +11,41 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use engine::{FrameResult, NewestSlot, TaskKind, TaskStatus, lock};
+use crossbeam_channel::{Receiver, Sender};
+use engine::{FrameResult, TaskKind, TaskStatus, lock};
 use futures::StreamExt;
 use r2r::sensor_msgs::msg::CameraInfo;
 use r2r::{Node, QosProfile};
 use tokio::runtime::Handle;
-use vision::CameraModel;
 
 pub(crate) use self::topics::FaceTopics;
 
 use self::publishing::HumansPublisher;
+use self::topics::Calibration;
 
 /// Length of the queues between the two threads: more than the faces of one frame.
 const QUEUE: usize = 2048;
 
+/// Answers that wait at most.
+const ANSWERS: usize = 8;
+
 /// Whether this program was built with `hri_msgs` and `tf2_msgs`.
 pub(crate) const BUILT_IN: bool = true;
+
+/// What the publishing thread hears.
+enum Heard {
+    /// The answer to a camera's frame.
+    Answer(usize, Box<FrameResult>),
+    /// Nobody is before a camera any more, as far as this node knows.
+    Nobody(usize),
+    /// The node ends.
+    End,
+}
 
 /// The way of answers to those who publish them.
 #[derive(Clone)]
 pub(crate) struct Humans {
-    /// None: the camera is not looked at any more.
-    answers: Arc<NewestSlot<Option<FrameResult>>>,
+    heard: Sender<Heard>,
     /// Somebody subscribes to pictures of faces.
     pictures: Arc<AtomicBool>,
     /// Names of the tasks whose labels are people.
@@ -41,14 +54,15 @@ pub(crate) struct Humans {
 }
 
 impl Humans {
-    /// Takes an answer.
-    pub(crate) fn put(&self, result: FrameResult) {
-        self.answers.put(Some(result));
+    /// Takes an answer to a camera's frame; one that comes too fast is left out.
+    pub(crate) fn put(&self, camera: usize, result: FrameResult) {
+        let _ = self.heard.try_send(Heard::Answer(camera, Box::new(result)));
     }
 
-    /// Nobody is there any more, as far as this node knows.
-    pub(crate) fn nobody(&self) {
-        self.answers.put(None);
+    /// Nobody is before a camera any more, as far as this node knows.
+    pub(crate) fn nobody(&self, camera: usize) {
+        // Fails when the thread has ended, and has withdrawn all.
+        let _ = self.heard.send(Heard::Nobody(camera));
     }
 
     /// Takes over which tasks recognise people.
@@ -64,7 +78,7 @@ impl Humans {
 
     /// Withdraws all faces and ends the thread.
     pub(crate) fn end(&self) {
-        self.answers.close();
+        let _ = self.heard.send(Heard::End);
         if let Some(thread) = lock(&self.thread).take() {
             // A panic has been reported by the thread itself.
             let _ = thread.join();
@@ -72,48 +86,65 @@ impl Humans {
     }
 }
 
-/// Announces the topics and publishes from now on. `camera_info` is where the camera's calibration comes.
+/// Announces the topics and publishes from now on. `camera_infos` is where the calibration of each camera comes.
 ///
 /// # Errors
 /// When ROS refuses a topic, or the system gives no thread.
-pub(crate) fn start(node: &mut Node, runtime: &Handle, camera_info: &str) -> anyhow::Result<(Humans, FaceTopics)> {
-    let camera: Arc<Mutex<Option<CameraModel>>> = Arc::default();
-    let mut infos = node.subscribe::<CameraInfo>(camera_info, QosProfile::sensor_data().keep_last(1))?;
-    let newest = Arc::clone(&camera);
+pub(crate) fn start(
+    node: &mut Node,
+    runtime: &Handle,
+    camera_infos: &[String],
+) -> anyhow::Result<(Humans, FaceTopics)> {
+    let calibrations: Vec<Calibration> =
+        camera_infos.iter().map(|topic| calibration(node, runtime, topic)).collect::<r2r::Result<_>>()?;
+    tracing::info!("publishes below /humans (REP-155); calibration is awaited on {}", camera_infos.join(", "));
+
+    let (ask, wanted) = crossbeam_channel::bounded(QUEUE);
+    let (made, publishers) = crossbeam_channel::bounded(QUEUE);
+    let (heard, hears) = crossbeam_channel::bounded(ANSWERS);
+    let humans = Humans { heard, pictures: Arc::default(), people: Arc::default(), thread: Arc::default() };
+    let publisher = HumansPublisher::new(node, ask, publishers, calibrations, Arc::clone(&humans.people))?;
+    *lock(&humans.thread) = Some(spawn(publisher, hears, Arc::clone(&humans.pictures))?);
+    Ok((humans, FaceTopics::new(wanted, made)))
+}
+
+/// The newest calibration of a camera, from now on.
+fn calibration(node: &mut Node, runtime: &Handle, topic: &str) -> r2r::Result<Calibration> {
+    let camera = Calibration::default();
+    let mut infos = node.subscribe::<CameraInfo>(topic, QosProfile::sensor_data().keep_last(1))?;
+    let (newest, topic) = (Arc::clone(&camera), topic.to_owned());
     runtime.spawn(async move {
         let mut told = None;
         while let Some(info) = infos.next().await {
             let model = messages::camera_model(&info);
             let news = model.as_ref().map_or_else(ToString::to_string, |_| "heads have poses".to_owned());
             if told.as_ref() != Some(&news) {
-                tracing::info!("the camera's calibration: {news}");
+                tracing::info!("{topic}: {news}");
                 told = Some(news);
             }
             *lock(&newest) = model.ok();
         }
     });
-    tracing::info!("publishes below /humans (REP-155); the camera's calibration is awaited on {camera_info}");
-
-    let (ask, wanted) = crossbeam_channel::bounded(QUEUE);
-    let (made, publishers) = crossbeam_channel::bounded(QUEUE);
-    let humans =
-        Humans { answers: Arc::default(), pictures: Arc::default(), people: Arc::default(), thread: Arc::default() };
-    let publisher = HumansPublisher::new(node, ask, publishers, camera, Arc::clone(&humans.people))?;
-    *lock(&humans.thread) = Some(spawn(publisher, &humans)?);
-    Ok((humans, FaceTopics::new(wanted, made)))
+    Ok(camera)
 }
 
-fn spawn(mut publisher: HumansPublisher, humans: &Humans) -> io::Result<JoinHandle<()>> {
-    let (answers, pictures) = (Arc::clone(&humans.answers), Arc::clone(&humans.pictures));
+fn spawn(
+    mut publisher: HumansPublisher,
+    hears: Receiver<Heard>,
+    pictures: Arc<AtomicBool>,
+) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("humans".into()).spawn(move || {
-        while let Some(result) = answers.take() {
+        for heard in hears {
+            if matches!(heard, Heard::End) {
+                return publisher.withdraw_all();
+            }
             // A frame that it panics at is left out; the panic itself is on the console.
-            let _ = catch_unwind(AssertUnwindSafe(|| match result {
-                Some(result) => publisher.publish(&result),
-                None => publisher.withdraw_all(),
+            let _ = catch_unwind(AssertUnwindSafe(|| match heard {
+                Heard::Answer(camera, result) => publisher.publish(camera, &result),
+                Heard::Nobody(camera) => publisher.withdraw(camera),
+                Heard::End => {}
             }));
             pictures.store(publisher.wants_pictures(), Ordering::Relaxed);
         }
-        publisher.withdraw_all();
     })
 }

@@ -10,11 +10,10 @@ use r2r::hri_msgs::msg::{IdsList, IdsMatch};
 use r2r::std_msgs::msg::Header;
 use r2r::tf2_msgs::msg::TFMessage;
 use r2r::{Node, Publisher, QosProfile};
-use vision::CameraModel;
 
 use super::face::TrackedFace;
 use super::messages;
-use super::topics::{Made, Wanted};
+use super::topics::{Calibration, Made, Wanted};
 use crate::convert::header;
 use crate::names;
 use crate::ros::log_unpublished;
@@ -29,8 +28,10 @@ pub(super) struct HumansPublisher {
     tf: Publisher<TFMessage>,
     ask: Sender<Wanted>,
     made: Receiver<Made>,
-    camera: Arc<Mutex<Option<CameraModel>>>,
+    calibrations: Vec<Calibration>,
     people: Arc<Mutex<Vec<String>>>,
+    /// The faces that each camera follows.
+    active: Vec<Vec<String>>,
     faces: HashMap<String, TrackedFace>,
     glanced: Option<Instant>,
     pictures: bool,
@@ -44,7 +45,7 @@ impl HumansPublisher {
         node: &mut Node,
         ask: Sender<Wanted>,
         made: Receiver<Made>,
-        camera: Arc<Mutex<Option<CameraModel>>>,
+        calibrations: Vec<Calibration>,
         people: Arc<Mutex<Vec<String>>>,
     ) -> r2r::Result<Self> {
         let newest = QosProfile::default().keep_last(1);
@@ -54,7 +55,8 @@ impl HumansPublisher {
             tf: node.create_publisher(names::TF, QosProfile::default().keep_last(100))?,
             ask,
             made,
-            camera,
+            active: vec![vec![]; calibrations.len()],
+            calibrations,
             people,
             faces: HashMap::new(),
             glanced: None,
@@ -69,17 +71,17 @@ impl HumansPublisher {
         self.pictures
     }
 
-    /// Publishes what there is in a frame, and withdraws the faces that are not followed any more.
-    pub(super) fn publish(&mut self, result: &FrameResult) {
+    /// Publishes what there is in a camera's frame, and withdraws the faces that are not followed any more.
+    pub(super) fn publish(&mut self, camera: usize, result: &FrameResult) {
         self.take_publishers();
         if self.glanced.is_none_or(|at| at.elapsed() >= GLANCE) {
             self.glanced = Some(Instant::now());
             self.pictures = self.faces.values().any(TrackedFace::wants_pictures);
         }
         self.last = header(result);
-        let active: Vec<String> = result.active.iter().map(ToString::to_string).collect();
-        self.withdraw(|id| !active.iter().any(|other| other == id));
-        let (camera, people) = (lock(&self.camera).clone(), lock(&self.people).clone());
+        self.active[camera] = result.active.iter().map(ToString::to_string).collect();
+        self.withdraw_others();
+        let (camera, people) = (lock(&self.calibrations[camera]).clone(), lock(&self.people).clone());
         let camera = camera.filter(|_| self.has_frame());
         let mut transforms = vec![];
         for face in &result.faces {
@@ -100,18 +102,31 @@ impl HumansPublisher {
         if !transforms.is_empty() {
             log_unpublished(names::TF, self.tf.publish(&TFMessage { transforms }));
         }
-        // Last: whoever hears of a face finds its topics. A face that is missed for some frames is still listed.
-        let has_topics = |id: &String| self.faces.get(id).is_some_and(TrackedFace::has_topics);
-        let ids = active.into_iter().filter(has_topics).collect();
-        log_unpublished(names::FACES_TRACKED, self.tracked.publish(&IdsList { header: self.last.clone(), ids }));
+        // Last: whoever hears of a face finds its topics.
+        self.tell_tracked();
+    }
+
+    /// Nobody is before a camera any more.
+    pub(super) fn withdraw(&mut self, camera: usize) {
+        self.active[camera].clear();
+        self.take_publishers();
+        self.withdraw_others();
+        self.pictures = self.faces.values().any(TrackedFace::wants_pictures);
+        self.tell_tracked();
     }
 
     /// Nobody is there any more.
     pub(super) fn withdraw_all(&mut self) {
-        self.withdraw(|_| true);
-        self.pictures = false;
-        let nobody = IdsList { header: self.last.clone(), ids: vec![] };
-        log_unpublished(names::FACES_TRACKED, self.tracked.publish(&nobody));
+        for camera in 0..self.active.len() {
+            self.withdraw(camera);
+        }
+    }
+
+    /// Lists the faces that are followed, also those that are missed for some frames.
+    fn tell_tracked(&mut self) {
+        let has_topics = |id: &&String| self.faces.get(*id).is_some_and(TrackedFace::has_topics);
+        let ids = self.active.iter().flatten().filter(has_topics).cloned().collect();
+        log_unpublished(names::FACES_TRACKED, self.tracked.publish(&IdsList { header: self.last.clone(), ids }));
     }
 
     /// Whether pictures name their frame; transforms are relative to it.
@@ -132,10 +147,11 @@ impl HumansPublisher {
         }
     }
 
-    fn withdraw(&mut self, gone: impl Fn(&str) -> bool) {
-        let (ask, candidates) = (&self.ask, &self.candidates);
+    /// Ends the faces that no camera follows.
+    fn withdraw_others(&mut self) {
+        let (ask, candidates, active) = (&self.ask, &self.candidates, &self.active);
         self.faces.retain(|id, face| {
-            if !gone(id) {
+            if active.iter().flatten().any(|other| other == id) {
                 return true;
             }
             for candidate in face.no_candidates(id) {

@@ -1,13 +1,18 @@
 //! The topics of single faces. The thread that owns the node makes and ends their publishers; another uses them.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender};
 use r2r::hri_msgs::msg::{Expression, FacialLandmarks, NormalizedRegionOfInterest2D, SoftBiometrics};
 use r2r::sensor_msgs::msg::Image;
 use r2r::{Node, Publisher, QosProfile};
+use vision::CameraModel;
 
 use crate::names;
+
+/// The newest calibration of a camera; none while there is none that can be used.
+pub(super) type Calibration = Arc<Mutex<Option<CameraModel>>>;
 
 /// What is published of one face.
 #[derive(Clone)]

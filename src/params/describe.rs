@@ -27,6 +27,7 @@ pub(crate) fn descriptor(spec: &Spec) -> ParameterDescriptor {
             descriptor.floating_point_range = vec![FloatingPointRange { from_value: min, to_value: max, step: 0.0 }];
         }
         Kind::Choice(_) => descriptor.additional_constraints = format!("one of: {}", spec.range()),
+        Kind::Names => descriptor.additional_constraints = spec.range(),
         Kind::Bool | Kind::Path => {}
     }
     descriptor
@@ -38,7 +39,7 @@ pub(crate) fn type_code(spec: &Spec) -> u8 {
         Kind::Bool => 1,
         Kind::Integer { .. } | Kind::Stepped { .. } => 2,
         Kind::Double { .. } => 3,
-        Kind::Choice(_) | Kind::Path => 4,
+        Kind::Choice(_) | Kind::Path | Kind::Names => 4,
     }
 }
 
@@ -49,18 +50,21 @@ pub(crate) fn to_message(spec: &Spec, value: &Value) -> msg::ParameterValue {
         Kind::Bool => message.bool_value = value.as_bool().unwrap_or_default(),
         Kind::Integer { .. } | Kind::Stepped { .. } => message.integer_value = value.as_i64().unwrap_or_default(),
         Kind::Double { .. } => message.double_value = value.as_f64().unwrap_or_default(),
-        Kind::Choice(_) | Kind::Path => value.as_str().unwrap_or_default().clone_into(&mut message.string_value),
+        Kind::Choice(_) | Kind::Path | Kind::Names => {
+            value.as_str().unwrap_or_default().clone_into(&mut message.string_value)
+        }
     }
     message
 }
 
-/// What a message holds. Lists are no parameter's type here: none of them is told from another.
+/// What a message holds. Lists but those of strings are no parameter's type here: none of them is told from another.
 pub(crate) fn from_message(message: &msg::ParameterValue) -> ParameterValue {
     match message.type_ {
         1 => ParameterValue::Bool(message.bool_value),
         2 => ParameterValue::Integer(message.integer_value),
         3 => ParameterValue::Double(message.double_value),
         4 => ParameterValue::String(message.string_value.clone()),
+        9 => ParameterValue::StringArray(message.string_array_value.clone()),
         5.. => ParameterValue::ByteArray(vec![]),
         0 => ParameterValue::NotSet,
     }

@@ -152,6 +152,9 @@ fn tidy(value: f64) -> f64 {
     (value as f32).to_string().parse().unwrap_or(value)
 }
 
+/// Cameras of a node at most.
+const MAX_NAMES: usize = 16;
+
 /// Holds a value against the table.
 fn accept(name: &str, value: &ParameterValue) -> Result<Change, ParamError> {
     let Some(index) = SPECS.iter().position(|spec| spec.name == name) else {
@@ -185,9 +188,28 @@ fn accept(name: &str, value: &ParameterValue) -> Result<Change, ParamError> {
             choices.contains(&value.as_str()).then(|| json!(value)).ok_or_else(out_of_range)?
         }
         (Kind::Path, ParameterValue::String(value)) => json!(value),
+        (Kind::Names, ParameterValue::String(value)) => {
+            let names: Vec<&str> = value.split(',').map(str::trim).collect();
+            are_names(&names).then(|| json!(names.join(","))).ok_or_else(out_of_range)?
+        }
+        (Kind::Names, ParameterValue::StringArray(names)) => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            are_names(&names).then(|| json!(names.join(","))).ok_or_else(out_of_range)?
+        }
         _ => return Err(wrong_type()),
     };
     Ok(Change { index, value })
+}
+
+/// Whether topics can be named so, each of its own; a single empty one is none.
+fn are_names(names: &[&str]) -> bool {
+    let is_name = |name: &&str| {
+        name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
+    };
+    let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+    matches!(names, [] | [""])
+        || (names.len() <= MAX_NAMES && distinct.len() == names.len() && names.iter().all(is_name))
 }
 
 fn article(spec: &Spec) -> &'static str {
@@ -195,7 +217,7 @@ fn article(spec: &Spec) -> &'static str {
         Kind::Bool => "a bool",
         Kind::Integer { .. } | Kind::Stepped { .. } => "an integer",
         Kind::Double { .. } => "a number",
-        Kind::Choice(_) | Kind::Path => "a string",
+        Kind::Choice(_) | Kind::Path | Kind::Names => "a string",
     }
 }
 

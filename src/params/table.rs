@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
     /// Empty: looked up.
     Path,
+    /// Names of ROS, separated by commas; empty: none.
+    Names,
 }
 
 /// One parameter. Its name is its place in the configuration, with dots.
@@ -58,6 +60,7 @@ impl Spec {
             Kind::Double { min, max } => format!("{min} to {max}{unit}"),
             Kind::Choice(choices) => choices.join(", "),
             Kind::Path => "a path".to_owned(),
+            Kind::Names => "names of small letters, digits and _, none twice".to_owned(),
         }
     }
 
@@ -67,7 +70,7 @@ impl Spec {
             Kind::Bool => "bool",
             Kind::Integer { .. } | Kind::Stepped { .. } => "integer",
             Kind::Double { .. } => "double",
-            Kind::Choice(_) | Kind::Path => "string",
+            Kind::Choice(_) | Kind::Path | Kind::Names => "string",
         }
     }
 }
@@ -106,6 +109,7 @@ pub(crate) static SPECS: &[Spec] = &[
     path("yunet", "ONNX file of the face detector YuNet. Empty: $FACE_ATTRIBUTES_YUNET, else the installed one."),
     path("haar", "Haar cascade that finds faces, without landmarks, when there is no YuNet. Empty: $FACE_ATTRIBUTES_HAAR, else where OpenCV installs it."),
     switch("autostart", "The node loads its model and looks at the camera by itself. false: it waits, unconfigured, for lifecycle transitions (lifecycle_msgs, nav2's lifecycle manager, `ros2 lifecycle`)."),
+    Spec::new("cameras", Kind::Names, "Names of several cameras, separated by commas (front, rear) or as a list. Each has its topics below its name (front/image, front/attributes); they share the network and the tasks. Empty: one camera, without a name."),
     choice("image_transport", &["auto", "raw", "compressed"], "Image topics to listen to. raw: image; compressed: image/compressed; auto: what is published, of two the raw one; the other too when the raw one brings nothing that can be used. Compressed pictures are expected below the raw ones' topic, wherever that is remapped to."),
     int("max_image_pixels", 1024, 268_435_456, "Larger pictures, of the camera and of requests, are refused before they are decoded. A request may hold four times as much in all.").unit("pixels"),
 

@@ -62,7 +62,7 @@ fn the_engine_takes_both_ends_of_every_range() {
             Kind::Choice(choices) => {
                 choices.iter().map(|choice| ParameterValue::String((*choice).to_owned())).collect()
             }
-            Kind::Bool | Kind::Path => vec![],
+            Kind::Bool | Kind::Path | Kind::Names => vec![],
         };
         for end in ends {
             let config = with(&[(spec.name, end.clone())]).unwrap().config();
@@ -132,6 +132,20 @@ proptest! {
                 prop_assert!(params.config().is_ok(), "{}", SPECS[index].name);
             }
         }
+    }
+}
+
+#[test]
+fn cameras_are_named_by_commas_or_as_a_list() {
+    let names = |value| with(&[("cameras", value)]).map(|params| params.config().unwrap().node.camera_names());
+    let text = |text: &str| ParameterValue::String(text.to_owned());
+    let list = |names: &[&str]| ParameterValue::StringArray(names.iter().map(|name| (*name).to_owned()).collect());
+    assert_eq!(names(text("")).unwrap(), [""]);
+    assert_eq!(names(list(&[])).unwrap(), [""]);
+    assert_eq!(names(text("front, rear")).unwrap(), ["front", "rear"]);
+    assert_eq!(names(list(&["front", "rear_2"])).unwrap(), ["front", "rear_2"]);
+    for bad in [text("front,front"), text("Front"), text("front/left"), text("front,"), list(&["2nd"])] {
+        assert!(names(bad).is_err());
     }
 }
 

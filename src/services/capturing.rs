@@ -14,24 +14,26 @@ use crate::service::Refusal;
 const DEFAULT_COUNT: u32 = 10;
 const DEFAULT_SECONDS: f32 = 3.0;
 
-/// What is to be captured.
-///
-/// # Errors
-/// What a request cannot be, in words.
-pub(crate) fn capture_request(request: CaptureSamples::Request) -> Result<CaptureRequest, Refusal> {
-    let name = TaskName::try_from(request.name)?;
-    let label = Label::to_teach(request.label)?;
-    let track = track_selector(&request.track_id)?;
-    let count = if request.count == 0 { DEFAULT_COUNT } else { request.count };
-    let seconds = if request.seconds == 0.0 { DEFAULT_SECONDS } else { request.seconds };
-    let time = Duration::try_from_secs_f32(seconds)
-        .map_err(|_| Refusal(format!("seconds is {seconds}, but must be 0.1 to 60 s, or 0 for {DEFAULT_SECONDS} s")))?;
-    Ok(CaptureRequest { name, label, track, count, time })
-}
-
 impl TaskServices {
+    /// What is to be captured.
+    ///
+    /// # Errors
+    /// What a request cannot be, in words.
+    pub(crate) fn capture_request(&self, request: CaptureSamples::Request) -> Result<CaptureRequest, Refusal> {
+        let name = TaskName::try_from(request.name)?;
+        let label = Label::to_teach(request.label)?;
+        let track = track_selector(&request.track_id)?;
+        let count = if request.count == 0 { DEFAULT_COUNT } else { request.count };
+        let seconds = if request.seconds == 0.0 { DEFAULT_SECONDS } else { request.seconds };
+        let time = Duration::try_from_secs_f32(seconds).map_err(|_| {
+            Refusal(format!("seconds is {seconds}, but must be 0.1 to 60 s, or 0 for {DEFAULT_SECONDS} s"))
+        })?;
+        let camera = camera_number(&self.cameras, &request.camera)?;
+        Ok(CaptureRequest { name, label, camera, track, count, time })
+    }
+
     pub(super) fn capture_samples(&self, request: CaptureSamples::Request) -> Answer<CaptureSamples::Service> {
-        self.capture(&capture_request(request)?, &mut |_| true)
+        self.capture(&self.capture_request(request)?, &mut |_| true)
     }
 
     /// Captures and stores. `go_on` is told some times a second how many crops there are, and may end it.
@@ -44,21 +46,34 @@ impl TaskServices {
         go_on: &mut dyn FnMut(u32) -> bool,
     ) -> Answer<CaptureSamples::Service> {
         let engine = self.serving.looking_engine()?;
-        let captured =
-            engine.tasks().capture(request, &mut |crops| self.input.is_active() && go_on(crops)).map_err(|error| {
-                let silence =
-                    if matches!(error, CaptureError::NoFrames(_)) { self.input.counts().silence } else { None };
+        let captured = engine.tasks().capture(request, &mut |crops| self.serving.is_active() && go_on(crops)).map_err(
+            |error| {
+                let silence = if matches!(error, CaptureError::NoFrames(_)) { self.serving.silence() } else { None };
                 // The node was deactivated meanwhile.
                 if let (CaptureError::Cancelled, Err(inactive)) = (&error, self.serving.looking_engine()) {
                     return inactive;
                 }
                 let Refusal(refusal) = Refusal::from(error);
                 Refusal(silence.map_or_else(|| refusal.clone(), |why| format!("{refusal}: {why}")))
-            })?;
+            },
+        )?;
         let (labels, samples) = counts(&captured.counts);
         let message = format!("{} of '{}' captured for {}", pictures(captured.captured), request.label, request.name);
         Ok(CaptureSamples::Response { success: true, message, captured: captured.captured, labels, samples })
     }
+}
+
+/// Which camera is meant; none where it is left open.
+fn camera_number(cameras: &[String], name: &str) -> Result<Option<usize>, Refusal> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let known = || match cameras {
+        [only] if only.is_empty() => "this node has one, leave `camera` empty".to_owned(),
+        _ => format!("there are {}", cameras.join(", ")),
+    };
+    let number = cameras.iter().position(|camera| camera == name);
+    number.map(Some).ok_or_else(|| Refusal(format!("there is no camera '{name}': {}", known())))
 }
 
 fn track_selector(track: &str) -> Result<TrackSelector, Refusal> {
@@ -74,6 +89,15 @@ mod tests {
     use vision::TrackId;
 
     use super::*;
+
+    #[test]
+    fn a_camera_is_meant_by_its_name() {
+        let cameras = ["front".to_owned(), "rear".to_owned()];
+        assert_eq!(camera_number(&cameras, "rear").unwrap(), Some(1));
+        assert_eq!(camera_number(&cameras, "").unwrap(), None);
+        assert!(camera_number(&cameras, "top").unwrap_err().0.contains("there are front, rear"));
+        assert!(camera_number(&[String::new()], "front").unwrap_err().0.contains("leave `camera` empty"));
+    }
 
     #[test]
     fn a_track_is_named_by_its_letters_or_as_the_largest() {

@@ -15,15 +15,12 @@ use r2r::face_attributes::srv::{
 use r2r::{Node, WrappedServiceTypeSupport};
 use tokio::runtime::Handle;
 
-use crate::camera::Input;
 use crate::convert::{self, PictureLimits, counts, samples, texts};
 use crate::decoding::Decoding;
 use crate::names;
 use crate::options::Callers;
 use crate::service::{Refusal, offer};
 use crate::serving::Serving;
-
-pub(crate) use self::capturing::capture_request;
 
 const NOBODY: &str =
     "nobody may change what was taught: the parameter teaching.allowed is none; start the node with another";
@@ -34,15 +31,16 @@ type Answer<S> = Result<<S as WrappedServiceTypeSupport>::Response, Refusal>;
 #[derive(Clone)]
 pub(crate) struct TaskServices {
     serving: Arc<Serving>,
-    input: Arc<Input>,
+    /// Names, where there are several.
+    cameras: Vec<String>,
     limits: PictureLimits,
     decoding: Arc<Decoding>,
     allowed: Callers,
 }
 
 impl TaskServices {
-    pub(crate) fn new(serving: Arc<Serving>, input: Arc<Input>, limits: PictureLimits, allowed: Callers) -> Self {
-        Self { serving, input, limits, decoding: Arc::default(), allowed }
+    pub(crate) fn new(serving: Arc<Serving>, cameras: Vec<String>, limits: PictureLimits, allowed: Callers) -> Self {
+        Self { serving, cameras, limits, decoding: Arc::default(), allowed }
     }
 
     /// Whether what was taught may be changed.

@@ -22,12 +22,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [model, state, name, folder] = words.as_slice() else {
         return Err("usage: teach_a_task MODEL STATE NAME FOLDER".into());
     };
-    let engine = Engine::start(EngineConfig {
+    let config = EngineConfig {
         model: model.into(),
         state_dir: state.into(),
         yunet: std::env::var_os("FACE_ATTRIBUTES_YUNET").map(PathBuf::from),
         ..EngineConfig::default()
-    })?;
+    };
+    let engine = Engine::start(config, 1)?;
     let samples = samples(Path::new(folder))?;
     let mut labels: Vec<Label> = samples.iter().map(|sample| sample.label.clone()).collect();
     labels.dedup();

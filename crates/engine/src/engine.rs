@@ -1,13 +1,13 @@
 //! The engine's handle: starts the threads, forwards what is asked, stops them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
 use network::{NetworkBackend, choose_device};
-use vision::{DetectorKind, FaceDetector, open_detector};
+use vision::{DetectorKind, FaceDetector, TrackerConfig, open_detector};
+
+use crate::camera::Camera;
 
 use crate::model::load;
 use crate::model::state::{CannotTeach, StateStore};
@@ -15,15 +15,14 @@ use crate::model::store::ModelStore;
 use crate::panics::Panics;
 use crate::perception::judge::{NetworkJudge, network_pool};
 use crate::perception::smoothing::Smoother;
-use crate::perception::stats::{EngineThread, Meter, Stats, ThreadFailure};
+use crate::perception::stats::{EngineThread, Meter, ThreadFailure};
 use crate::perception::vision_stage::VisionStage;
 use crate::perception::waiting::WaitingRoom;
 use crate::sync::{join, lock};
 use crate::teaching::capture::Captures;
 use crate::teaching::handle::Tasks;
 use crate::teaching::served_model::{Found, open_samples};
-use crate::threads::{Arrived, Shared, network_loop, spawn, vision_loop};
-use crate::types::{Frame, FrameResult};
+use crate::threads::{Lane, Shared, network_loop, spawn, vision_loop};
 use crate::{ConfigError, EngineConfig, EngineError, LiveParams, NetworkUpdate, NewestSlot};
 
 /// Answers that wait for their reader at most; then the oldest goes.
@@ -39,32 +38,39 @@ const TEACHING: f32 = 0.9;
 pub struct Engine {
     shared: Arc<Shared>,
     tasks: Tasks,
-    backend: String,
+    backend: Arc<str>,
     detector: DetectorKind,
     cannot_teach: Option<CannotTeach>,
     threads: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
 }
 
+/// Who finds faces: in the pictures of each camera, and in those of requests.
+pub struct Detectors {
+    /// One a camera, at least one.
+    pub cameras: Vec<Box<dyn FaceDetector>>,
+    /// For the pictures of requests.
+    pub requests: Box<dyn FaceDetector>,
+}
+
 impl Engine {
-    /// Opens the detector, loads the model with the taught tasks, and starts all threads.
+    /// Opens detectors for so many cameras (at least one), loads the model with the taught tasks, and starts all threads. The
+    /// cameras share network and tasks.
     ///
     /// # Errors
     /// An option out of its range, a missing detector, a device that cannot be used, a model that cannot be read.
-    pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
+    pub fn start(config: EngineConfig, cameras: usize) -> Result<Self, EngineError> {
         config.validate()?;
         let open = || open_detector(config.yunet.as_deref(), config.haar.as_deref(), &config.detector);
-        let detectors = (open()?, open()?);
+        let of_cameras = (0..cameras.max(1)).map(|_| open()).collect::<Result<_, _>>()?;
+        let detectors = Detectors { cameras: of_cameras, requests: open()? };
         Self::start_with(config, detectors)
     }
 
-    /// The same with detectors of the caller's choice: for the camera, and for the pictures of requests.
+    /// The same with detectors of the caller's choice.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn start_with(
-        config: EngineConfig,
-        detectors: (Box<dyn FaceDetector>, Box<dyn FaceDetector>),
-    ) -> Result<Self, EngineError> {
+    pub fn start_with(config: EngineConfig, detectors: Detectors) -> Result<Self, EngineError> {
         config.validate()?;
         let (kind, backend) = choose_device(config.device)?;
         tracing::info!("{backend}");
@@ -75,7 +81,7 @@ impl Engine {
 
     fn launch<B: NetworkBackend>(
         config: EngineConfig,
-        (camera, requests): (Box<dyn FaceDetector>, Box<dyn FaceDetector>),
+        detectors: Detectors,
         backend: String,
     ) -> Result<Self, EngineError> {
         let device = B::Device::default();
@@ -86,18 +92,16 @@ impl Engine {
 
         let mut smoother = Smoother::new(config.smoothing);
         smoother.set_heads(&initial.heads);
-        let captures = Arc::new(Captures::default());
-        captures.set_min_quality(config.scheduler.min_quality);
+        let captures: Vec<Arc<Captures>> = detectors.cameras.iter().map(|_| Arc::default()).collect();
+        for captures in &captures {
+            captures.set_min_quality(config.scheduler.min_quality);
+        }
         let shared = Arc::new(Shared {
-            frames: NewestSlot::default(),
+            lanes: captures.iter().map(|captures| Lane::new(Arc::clone(captures), RESULTS)).collect(),
             waiting: WaitingRoom::new(config.scheduler),
             smoother: Mutex::new(smoother),
-            meter: Mutex::new(Meter::default()),
-            captures: Arc::clone(&captures),
+            network_meter: Mutex::new(Meter::default()),
             live: Mutex::new(config.live()),
-            keep_images: AtomicBool::new(false),
-            forget_faces: AtomicBool::new(false),
-            results: crossbeam_channel::bounded(RESULTS),
             panics: Mutex::new(Panics::default()),
         });
 
@@ -110,45 +114,42 @@ impl Engine {
             }
         };
         let found = Found { model, state, samples, network: initial.network.clone(), device: device.clone() };
-        let tasks = Tasks::start::<B>(&config, found, requests, captures, on_update)?;
+        let tasks = Tasks::start::<B>(&config, found, detectors.requests, captures, on_update)?;
         let cannot_teach = tasks.cannot_teach();
 
-        let detector = camera.kind();
-        let engine =
-            Self { shared: Arc::clone(&shared), tasks, backend, detector, cannot_teach, threads: Mutex::new(vec![]) };
-        let mut stage = VisionStage::new(camera, config.tracker.clone()).turned(config.camera.rotate);
-        let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, &mut stage))?;
-        lock(&engine.threads).push((EngineThread::Vision.name(), vision));
+        // The same for all.
+        let detector = detectors.cameras.first().map_or(DetectorKind::YuNet, |detector| detector.kind());
+        let engine = Self {
+            shared: Arc::clone(&shared),
+            tasks,
+            backend: backend.into(),
+            detector,
+            cannot_teach,
+            threads: Mutex::new(vec![]),
+        };
+        for (camera, detector) in detectors.cameras.into_iter().enumerate() {
+            // Each with ids of its own, also from a seed.
+            let seed = config.tracker.id_seed;
+            let id_seed = if seed == 0 { 0 } else { seed + camera as u64 };
+            let tracker = TrackerConfig { id_seed, ..config.tracker.clone() };
+            let mut stage = VisionStage::new(detector, tracker).turned(config.camera.rotate);
+            let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, camera, &mut stage))?;
+            lock(&engine.threads).push((EngineThread::Vision.name(), vision));
+        }
         let mut judge = NetworkJudge::new(initial, device, updates, network_pool(config.threads)?);
         let network = spawn(EngineThread::Network, &shared, move |shared| network_loop(shared, &mut judge))?;
         lock(&engine.threads).push((EngineThread::Network.name(), network));
         Ok(engine)
     }
 
-    /// Gives a frame in. One that still waits is dropped and counted: the newest wins.
-    pub fn submit(&self, frame: Frame) {
-        self.shared.frames.put(Arrived { frame, at: Instant::now() });
-    }
-
-    /// Answers, one per processed frame, in order. Bounded: when nobody takes them, the oldest are dropped and counted.
-    /// Receivers share the answers, so there should be one reader.
-    pub fn results(&self) -> Receiver<FrameResult> {
-        self.shared.results.1.clone()
+    /// One of the cameras, counted from 0; the last one where there are fewer.
+    pub fn camera(&self, index: usize) -> Camera {
+        Camera::new(Arc::clone(&self.shared), index.min(self.shared.lanes.len() - 1), Arc::clone(&self.backend))
     }
 
     /// The tasks: what there are, and all that changes them.
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
-    }
-
-    /// Whether answers come with their picture, for annotated output.
-    pub fn keep_images(&self, on: bool) {
-        self.shared.keep_images.store(on, Ordering::Relaxed);
-    }
-
-    /// Drops all tracks before the next frame: nobody knows who stands there after a pause.
-    pub fn forget_faces(&self) {
-        self.shared.forget_faces.store(true, Ordering::Relaxed);
     }
 
     /// Changes thresholds and rates, all or none, from the next frame on.
@@ -158,7 +159,9 @@ impl Engine {
     pub fn set_live(&self, live: LiveParams) -> Result<(), ConfigError> {
         live.validate()?;
         *lock(&self.shared.live) = live;
-        self.shared.captures.set_min_quality(live.scheduler.min_quality);
+        for lane in &self.shared.lanes {
+            lane.captures.set_min_quality(live.scheduler.min_quality);
+        }
         self.shared.waiting.set_config(live.scheduler);
         lock(&self.shared.smoother).set_config(live.smoothing);
         Ok(())
@@ -178,15 +181,6 @@ impl Engine {
     /// What ended a thread for good: without it nothing is answered, or judged, any more.
     pub fn ended(&self) -> Option<ThreadFailure> {
         lock(&self.shared.panics).told(Instant::now()).into_iter().find(|failure| failure.ended)
-    }
-
-    /// How it goes: rates, latencies, drops, memory.
-    pub fn stats(&self) -> Stats {
-        let counts = self.shared.frames.counts();
-        let now = Instant::now();
-        let failures = lock(&self.shared.panics).told(now);
-        let meter = lock(&self.shared.meter);
-        Stats { failures, ..meter.stats(now, counts, &self.backend) }
     }
 
     /// Ends all threads within two seconds, a training included. Later calls do nothing.

@@ -1,6 +1,5 @@
 //! Threads, slots and requests around a small untrained network.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -18,17 +17,17 @@ use crate::perception::waiting::WaitingRoom;
 use crate::sync::{join, lock};
 use crate::teaching::tasks::AddTask;
 use crate::testing::{PaintedFaces, head, label, picture, small_model, task};
-use crate::threads::{Arrived, Shared, network_loop, spawn, vision_loop};
+use crate::threads::{Arrived, Lane, Shared, network_loop, spawn, vision_loop};
 use crate::types::{Frame, FrameResult, Stamp};
-use crate::{CaptureError, CaptureRequest, Engine, EngineConfig, NewestSlot, Sample, SamplePixels, TrackSelector};
+use crate::{CaptureError, CaptureRequest, Detectors, Engine, EngineConfig, Sample, SamplePixels, TrackSelector};
 
 /// Nothing here takes so long; it only keeps a broken engine from hanging the tests.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A face at the left and, another person, one at the right.
-const TWO: [(u8, f32, f32, f32); 2] = [(0, 20.0, 60.0, 120.0), (5, 190.0, 60.0, 110.0)];
+pub(crate) const TWO: [(u8, f32, f32, f32); 2] = [(0, 20.0, 60.0, 120.0), (5, 190.0, 60.0, 110.0)];
 
-fn frame(seconds: f64, faces: &[(u8, f32, f32, f32)]) -> Frame {
+pub(crate) fn frame(seconds: f64, faces: &[(u8, f32, f32, f32)]) -> Frame {
     Frame { image: picture(320, 240, faces), stamp: Stamp::from_seconds(seconds), frame_id: "camera".to_owned() }
 }
 
@@ -38,13 +37,19 @@ fn engine() -> (Engine, TempDir) {
     (engine, dir)
 }
 
+/// For so many cameras.
+pub(crate) fn detectors(cameras: usize) -> Detectors {
+    let painted = || -> Box<dyn FaceDetector> { Box::new(PaintedFaces) };
+    Detectors { cameras: (0..cameras).map(|_| painted()).collect(), requests: painted() }
+}
+
 fn start(config: EngineConfig) -> Engine {
-    Engine::start_with(config, (Box::new(PaintedFaces), Box::new(PaintedFaces))).unwrap()
+    Engine::start_with(config, detectors(1)).unwrap()
 }
 
 fn answer(engine: &Engine, frame: Frame) -> FrameResult {
-    engine.submit(frame);
-    engine.results().recv_timeout(PATIENCE).unwrap()
+    engine.camera(0).submit(frame);
+    engine.camera(0).results().recv_timeout(PATIENCE).unwrap()
 }
 
 /// Shows the picture, time running on, until the answer is as wanted.
@@ -78,7 +83,7 @@ fn every_frame_is_answered_with_its_own_header_also_when_nobody_is_there() {
         assert_eq!((result.stamp, result.frame_id.as_str()), (Stamp::from_seconds(seconds), "camera"));
         assert!(result.faces.is_empty() && result.image.is_none());
     }
-    let stats = engine.stats();
+    let stats = engine.camera(0).stats();
     assert_eq!((stats.frames_in, stats.frames_processed, stats.frames_dropped), (10, 10, 0));
     assert_eq!(stats.failures, []);
 }
@@ -92,7 +97,7 @@ fn faces_get_the_labels_of_all_tasks_while_frames_go_on() {
     });
     assert_eq!(tasks_of(&result), ["mood", "who"]);
     assert!(result.faces[0].attributes[0].stamp <= result.stamp);
-    assert!(engine.stats().evaluations >= 2);
+    assert!(engine.camera(0).stats().evaluations >= 2);
 }
 
 #[test]
@@ -109,10 +114,10 @@ fn a_clock_that_jumps_back_does_not_stop_the_answers() {
 #[test]
 fn pictures_come_with_the_answers_only_while_they_are_wanted() {
     let (engine, _dir) = engine();
-    engine.keep_images(true);
+    engine.camera(0).keep_images(true);
     let kept = answer(&engine, frame(1.0, &TWO)).image.unwrap();
     assert_eq!(*kept, picture(320, 240, &TWO));
-    engine.keep_images(false);
+    engine.camera(0).keep_images(false);
     assert!(answer(&engine, frame(2.0, &TWO)).image.is_none());
 }
 
@@ -131,12 +136,12 @@ fn a_live_change_out_of_range_changes_nothing() {
 fn answers_that_nobody_takes_are_dropped_oldest_first_and_counted() {
     let (engine, _dir) = engine();
     let mut step = 0;
-    while engine.stats().results_dropped < 5 {
+    while engine.camera(0).stats().results_dropped < 5 {
         step += 1;
-        engine.submit(frame(f64::from(step) / 10.0, &[]));
+        engine.camera(0).submit(frame(f64::from(step) / 10.0, &[]));
         std::thread::sleep(Duration::from_millis(1));
     }
-    let stamps: Vec<Stamp> = engine.results().try_iter().map(|result| result.stamp).collect();
+    let stamps: Vec<Stamp> = engine.camera(0).results().try_iter().map(|result| result.stamp).collect();
     assert!(stamps.is_sorted() && stamps[0] > Stamp::from_seconds(0.45));
 }
 
@@ -162,28 +167,24 @@ fn a_frame_is_answered_while_the_network_still_thinks() {
     let mut smoother = Smoother::new(config.smoothing);
     smoother.set_heads(&[head("mood", 1, &["calm", "tense"])]);
     let shared = Arc::new(Shared {
-        frames: NewestSlot::default(),
+        lanes: vec![Lane::new(Arc::default(), 64)],
         waiting: WaitingRoom::new(config.scheduler),
         smoother: Mutex::new(smoother),
-        meter: Mutex::new(Meter::default()),
-        captures: Arc::default(),
+        network_meter: Mutex::new(Meter::default()),
         live: Mutex::new(config.live()),
-        keep_images: AtomicBool::new(false),
-        forget_faces: AtomicBool::new(false),
-        results: bounded(64),
         panics: Mutex::new(Panics::default()),
     });
     let (begun, has_begun) = bounded(64);
     let (let_go, go_on) = bounded::<()>(0);
     let mut stage = VisionStage::new(Box::new(PaintedFaces), config.tracker.clone());
-    let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, &mut stage)).unwrap();
+    let vision = spawn(EngineThread::Vision, &shared, move |shared| vision_loop(shared, 0, &mut stage)).unwrap();
     let mut judge = Pondering { begun, go_on };
     let network = spawn(EngineThread::Network, &shared, move |shared| network_loop(shared, &mut judge)).unwrap();
 
-    let answers = shared.results.1.clone();
+    let answers = shared.lanes[0].results.1.clone();
     let show = |step: i32| {
         let frame = frame(f64::from(step) / 10.0, &TWO);
-        shared.frames.put(Arrived { frame, at: Instant::now() });
+        shared.lanes[0].frames.put(Arrived { frame, at: Instant::now() });
         answers.recv_timeout(PATIENCE).unwrap()
     };
     show(0);
@@ -216,7 +217,7 @@ fn a_thread_that_goes_on_panicking_ends_and_says_so() {
         (failure.times, failure.to_string().as_str()),
         (3, "the network thread ended: out of memory on the card")
     );
-    assert_eq!(engine.stats().failures, [failure]);
+    assert_eq!(engine.camera(0).stats().failures, [failure]);
 }
 
 /// Finds nothing in most pictures, and panics at dark ones.
@@ -238,17 +239,17 @@ impl FaceDetector for AfraidOfTheDark {
 #[test]
 fn a_frame_that_the_detector_panics_at_is_lost_and_the_next_is_answered() {
     let dir = tempfile::tempdir().unwrap();
-    let engine =
-        Engine::start_with(small_model(dir.path()), (Box::new(AfraidOfTheDark), Box::new(PaintedFaces))).unwrap();
+    let afraid = Detectors { cameras: vec![Box::new(AfraidOfTheDark)], ..detectors(0) };
+    let engine = Engine::start_with(small_model(dir.path()), afraid).unwrap();
     assert_eq!(answer(&engine, frame(0.0, &TWO)).faces.len(), 2);
     let mut dark = frame(0.1, &TWO);
     dark.image = BgrImage::new(8, 8, vec![0; 8 * 8 * 3]).unwrap();
-    engine.submit(dark);
+    engine.camera(0).submit(dark);
     let begun = Instant::now();
-    while engine.stats().failures.is_empty() && begun.elapsed() < PATIENCE {
+    while engine.camera(0).stats().failures.is_empty() && begun.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(2));
     }
-    let failure = engine.stats().failures.remove(0);
+    let failure = engine.camera(0).stats().failures.remove(0);
     assert_eq!((failure.times, failure.ended), (1, false));
     assert!(failure.to_string().contains("goes on: afraid of the dark"), "{failure}");
     assert_eq!(answer(&engine, frame(0.2, &TWO)).faces.len(), 2);
@@ -267,13 +268,20 @@ fn shutting_down_ends_captures_and_answers_and_may_be_repeated() {
         engine.shutdown();
         assert!(capture.join().unwrap().is_err());
     });
-    engine.submit(frame(1.0, &TWO));
-    assert!(engine.results().try_recv().is_err());
+    engine.camera(0).submit(frame(1.0, &TWO));
+    assert!(engine.camera(0).results().try_recv().is_err());
     engine.shutdown();
 }
 
-fn capture(name: &str, text: &str, track: TrackSelector, count: u32, seconds: u64) -> CaptureRequest {
-    CaptureRequest { name: task(name), label: label(text), track, count, time: Duration::from_secs(seconds) }
+pub(crate) fn capture(name: &str, text: &str, track: TrackSelector, count: u32, seconds: u64) -> CaptureRequest {
+    CaptureRequest {
+        name: task(name),
+        label: label(text),
+        camera: None,
+        track,
+        count,
+        time: Duration::from_secs(seconds),
+    }
 }
 
 #[test]

@@ -10,6 +10,9 @@ mod memory;
 mod model;
 
 #[cfg(feature = "perception")]
+mod camera;
+#[cfg(test)]
+mod camera_tests;
 mod config;
 #[cfg(feature = "perception")]
 mod engine;
@@ -46,8 +49,9 @@ pub use crate::model::store_error::StoreError;
 
 #[cfg(feature = "perception")]
 pub use crate::{
+    camera::Camera,
     config::{CameraConfig, ConfigError, EngineConfig, LiveParams, SchedulerConfig, SmoothingConfig, TrainingConfig},
-    engine::Engine,
+    engine::{Detectors, Engine},
     error::EngineError,
     model::damage::{BrokenColumn, Damage, MANIFEST_COPY},
     model::heads::{AnsweringTask, NetworkUpdate},

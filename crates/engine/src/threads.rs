@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
+use vision::TrackId;
 
 use crate::panics::Panics;
 use crate::perception::judge::Judge;
@@ -26,28 +27,32 @@ pub(crate) struct Arrived {
     pub(crate) at: Instant,
 }
 
-/// What vision, network and callers share. No two of its locks are held at once.
-pub(crate) struct Shared {
+/// What belongs to one camera.
+pub(crate) struct Lane {
     pub(crate) frames: NewestSlot<Arrived>,
-    pub(crate) waiting: WaitingRoom,
-    pub(crate) smoother: Mutex<Smoother>,
-    pub(crate) meter: Mutex<Meter>,
+    /// Where captures pick up its faces.
     pub(crate) captures: Arc<Captures>,
-    /// In force; a change is taken over with the next frame.
-    pub(crate) live: Mutex<LiveParams>,
+    /// The tracks that it follows now.
+    active: Mutex<Vec<TrackId>>,
+    pub(crate) meter: Mutex<Meter>,
     pub(crate) keep_images: AtomicBool,
     /// The next frame finds no tracks.
     pub(crate) forget_faces: AtomicBool,
     pub(crate) results: (Sender<FrameResult>, Receiver<FrameResult>),
-    pub(crate) panics: Mutex<Panics>,
 }
 
-impl Shared {
-    /// Lets every thread go.
-    pub(crate) fn close(&self) {
-        self.frames.close();
-        self.waiting.close();
-        self.captures.close();
+impl Lane {
+    /// With room for so many answers that nobody takes.
+    pub(crate) fn new(captures: Arc<Captures>, results: usize) -> Self {
+        Self {
+            frames: NewestSlot::default(),
+            captures,
+            active: Mutex::default(),
+            meter: Mutex::default(),
+            keep_images: AtomicBool::new(false),
+            forget_faces: AtomicBool::new(false),
+            results: crossbeam_channel::bounded(results),
+        }
     }
 
     /// Gives an answer out; when nobody takes them, the oldest goes.
@@ -60,6 +65,35 @@ impl Shared {
             }
             result = refused;
         }
+    }
+}
+
+/// What vision, network and callers share. No two of its locks are held at once.
+pub(crate) struct Shared {
+    /// One a camera.
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) waiting: WaitingRoom,
+    pub(crate) smoother: Mutex<Smoother>,
+    pub(crate) network_meter: Mutex<Meter>,
+    /// In force; a change is taken over with the next frame.
+    pub(crate) live: Mutex<LiveParams>,
+    pub(crate) panics: Mutex<Panics>,
+}
+
+impl Shared {
+    /// Lets every thread go.
+    pub(crate) fn close(&self) {
+        for lane in &self.lanes {
+            lane.frames.close();
+            lane.captures.close();
+        }
+        self.waiting.close();
+    }
+
+    /// Takes over which tracks a camera follows; gives those of all cameras.
+    fn active(&self, lane: &Lane, active: &[TrackId]) -> Vec<TrackId> {
+        *lock(&lane.active) = active.to_vec();
+        self.lanes.iter().flat_map(|lane| lock(&lane.active).clone()).collect()
     }
 }
 
@@ -84,18 +118,19 @@ pub(crate) fn spawn(
     thread::Builder::new().name(name.into()).spawn(run).map_err(|source| EngineError::Thread { name, source })
 }
 
-/// Frame by frame: detect, track, align, answer. Never waits for the network.
-pub(crate) fn vision_loop(shared: &Shared, stage: &mut VisionStage) {
+/// Frame by frame of one camera: detect, track, align, answer. Never waits for the network.
+pub(crate) fn vision_loop(shared: &Shared, camera: usize, stage: &mut VisionStage) {
+    let lane = &shared.lanes[camera];
     // Not a number: the first frame takes over what is in force, also after a panic.
     let mut threshold = f32::NAN;
     let mut failures: u64 = 0;
-    while let Some(Arrived { frame, at }) = shared.frames.take() {
+    while let Some(Arrived { frame, at }) = lane.frames.take() {
         let wanted = lock(&shared.live).score_threshold;
         if wanted != threshold {
             threshold = wanted;
             stage.set_score_threshold(threshold);
         }
-        if shared.forget_faces.swap(false, Ordering::Relaxed) {
+        if lane.forget_faces.swap(false, Ordering::Relaxed) {
             stage.forget_faces();
         }
         let seen = match stage.see(&frame.image, frame.stamp) {
@@ -106,22 +141,23 @@ pub(crate) fn vision_loop(shared: &Shared, stage: &mut VisionStage) {
                     tracing::warn!(%error, failures = failures + 1, "a frame could not be processed");
                 }
                 failures += 1;
-                lock(&shared.meter).frames_failed += 1;
+                lock(&lane.meter).frames_failed += 1;
                 continue;
             }
         };
-        shared.waiting.offer(&seen);
-        shared.captures.offer(&seen);
+        let active = shared.active(lane, &seen.active);
+        shared.waiting.offer(&seen, &active);
+        lane.captures.offer(&seen);
         let latency = latency(&seen, at);
         let detector = stage.detector();
-        let active = seen.active.clone();
+        let of_camera = seen.active.clone();
         let faces = {
             let mut smoother = lock(&shared.smoother);
-            smoother.retain(|track| seen.is_active(track));
+            smoother.retain(|track| active.contains(track));
             answer(seen, &smoother)
         };
         {
-            let mut meter = lock(&shared.meter);
+            let mut meter = lock(&lane.meter);
             let now = Instant::now();
             meter.stage(Stage::Detect, latency.detect);
             meter.stage(Stage::Track, latency.track);
@@ -132,8 +168,8 @@ pub(crate) fn vision_loop(shared: &Shared, stage: &mut VisionStage) {
         }
         let Frame { image, stamp, frame_id } = frame;
         let size = (image.width(), image.height());
-        let image = shared.keep_images.load(Ordering::Relaxed).then(|| Arc::new(image));
-        shared.publish(FrameResult { stamp, frame_id, size, faces, active, detector, image, latency });
+        let image = lane.keep_images.load(Ordering::Relaxed).then(|| Arc::new(image));
+        lane.publish(FrameResult { stamp, frame_id, size, faces, active: of_camera, detector, image, latency });
     }
 }
 
@@ -149,7 +185,7 @@ pub(crate) fn network_loop(shared: &Shared, judge: &mut dyn Judge) {
                 smoother.add(face.track.clone(), face.moment, face.quality, &judgements);
             }
         }
-        let mut meter = lock(&shared.meter);
+        let mut meter = lock(&shared.network_meter);
         meter.stage(Stage::Network, thought);
         meter.stage(Stage::Smooth, start.elapsed().saturating_sub(thought));
         meter.evaluated(Instant::now(), batch.len());

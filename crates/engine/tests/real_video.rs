@@ -122,14 +122,14 @@ fn a_long_video_takes_no_more_memory_threads_or_files_than_a_short_one() {
     }
     let dir = tempfile::tempdir().unwrap();
     let detector = vision::DetectorConfig { min_face: 10, ..vision::DetectorConfig::default() };
-    let engine = Engine::start(EngineConfig { detector, ..config(dir.path(), yunet) }).unwrap();
-    let answers = engine.results();
+    let engine = Engine::start(EngineConfig { detector, ..config(dir.path(), yunet) }, 1).unwrap();
+    let answers = engine.camera(0).results();
     let (mut faces, mut settled) = (0, None);
     let (gaze, left): (TaskName, Label) = ("gaze".parse().unwrap(), "left".parse().unwrap());
     for number in 0..wanted {
         let image = film[(number % film.len() as u64) as usize].clone();
         let stamp = Stamp::from_seconds(number as f64 / 30.0);
-        engine.submit(Frame { image, stamp, frame_id: "video".to_owned() });
+        engine.camera(0).submit(Frame { image, stamp, frame_id: "video".to_owned() });
         let answer = answers.recv_timeout(Duration::from_secs(60)).unwrap();
         assert_eq!(answer.stamp, stamp);
         faces += answer.faces.len();
@@ -140,11 +140,11 @@ fn a_long_video_takes_no_more_memory_threads_or_files_than_a_short_one() {
             assert_eq!(engine.tasks().forget(&gaze, None).unwrap(), 1);
         }
         if number == SETTLED {
-            settled = Some((engine.stats().memory.rss_mb, taken()));
+            settled = Some((engine.camera(0).stats().memory.rss_mb, taken()));
         }
     }
     let (memory, (threads, files)) = settled.unwrap();
-    let (after, (threads_after, files_after)) = (engine.stats().memory.rss_mb, taken());
+    let (after, (threads_after, files_after)) = (engine.camera(0).stats().memory.rss_mb, taken());
     let (frames, hours) = (wanted, wanted as f64 / 30.0 / 3600.0);
     let grown = after - memory;
     println!(
@@ -154,5 +154,5 @@ fn a_long_video_takes_no_more_memory_threads_or_files_than_a_short_one() {
     assert!(faces > 0, "nobody was seen");
     assert!(threads_after <= threads && files_after <= files, "{threads} {threads_after} {files} {files_after}");
     assert!(grown < 30.0, "{memory} to {after} MB");
-    assert_eq!(engine.stats().failures, []);
+    assert_eq!(engine.camera(0).stats().failures, []);
 }

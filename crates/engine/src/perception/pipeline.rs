@@ -84,7 +84,7 @@ impl Pipeline {
         let start = Instant::now();
         let seen = self.vision.see(&frame.image, frame.stamp)?;
         self.smoother.retain(|track| seen.is_active(track));
-        self.waiting.offer(&seen);
+        self.waiting.offer(&seen, &seen.active);
         loop {
             let batch = self.waiting.next_batch();
             if batch.is_empty() {

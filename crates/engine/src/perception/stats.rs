@@ -47,6 +47,19 @@ pub struct Stats {
     pub failures: Vec<ThreadFailure>,
 }
 
+impl Stats {
+    /// With the network's evaluations and latencies from `network`.
+    pub(crate) fn with_network(mut self, network: Self) -> Self {
+        let of_network = |stage: &&str| [Stage::Network, Stage::Smooth].iter().any(|network| network.name() == *stage);
+        for latency in self.latency.iter_mut().filter(|latency| of_network(&latency.stage)) {
+            if let Some(measured) = network.latency.iter().find(|other| other.stage == latency.stage) {
+                latency.clone_from(measured);
+            }
+        }
+        Self { evaluations: network.evaluations, evaluation_rate_hz: network.evaluation_rate_hz, ..self }
+    }
+}
+
 /// A thread of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -112,6 +125,10 @@ impl Stage {
         (Self::Smooth, "smooth"),
         (Self::Total, "total"),
     ];
+
+    fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 /// Collects what [`Stats`] reports.

@@ -48,11 +48,11 @@ impl Waiting {
         self.scheduler.set_config(config);
     }
 
-    /// Takes the faces of a new frame, and forgets tracks that are no longer active.
-    pub(crate) fn offer(&mut self, seen: &Seen) {
-        self.scheduler.retain(|track| seen.is_active(track));
-        self.faces.retain(|track, _| seen.is_active(track));
-        self.looks.retain(|track, _| seen.is_active(track));
+    /// Takes the faces of a new frame, and forgets tracks that are not among the active ones, those of other cameras included.
+    pub(crate) fn offer(&mut self, seen: &Seen, active: &[TrackId]) {
+        self.scheduler.retain(|track| active.contains(track));
+        self.faces.retain(|track, _| active.contains(track));
+        self.looks.retain(|track, _| active.contains(track));
         for face in &seen.faces {
             let Some(crop) = &face.crop else { continue };
             let due = DueFace {
@@ -103,8 +103,8 @@ impl WaitingRoom {
         self.lock().0.set_config(config);
     }
 
-    pub(crate) fn offer(&self, seen: &Seen) {
-        self.lock().0.offer(seen);
+    pub(crate) fn offer(&self, seen: &Seen, active: &[TrackId]) {
+        self.lock().0.offer(seen, active);
         self.offered.notify_one();
     }
 
@@ -139,11 +139,26 @@ mod tests {
         Waiting::new(SchedulerConfig { refresh_hz: 2.0, max_batch, min_quality: 0.1 })
     }
 
+    /// A frame of the only camera.
+    fn offer(waiting: &mut Waiting, seen: &Seen) {
+        waiting.offer(seen, &seen.active);
+    }
+
+    #[test]
+    fn faces_of_another_camera_stay() {
+        let mut waiting = waiting(4);
+        let (front, rear) = (seen(1.0, &[(track(0), 40.0, 0.9)]), seen(900.0, &[(track(1), 40.0, 0.9)]));
+        let active = [front.active.clone(), rear.active.clone()].concat();
+        waiting.offer(&front, &active);
+        waiting.offer(&rear, &active);
+        assert_eq!(waiting.next_batch().len(), 2);
+    }
+
     #[test]
     fn a_newer_frame_replaces_a_face_that_still_waits() {
         let mut waiting = waiting(4);
         for stamp in [1.0, 1.1, 1.2] {
-            waiting.offer(&seen(stamp, &[(track(0), 40.0, 0.9)]));
+            offer(&mut waiting, &seen(stamp, &[(track(0), 40.0, 0.9)]));
         }
         let batch = waiting.next_batch();
         assert_eq!(batch.len(), 1);
@@ -161,7 +176,7 @@ mod tests {
             for face in &mut seen.faces {
                 face.crop = Some(ramp.clone());
             }
-            waiting.offer(&seen);
+            offer(&mut waiting, &seen);
             let mut shown: Vec<_> =
                 waiting.next_batch().into_iter().map(|face| (face.track.clone(), face.shown())).collect();
             shown.sort();
@@ -178,7 +193,7 @@ mod tests {
     #[test]
     fn faces_of_one_frame_go_in_one_batch_and_the_rest_in_the_next() {
         let mut waiting = waiting(2);
-        waiting.offer(&seen(1.0, &[(track(0), 40.0, 0.5), (track(1), 40.0, 0.9), (track(2), 40.0, 0.7)]));
+        offer(&mut waiting, &seen(1.0, &[(track(0), 40.0, 0.5), (track(1), 40.0, 0.9), (track(2), 40.0, 0.7)]));
         let tracks = |batch: Vec<DueFace>| batch.into_iter().map(|face| face.track).collect::<Vec<_>>();
         assert_eq!(tracks(waiting.next_batch()), [track(1), track(2)]);
         assert_eq!(tracks(waiting.next_batch()), [track(0)]);
@@ -188,8 +203,8 @@ mod tests {
     #[test]
     fn a_face_whose_track_died_is_not_judged() {
         let mut waiting = waiting(2);
-        waiting.offer(&seen(1.0, &[(track(0), 40.0, 0.5)]));
-        waiting.offer(&seen(9.0, &[]));
+        offer(&mut waiting, &seen(1.0, &[(track(0), 40.0, 0.5)]));
+        offer(&mut waiting, &seen(9.0, &[]));
         assert!(waiting.next_batch().is_empty());
     }
 

@@ -27,6 +27,8 @@ pub struct CaptureRequest {
     pub name: TaskName,
     /// What the face is.
     pub label: Label,
+    /// The camera, counted from 0; none: the one that follows the track, or has the largest face.
+    pub camera: Option<usize>,
     /// Whose face.
     pub track: TrackSelector,
     /// Crops wanted, 1..=200.
@@ -85,6 +87,8 @@ pub enum CaptureError {
     Store(#[from] TaskError),
 }
 
+/// Who was seen longer ago may have gone to another camera.
+const FRESH: Duration = Duration::from_millis(500);
 /// How often the caller hears how far a capture is.
 const TOLD_EVERY: Duration = Duration::from_millis(100);
 
@@ -104,6 +108,8 @@ pub(crate) struct Captures {
 struct Newest {
     /// Grows with every frame; 0 before the first.
     frame: u64,
+    /// When it came.
+    at: Option<Instant>,
     faces: Vec<Capturable>,
     active: Vec<TrackId>,
     /// Faces below it are left out.
@@ -136,10 +142,24 @@ impl Captures {
         };
         let mut newest = self.lock();
         newest.frame += 1;
+        newest.at = Some(Instant::now());
         newest.faces = seen.faces.iter().filter_map(capturable).collect();
         newest.active.clone_from(&seen.active);
         drop(newest);
         self.changed.notify_all();
+    }
+
+    /// Whether the camera follows this track now.
+    pub(crate) fn follows(&self, id: &TrackId) -> bool {
+        self.lock().active.contains(id)
+    }
+
+    /// Area of the largest face in the newest frame, pixels, and when the frame came; 0 without one, or where the frame is old.
+    pub(crate) fn largest_face(&self) -> (f32, Option<Instant>) {
+        let newest = self.lock();
+        let is_fresh = newest.at.is_some_and(|at| at.elapsed() < FRESH);
+        let areas = newest.faces.iter().filter(|_| is_fresh).map(|face| face.area);
+        (areas.fold(0.0, f32::max), newest.at)
     }
 
     /// Faces of less quality are left out from now on.

@@ -13,7 +13,7 @@ use crate::EngineConfig;
 use crate::model::heads::NetworkUpdate;
 use crate::model::state::CannotTeach;
 use crate::sync::{join, lock};
-use crate::teaching::capture::{CaptureError, CaptureRequest, Captured, Captures};
+use crate::teaching::capture::{CaptureError, CaptureRequest, Captured, Captures, TrackSelector};
 use crate::teaching::crops::{Cropper, Sample};
 use crate::teaching::requests::Requests;
 use crate::teaching::served_model::Found;
@@ -34,7 +34,8 @@ const PATIENCE: Duration = Duration::from_millis(1700);
 pub struct Tasks {
     requests: Arc<dyn Requests>,
     cropper: Cropper,
-    captures: Arc<Captures>,
+    /// One a camera.
+    captures: Vec<Arc<Captures>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -49,7 +50,7 @@ impl Tasks {
         config: &EngineConfig,
         found: Found<B>,
         detector: Box<dyn FaceDetector>,
-        captures: Arc<Captures>,
+        captures: Vec<Arc<Captures>>,
         on_network: impl Fn(NetworkUpdate<B>) + Send + 'static,
     ) -> Result<Self, TaskError> {
         let workshop = Arc::new(Workshop::open(config, found, Box::new(on_network))?);
@@ -104,12 +105,26 @@ impl Tasks {
         wanted: &CaptureRequest,
         go_on: &mut dyn FnMut(u32) -> bool,
     ) -> Result<Captured, CaptureError> {
-        let crops = self.captures.collect(wanted.track.clone(), wanted.count, wanted.time, go_on)?;
+        let crops = self.captures_of(wanted).collect(wanted.track.clone(), wanted.count, wanted.time, go_on)?;
         let captured = crops.len() as u32;
         let labelled = |face| LabelledFace { label: wanted.label.clone(), face };
         let samples: Vec<_> = crops.into_iter().map(labelled).collect();
         let stored = self.requests.add_samples(&wanted.name, &samples)?;
         Ok(Captured { captured, counts: stored.counts })
+    }
+
+    /// Where the faces of the wanted camera are laid out; without one, of that which follows the track or has the largest face.
+    fn captures_of(&self, wanted: &CaptureRequest) -> &Captures {
+        let chosen = match (wanted.camera, &wanted.track) {
+            (Some(camera), _) => self.captures.get(camera),
+            (None, TrackSelector::Id(id)) => self.captures.iter().find(|captures| captures.follows(id)),
+            (None, TrackSelector::Largest) => {
+                let faces = self.captures.iter().map(|captures| (captures, captures.largest_face()));
+                let largest = faces.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                largest.map(|(captures, _)| captures)
+            }
+        };
+        chosen.unwrap_or(&self.captures[0])
     }
 
     /// Removes a taught task, its column, and unless kept its samples.

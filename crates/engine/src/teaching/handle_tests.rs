@@ -51,7 +51,7 @@ impl Bench {
         };
         let samples = open_samples(&self.config, &mut state);
         let found = Found { model, state, samples, network, device };
-        Tasks::start(&self.config, found, Box::new(PaintedFaces), Arc::default(), on_network).unwrap()
+        Tasks::start(&self.config, found, Box::new(PaintedFaces), vec![Arc::default()], on_network).unwrap()
     }
 
     /// The network in service.
