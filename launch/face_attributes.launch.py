@@ -23,6 +23,7 @@ ARGUMENTS = [
         "Folder for taught tasks, each node's own if it is to be taught; empty: as in the parameter file",
     ),
     ("autostart", "", "true or false: wait, unconfigured, for lifecycle transitions; empty: as in the parameter file"),
+    ("rep155", "", "true or false: also publish people as REP-155 has them; empty: as in the parameter file"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
     ("respawn", "false", "true: start the node again when it ends by itself"),
     ("respawn_delay", "2.0", "Seconds before it is started again"),
@@ -36,6 +37,7 @@ ARGUMENTS = [
 # Parameters that arguments set as they are: texts.
 PARAMETERS = ("image_transport", "device", "model", "state_dir")
 PATHS = ("model", "state_dir")
+SWITCHES = ("autostart", "rep155")
 # Two names of the same: Fast DDS before and from 3.0 on.
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
@@ -70,8 +72,9 @@ def settings(arguments, environment, share):
     """What the arguments (name to text) come to: parameter file, parameters, environment and how to respawn."""
     given = {name: arguments[name] for name in PARAMETERS if arguments[name]}
     parameters = {name: os.path.expanduser(text) if name in PATHS else text for name, text in given.items()}
-    if arguments["autostart"]:
-        parameters["autostart"] = truth("autostart", arguments["autostart"])
+    for name in SWITCHES:
+        if arguments[name]:
+            parameters[name] = truth(name, arguments[name])
     profile = arguments["fastdds_profile"]
     variables = {}
     if profile or not any(environment.get(name) for name in PROFILE_VARIABLES):

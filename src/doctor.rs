@@ -55,6 +55,8 @@ impl Seen {
 
 /// All that the page is written from.
 struct Findings<'a> {
+    /// Its name, where there are several.
+    camera: String,
     topics: String,
     sources: &'a [Source],
     seconds: f64,
@@ -99,6 +101,7 @@ pub(crate) fn examine(
     let shipped = engine.tasks().list();
     let (taught, cannot_teach) = taught(&config.engine.state_dir);
     let findings = Findings {
+        camera: config.node.camera_names()[index].clone(),
         topics: topics.to_string(),
         sources: &camera.on_its_topics(node).unwrap_or_default(),
         // Without the time that it takes to find the camera.
@@ -191,7 +194,8 @@ impl Findings<'_> {
             // A string takes everything.
             let _ = writeln!(page, "{name:<10}{text}");
         };
-        line("camera", format!("pictures are awaited on {}", self.topics));
+        let name = if self.camera.is_empty() { String::new() } else { format!("{}: ", self.camera) };
+        line("camera", format!("{name}pictures are awaited on {}", self.topics));
         for source in self.sources {
             let qos = &source.qos;
             let text = format!("{} as {}, {:?}, {:?}", source.node, source.kind, qos.reliability, qos.durability);
@@ -212,6 +216,7 @@ impl Findings<'_> {
         }
         let share = 100.0 * self.seen.with_faces as f64 / self.seen.frames.max(1) as f64;
         match self.seen.median_width() {
+            None if self.counts.received == 0 => line("faces", "-".to_owned()),
             None => line("faces", "none".to_owned()),
             Some(width) => {
                 line("faces", format!("in {share:.0}% of the pictures, {width:.0} pixels wide"));
@@ -247,6 +252,7 @@ mod tests {
 
     fn findings(counts: InputCounts, seen: Seen) -> Findings<'static> {
         Findings {
+            camera: String::new(),
             topics: "/image (sensor_msgs/msg/Image)".to_owned(),
             sources: &[],
             seconds: 5.0,

@@ -160,14 +160,10 @@ impl Answers {
         let results = self.camera.results();
         let mut looked = Instant::now();
         let (mut pace, mut explaining) = (Pace::default(), Pace::default());
-        let (mut explained, mut viewed, mut present) = (false, false, false);
+        let (mut explained, mut viewed) = (false, false);
         while !stop.is_set() {
             let result = results.recv_timeout(GLANCE);
             let active = self.input.is_active();
-            if let (Some(humans), true, false) = (&self.humans, present, active) {
-                humans.nobody(self.index);
-            }
-            present = active;
             match result {
                 // A frame that was on its way when the node was deactivated.
                 Ok(_) if !active => {}

@@ -133,7 +133,11 @@ impl RosArguments {
     }
 
     fn full(&self, topic: &str) -> String {
-        if topic.starts_with('/') { topic.to_owned() } else { format!("{}/{topic}", self.split().0) }
+        match topic.strip_prefix("~/") {
+            Some(own) => format!("{}/{own}", self.node),
+            None if topic.starts_with('/') => topic.to_owned(),
+            None => format!("{}/{topic}", self.split().0),
+        }
     }
 
     /// Namespace, empty at the root, and name.
@@ -219,6 +223,12 @@ fn last_error() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_the_nodes_own_lies_below_its_name() {
+        let arguments = RosArguments::parse(&["node".to_owned()], "/face/face_attributes").unwrap();
+        assert_eq!(arguments.resolved("~/transition_event"), "/face/face_attributes/transition_event");
+    }
 
     #[test]
     fn sections_name_nodes_as_rclcpp_has_it() {

@@ -47,6 +47,41 @@ where
     S::Request: Send,
     S::Response: Send,
 {
+    offer_as::<S>(node, runtime, name, false, refuse, answer)
+}
+
+/// The same, one request after the other, in the order in which they come.
+///
+/// # Errors
+/// As [`offer`].
+pub(crate) fn offer_in_order<S>(
+    node: &mut Node,
+    runtime: &Handle,
+    name: &str,
+    refuse: fn(String) -> S::Response,
+    answer: impl Fn(S::Request) -> Result<S::Response, Refusal> + Send + Sync + 'static,
+) -> r2r::Result<()>
+where
+    S: WrappedServiceTypeSupport + 'static,
+    S::Request: Send,
+    S::Response: Send,
+{
+    offer_as::<S>(node, runtime, name, true, refuse, answer)
+}
+
+fn offer_as<S>(
+    node: &mut Node,
+    runtime: &Handle,
+    name: &str,
+    in_order: bool,
+    refuse: fn(String) -> S::Response,
+    answer: impl Fn(S::Request) -> Result<S::Response, Refusal> + Send + Sync + 'static,
+) -> r2r::Result<()>
+where
+    S: WrappedServiceTypeSupport + 'static,
+    S::Request: Send,
+    S::Response: Send,
+{
     let mut requests = node.create_service::<S>(name, QosProfile::services_default())?;
     let name: Arc<str> = name.into();
     let answer = Arc::new(answer);
@@ -59,7 +94,7 @@ where
                 continue;
             };
             let (name, answer) = (Arc::clone(&name), Arc::clone(&answer));
-            tokio::task::spawn_blocking(move || {
+            let answering = tokio::task::spawn_blocking(move || {
                 let message = std::mem::take(&mut request.message);
                 let answered = catch_unwind(AssertUnwindSafe(|| answer(message)));
                 let refused = match answered {
@@ -69,10 +104,14 @@ where
                     Err(_) => "this request made the node fail; please report it with the log".to_owned(),
                 };
                 // Its sender reads the reason; labels in it may name a person, which nobody else needs to know.
-                tracing::info!("{name}: a request was refused");
+                tracing::info!("{name}: a request was refused; the reason is in the reply");
                 respond(&name, request, refuse(refused.replace('\0', "\u{fffd}")));
                 drop(place);
             });
+            if in_order {
+                // A panic has been answered by the task itself.
+                let _ = answering.await;
+            }
         }
     });
     Ok(())

@@ -131,9 +131,10 @@ impl Serving {
         self.inputs.iter().all(|input| input.is_active())
     }
 
-    /// Why nothing comes from a camera, where that is so.
-    pub(crate) fn silence(&self) -> Option<String> {
-        self.inputs.iter().find_map(|input| input.counts().silence)
+    /// Why nothing comes from a camera, or from any, where that is so.
+    pub(crate) fn silence(&self, camera: Option<usize>) -> Option<String> {
+        let meant = self.inputs.iter().enumerate().filter(|(index, _)| camera.is_none_or(|camera| camera == *index));
+        meant.map(|(_, input)| input).find_map(|input| input.counts().silence)
     }
 
     /// Thresholds and rates from now on.
@@ -238,8 +239,11 @@ impl Serving {
             let (tasks, number) = (tasks.join(", "), tasks.len());
             tracing::info!("ready: {number} tasks ({tasks}), detector {}", engine.detector().name());
         }
-        for input in &self.inputs {
+        for (camera, input) in self.inputs.iter().enumerate() {
             input.set_active(active);
+            if let (false, Some(humans)) = (active, &self.humans) {
+                humans.nobody(camera);
+            }
         }
     }
 

@@ -51,9 +51,26 @@ def test_each_camera_has_its_own_answers(peer, front, rear, astronaut, frames):
             assert seen == {ids[camera]}, "a face was lost while the other camera's frames came"
         assert len(set(ids.values())) == 2
         parts = {status.name.partition(": ")[2] for status in diagnostics.wait_for(lambda _: True, "a report").status}
-        assert parts == {"frames front", "detector front", "frames rear", "detector rear", "network", "tasks", "process"}
+        assert parts == {
+            "frames front",
+            "detector front",
+            "frames rear",
+            "detector rear",
+            "network",
+            "tasks",
+            "process",
+        }
         # REP-155 has the faces of both in one list.
         tracked.next(lambda message: set(message.ids) == set(ids.values()), "the faces of both cameras")
+
+
+def test_the_faces_of_a_camera_that_dies_are_withdrawn(peer, node, astronaut):
+    with peer.listen(IdsList, "/humans/faces/tracked") as tracked:
+        with Camera(peer, [bgr8(astronaut)], topic="rear/image"):
+            with Camera(peer, [bgr8(astronaut)], topic="front/image"):
+                tracked.next(lambda message: len(message.ids) == 2, "two faces")
+            tracked.next(lambda message: len(message.ids) == 1, "the face of the camera that lives")
+        tracked.next(lambda message: not message.ids, "nobody")
 
 
 def test_what_one_camera_was_taught_the_other_knows(peer, front, rear, astronaut):

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from support.documents import DOCUMENTS, ROOT, calls, typed
+from support.documents import DOCUMENTS, ROOT, calls, programs, typed
 
 
 def all_calls():
@@ -32,11 +32,9 @@ def test_every_service_is_shown_in_the_document_about_teaching():
 
 
 def test_python_in_the_documents_is_python():
-    programs = [
-        text for document in DOCUMENTS for text in re.findall(r"```python\n(.*?)```", document.read_text(), re.S)
-    ]
-    assert programs
-    for program in programs:
+    found = [program for document in DOCUMENTS for program in programs(document)]
+    assert found
+    for program in found:
         ast.parse(program)
 
 

@@ -1,6 +1,7 @@
 """Every service call of the documents, typed one after the other as it stands, into a node that sees a face."""
 
 import importlib
+import sys
 import time
 
 import pytest
@@ -10,9 +11,9 @@ from face_attributes.srv import ListTasks
 
 from support.actions import Client
 from support.camera import Camera, back_and_forth
-from support.documents import ROOT, calls, typed
+from support.documents import ROOT, calls, programs, typed
 from support.pictures import bgr8
-from support.process import PATIENCE_S
+from support.process import PATIENCE_S, run_to_end
 
 BUSY = {Task.QUEUED, Task.TRAINING}
 
@@ -22,6 +23,19 @@ def wait_until_idle(peer):
     while any(task.state in BUSY for task in peer.call(ListTasks, "list_tasks").tasks):
         assert time.monotonic() < end, "a training does not end"
         time.sleep(0.2)
+
+
+def test_the_program_with_actions_runs_as_it_stands(new_node, peer, frames, environment, tmp_path):
+    node = new_node(model=ROOT / "models/default").start()
+    (program,) = [text for text in programs(ROOT / "docs/teaching.md") if "ActionClient" in text]
+    file = tmp_path / "operator.py"
+    file.write_text(program)
+    with Camera(peer, [bgr8(frame) for frame in back_and_forth(frames("single_face.mp4"))]) as camera:
+        camera.wait_for(15)
+        ended = run_to_end([sys.executable, file], environment, timeout=4 * PATIENCE_S, input="\n\n")
+    assert ended.returncode == 0, ended.stderr
+    assert "captured for tilt" in ended.stdout and "tilt answers after" in ended.stdout, ended.stdout
+    assert node.process.stop() == 0
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/teaching.md"])

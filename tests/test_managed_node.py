@@ -222,9 +222,13 @@ def test_deactivation_ends_a_capture(new_node, peer, astronaut):
         capturing = peer.ask(CaptureSamples, "capture_samples", **capture)
         camera.wait_for(10)
         assert change(peer, "deactivate")
+        # Neither waits for the other.
+        assert change(peer, "cleanup")
+        assert "still worked on" not in node.process.output()
         wait_until(capturing.done, "the capture is answered", timeout=10)
         reply = capturing.result()
-        assert not reply.success and "inactive" in reply.message, reply.message
+        assert not reply.success and "deactivated" in reply.message, reply.message
+    assert change(peer, "configure")
     assert all(task.name != "calmness" for task in peer.call(ListTasks, "list_tasks").tasks)
     assert node.process.stop() == 0
 
@@ -240,3 +244,11 @@ def test_who_manages_a_node_that_starts_by_itself_does_not_end_it(new_node, peer
     assert not refused.success and "finalized" in refused.message
     assert node.process.code() is None
     assert node.process.stop() == 0
+
+
+def test_transitions_are_gone_through_in_the_order_of_their_requests(managed, peer):
+    labels = ["configure", *["activate", "deactivate"] * 4]
+    asked = [peer.ask(ChangeState, f"{NODE}/change_state", transition=Transition(label=label)) for label in labels]
+    wait_until(lambda: all(request.done() for request in asked), "all requests are answered")
+    assert [request.result().success for request in asked] == [True] * len(asked)
+    assert state(peer) == "inactive"

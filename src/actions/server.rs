@@ -188,7 +188,12 @@ async fn reply_at_the_end<A>(
     A: WrappedActionTypeSupport,
     A::GetResult: 'static,
 {
-    let unknown = || (Status::Unknown, failed("no such goal is known; results are kept for ten minutes".to_owned()));
+    let unknown = || {
+        (
+            Status::Unknown,
+            failed("no such goal is known; results are kept for ten minutes, of the newest hundred goals".to_owned()),
+        )
+    };
     let (status, result) = match state {
         None => unknown(),
         Some(mut state) => match state.wait_for(|state| state.status.is_over()).await {
@@ -221,6 +226,10 @@ impl<A: WrappedActionTypeSupport> Goals<A> {
             Ended::Canceled(result) => (Status::Canceled, result),
             Ended::Aborted(result) => (Status::Aborted, result),
         };
+        if status == Status::Aborted {
+            // Its sender reads the reason; labels in it may name a person, which nobody else needs to know.
+            tracing::info!("{}: a goal was aborted; the reason is in its result", self.name);
+        }
         let now = Instant::now();
         goal.state.send_replace(State { status, result: Some((result, now)) });
         let mut known = lock(&self.known);

@@ -49,9 +49,12 @@ fn elsewhere(topics: &ImageTopics, sources: &[Source]) -> String {
                 && source.topic != topics.compressed
         })
         .collect();
+    // Of several cameras, the one that has its name in the topic.
+    let camera = topics.name.strip_suffix(names::IMAGE).unwrap_or_default().trim_end_matches('/');
     others.sort_by(|a, b| {
+        let is_named = |source: &Source| source.topic.contains(camera);
         let likeness = |source: &Source| strsim::normalized_damerau_levenshtein(&source.topic, &topics.raw);
-        likeness(b).total_cmp(&likeness(a))
+        is_named(b).cmp(&is_named(a)).then(likeness(b).total_cmp(&likeness(a)))
     });
     let Some(first) = others.first() else {
         return "Nobody publishes pictures that this node can see: is the camera's driver running, with the same \

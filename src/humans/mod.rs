@@ -10,8 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use engine::{FrameResult, TaskKind, TaskStatus, lock};
 use futures::StreamExt;
 use r2r::sensor_msgs::msg::CameraInfo;
@@ -26,6 +27,8 @@ use self::topics::Calibration;
 /// Length of the queues between the two threads: more than the faces of one frame.
 const QUEUE: usize = 2048;
 
+/// How often it is looked whether a camera has died, while no answer comes.
+const LOOK_UP: Duration = Duration::from_millis(500);
 /// Answers that wait at most.
 const ANSWERS: usize = 8;
 
@@ -134,15 +137,17 @@ fn spawn(
     pictures: Arc<AtomicBool>,
 ) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("humans".into()).spawn(move || {
-        for heard in hears {
-            if matches!(heard, Heard::End) {
-                return publisher.withdraw_all();
-            }
+        loop {
+            let heard = match hears.recv_timeout(LOOK_UP) {
+                Ok(Heard::End) | Err(RecvTimeoutError::Disconnected) => return publisher.withdraw_all(),
+                Ok(heard) => Some(heard),
+                Err(RecvTimeoutError::Timeout) => None,
+            };
             // A frame that it panics at is left out; the panic itself is on the console.
             let _ = catch_unwind(AssertUnwindSafe(|| match heard {
-                Heard::Answer(camera, result) => publisher.publish(camera, &result),
-                Heard::Nobody(camera) => publisher.withdraw(camera),
-                Heard::End => {}
+                Some(Heard::Answer(camera, result)) => publisher.publish(camera, &result),
+                Some(Heard::Nobody(camera)) => publisher.withdraw(camera),
+                Some(Heard::End) | None => publisher.withdraw_silent(),
             }));
             pictures.store(publisher.wants_pictures(), Ordering::Relaxed);
         }

@@ -20,6 +20,8 @@ use crate::ros::log_unpublished;
 
 /// How often it is asked whether somebody subscribes to pictures.
 const GLANCE: Duration = Duration::from_millis(500);
+/// The faces of a camera that has not sent for so long are given up.
+const SILENT: Duration = Duration::from_secs(3);
 
 /// Publishes below `/humans`.
 pub(super) struct HumansPublisher {
@@ -30,8 +32,8 @@ pub(super) struct HumansPublisher {
     made: Receiver<Made>,
     calibrations: Vec<Calibration>,
     people: Arc<Mutex<Vec<String>>>,
-    /// The faces that each camera follows.
-    active: Vec<Vec<String>>,
+    /// The faces that each camera follows, and when it told.
+    active: Vec<(Vec<String>, Instant)>,
     faces: HashMap<String, TrackedFace>,
     glanced: Option<Instant>,
     pictures: bool,
@@ -55,7 +57,7 @@ impl HumansPublisher {
             tf: node.create_publisher(names::TF, QosProfile::default().keep_last(100))?,
             ask,
             made,
-            active: vec![vec![]; calibrations.len()],
+            active: vec![(vec![], Instant::now()); calibrations.len()],
             calibrations,
             people,
             faces: HashMap::new(),
@@ -79,7 +81,9 @@ impl HumansPublisher {
             self.pictures = self.faces.values().any(TrackedFace::wants_pictures);
         }
         self.last = header(result);
-        self.active[camera] = result.active.iter().map(ToString::to_string).collect();
+        let now = Instant::now();
+        self.active[camera] = (result.active.iter().map(ToString::to_string).collect(), now);
+        self.forget_silent(now);
         self.withdraw_others();
         let (camera, people) = (lock(&self.calibrations[camera]).clone(), lock(&self.people).clone());
         let camera = camera.filter(|_| self.has_frame());
@@ -108,11 +112,29 @@ impl HumansPublisher {
 
     /// Nobody is before a camera any more.
     pub(super) fn withdraw(&mut self, camera: usize) {
-        self.active[camera].clear();
+        self.active[camera].0.clear();
         self.take_publishers();
         self.withdraw_others();
         self.pictures = self.faces.values().any(TrackedFace::wants_pictures);
         self.tell_tracked();
+    }
+
+    /// Withdraws the faces of cameras that have not sent for so long that nobody knows who is there.
+    pub(super) fn withdraw_silent(&mut self) {
+        if self.forget_silent(Instant::now()) {
+            self.withdraw_others();
+            self.tell_tracked();
+        }
+    }
+
+    /// Whether there were faces of such cameras.
+    fn forget_silent(&mut self, now: Instant) -> bool {
+        let mut forgotten = false;
+        for (ids, _) in self.active.iter_mut().filter(|(_, told)| now.duration_since(*told) > SILENT) {
+            forgotten |= !ids.is_empty();
+            ids.clear();
+        }
+        forgotten
     }
 
     /// Nobody is there any more.
@@ -125,7 +147,7 @@ impl HumansPublisher {
     /// Lists the faces that are followed, also those that are missed for some frames.
     fn tell_tracked(&mut self) {
         let has_topics = |id: &&String| self.faces.get(*id).is_some_and(TrackedFace::has_topics);
-        let ids = self.active.iter().flatten().filter(has_topics).cloned().collect();
+        let ids = self.active.iter().flat_map(|(ids, _)| ids).filter(has_topics).cloned().collect();
         log_unpublished(names::FACES_TRACKED, self.tracked.publish(&IdsList { header: self.last.clone(), ids }));
     }
 
@@ -151,7 +173,7 @@ impl HumansPublisher {
     fn withdraw_others(&mut self) {
         let (ask, candidates, active) = (&self.ask, &self.candidates, &self.active);
         self.faces.retain(|id, face| {
-            if active.iter().flatten().any(|other| other == id) {
+            if active.iter().any(|(ids, _)| ids.contains(id)) {
                 return true;
             }
             for candidate in face.no_candidates(id) {

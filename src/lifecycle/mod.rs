@@ -19,7 +19,7 @@ use self::states::Outcome;
 use crate::clock::NodeClock;
 use crate::names;
 use crate::ros::log_unpublished;
-use crate::service::offer;
+use crate::service::{offer, offer_in_order};
 use crate::serving::Serving;
 
 /// A change of state that did not come about.
@@ -77,14 +77,16 @@ impl Lifecycle {
                 offer::<$service::Service>(node, runtime, $name, refuse, move |$request| Ok($answer))?;
             }};
         }
-        offer!(ChangeState, names::CHANGE_STATE, |request, lifecycle| {
+        let changing = Arc::clone(&lifecycle);
+        let refuse = |_| ChangeState::Response::default();
+        offer_in_order::<ChangeState::Service>(node, runtime, names::CHANGE_STATE, refuse, move |request| {
             let r2r::lifecycle_msgs::msg::Transition { id, label } = request.transition;
-            let changed = lifecycle.change(id, &label);
+            let changed = changing.change(id, &label);
             if let Err(error) = &changed {
                 tracing::warn!("{error:#}");
             }
-            ChangeState::Response { success: changed.is_ok() }
-        });
+            Ok(ChangeState::Response { success: changed.is_ok() })
+        })?;
         offer!(GetState, names::GET_STATE, |_, lifecycle| GetState::Response {
             current_state: lifecycle.state().message()
         });

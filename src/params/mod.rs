@@ -152,8 +152,9 @@ fn tidy(value: f64) -> f64 {
     (value as f32).to_string().parse().unwrap_or(value)
 }
 
-/// Cameras of a node at most.
+/// Names at most, and letters of a name: topics have 255 in all.
 const MAX_NAMES: usize = 16;
+const MAX_NAME: usize = 63;
 
 /// Holds a value against the table.
 fn accept(name: &str, value: &ParameterValue) -> Result<Change, ParamError> {
@@ -192,6 +193,8 @@ fn accept(name: &str, value: &ParameterValue) -> Result<Change, ParamError> {
             let names: Vec<&str> = value.split(',').map(str::trim).collect();
             are_names(&names).then(|| json!(names.join(","))).ok_or_else(out_of_range)?
         }
+        // An empty list has no type.
+        (Kind::Names, ParameterValue::ByteArray(values)) if values.is_empty() => json!(""),
         (Kind::Names, ParameterValue::StringArray(names)) => {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             are_names(&names).then(|| json!(names.join(","))).ok_or_else(out_of_range)?
@@ -204,7 +207,8 @@ fn accept(name: &str, value: &ParameterValue) -> Result<Change, ParamError> {
 /// Whether topics can be named so, each of its own; a single empty one is none.
 fn are_names(names: &[&str]) -> bool {
     let is_name = |name: &&str| {
-        name.starts_with(|first: char| first.is_ascii_lowercase())
+        name.len() <= MAX_NAME
+            && name.starts_with(|first: char| first.is_ascii_lowercase())
             && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
     };
     let distinct: std::collections::BTreeSet<_> = names.iter().collect();
@@ -237,6 +241,7 @@ fn shown(value: &ParameterValue) -> String {
         ParameterValue::Integer(value) => value.to_string(),
         ParameterValue::Double(value) => value.to_string(),
         ParameterValue::String(value) => format!("'{}'", value.chars().take(80).collect::<String>()),
+        ParameterValue::StringArray(values) => format!("[{}]", values.join(", ")),
         _ => "a list".to_owned(),
     }
 }

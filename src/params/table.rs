@@ -60,7 +60,7 @@ impl Spec {
             Kind::Double { min, max } => format!("{min} to {max}{unit}"),
             Kind::Choice(choices) => choices.join(", "),
             Kind::Path => "a path".to_owned(),
-            Kind::Names => "names of small letters, digits and _, none twice".to_owned(),
+            Kind::Names => "at most 16 names of small letters, digits and _, none twice".to_owned(),
         }
     }
 

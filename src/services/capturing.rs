@@ -46,19 +46,27 @@ impl TaskServices {
         go_on: &mut dyn FnMut(u32) -> bool,
     ) -> Answer<CaptureSamples::Service> {
         let engine = self.serving.looking_engine()?;
-        let captured = engine.tasks().capture(request, &mut |crops| self.serving.is_active() && go_on(crops)).map_err(
-            |error| {
-                let silence = if matches!(error, CaptureError::NoFrames(_)) { self.serving.silence() } else { None };
-                // The node was deactivated meanwhile.
-                if let (CaptureError::Cancelled, Err(inactive)) = (&error, self.serving.looking_engine()) {
-                    return inactive;
-                }
+        let captured = engine.tasks().capture(request, &mut |crops| self.serving.is_active() && go_on(crops));
+        // Whoever unloads the model waits for this.
+        drop(engine);
+        let captured = captured.map_err(|error| match error {
+            CaptureError::Cancelled if !self.serving.is_active() => {
+                Refusal("nothing was stored: the node was deactivated".to_owned())
+            }
+            CaptureError::NoFrames(_) => {
                 let Refusal(refusal) = Refusal::from(error);
+                let silence = self.serving.silence(request.camera);
                 Refusal(silence.map_or_else(|| refusal.clone(), |why| format!("{refusal}: {why}")))
-            },
-        )?;
+            }
+            other => Refusal::from(other),
+        })?;
         let (labels, samples) = counts(&captured.counts);
-        let message = format!("{} of '{}' captured for {}", pictures(captured.captured), request.label, request.name);
+        let camera = match self.cameras[captured.camera].as_str() {
+            "" => String::new(),
+            name => format!(", camera {name}"),
+        };
+        let (number, track) = (pictures(captured.captured), captured.track);
+        let message = format!("{number} of '{}' captured for {} (track {track}{camera})", request.label, request.name);
         Ok(CaptureSamples::Response { success: true, message, captured: captured.captured, labels, samples })
     }
 }

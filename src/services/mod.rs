@@ -158,7 +158,8 @@ impl TaskServices {
     fn cancel_training(&self, request: CancelTraining::Request) -> Answer<CancelTraining::Service> {
         let name = (!request.name.is_empty()).then(|| TaskName::try_from(request.name)).transpose()?;
         let cancelled = self.cancel(name.as_ref())?;
-        let message = format!("the training of {cancelled} is cancelled");
+        let message =
+            format!("the training of {cancelled} is being cancelled; `{}` tells when it has ended", names::TASKS);
         Ok(CancelTraining::Response { success: true, message, cancelled: cancelled.to_string() })
     }
 

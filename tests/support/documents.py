@@ -17,3 +17,8 @@ def typed(kind, fields):
     """Fields as `ros2 service call` reads them: a number without a point is a float where one is wanted."""
     kinds = kind.get_fields_and_field_types()
     return {name: float(value) if kinds[name] in ("float", "double") else value for name, value in fields.items()}
+
+
+def programs(document):
+    """The Python of a document."""
+    return re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), re.S)

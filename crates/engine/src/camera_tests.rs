@@ -57,6 +57,6 @@ fn two_cameras_share_the_network_and_the_tasks_and_nothing_else() {
             }
             work.join().unwrap().unwrap()
         });
-        assert_eq!(captured.captured, 3);
+        assert_eq!((captured.captured, captured.camera), (3, 1));
     }
 }

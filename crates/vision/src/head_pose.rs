@@ -4,7 +4,7 @@ use opencv::calib3d::{self, SOLVEPNP_SQPNP};
 use opencv::core::{Mat, Point2d, Point3d, TermCriteria, TermCriteria_Type, Vector, no_array};
 use opencv::prelude::*;
 
-use crate::{DetectError, Landmarks};
+use crate::{DetectError, Landmarks, MAX_SIDE};
 
 /// Where a grown person's landmarks are, metres, in the face's frame (REP-155): the origin at the sellion, between the eyes; x out of
 /// the face, y to the person's left, z up. In the order of [`Landmarks`]: the person's right eye is on the picture's left.
@@ -18,6 +18,12 @@ const FACE_M: [[f64; 3]; 5] = [
 ];
 /// Nobody is seen from further away, metres.
 const FAR_M: f64 = 100.0;
+
+/// No camera has more pixels of focal length, or a stronger distortion.
+const LARGE: f64 = 1e6;
+const LARGE_DISTORTION: f64 = 1e3;
+/// Rounding of a shrunk picture's sides.
+const SHAPE: f64 = 0.03;
 
 /// A calibrated camera, as `sensor_msgs/CameraInfo` describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,11 +61,13 @@ impl CameraModel {
     /// Whether there is a calibration: drivers send zeros without one.
     pub fn is_calibrated(&self) -> bool {
         let numbers = [self.focal.0, self.focal.1, self.centre.0, self.centre.1];
-        numbers.iter().chain(&self.distortion).all(|number| number.is_finite())
+        // NaN is not less than anything.
+        numbers.iter().all(|number| number.abs() < LARGE)
+            && self.distortion.iter().all(|number| number.abs() < LARGE_DISTORTION)
             && self.focal.0 > 0.0
             && self.focal.1 > 0.0
-            && self.size.0 > 0
-            && self.size.1 > 0
+            && (1..=MAX_SIDE).contains(&self.size.0)
+            && (1..=MAX_SIDE).contains(&self.size.1)
             && matches!(self.distortion.len(), 0 | 4 | 5 | 8 | 12 | 14)
     }
 
@@ -68,8 +76,11 @@ impl CameraModel {
     /// # Errors
     /// When OpenCV refuses the numbers.
     pub fn head_pose(&self, landmarks: &Landmarks, size: (u32, u32)) -> Result<Option<HeadPose>, DetectError> {
-        // A picture that was shrunk after the calibration.
+        // A picture may have been shrunk after the calibration; one of another shape was cut.
         let scale = (f64::from(size.0) / f64::from(self.size.0), f64::from(size.1) / f64::from(self.size.1));
+        if (scale.0 / scale.1 - 1.0).abs() > SHAPE {
+            return Ok(None);
+        }
         let matrix = Mat::from_slice_2d(&[
             [self.focal.0 * scale.0, 0.0, self.centre.0 * scale.0],
             [0.0, self.focal.1 * scale.1, self.centre.1 * scale.1],
@@ -190,6 +201,12 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_of_another_shape_than_the_calibration_gives_no_pose() {
+        let (camera, truth) = (camera(), pose([0.1, 0.0, 1.0], 0.2, 0.1));
+        assert_eq!(camera.head_pose(&seen(&camera, &truth), (480, 480)).unwrap(), None);
+    }
+
+    #[test]
     fn a_camera_that_was_never_calibrated_is_told_from_one_that_was() {
         assert!(camera().is_calibrated());
         for bad in [
@@ -197,6 +214,8 @@ mod tests {
             CameraModel { size: (0, 480), ..camera() },
             CameraModel { distortion: vec![f64::NAN; 5], ..camera() },
             CameraModel { distortion: vec![0.0; 3], ..camera() },
+            CameraModel { distortion: vec![1e30; 5], ..camera() },
+            CameraModel { size: (u32::MAX, 480), ..camera() },
         ] {
             assert!(!bad.is_calibrated(), "{bad:?}");
         }

@@ -40,6 +40,10 @@ pub struct CaptureRequest {
 /// What a capture brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Captured {
+    /// Whose they are.
+    pub track: TrackId,
+    /// The camera that saw them, counted from 0.
+    pub camera: usize,
     /// Crops stored by this call.
     pub captured: u32,
     /// Labels of the task that have samples now, with their counts.
@@ -183,7 +187,7 @@ impl Captures {
         count: u32,
         time: Duration,
         go_on: &mut dyn FnMut(u32) -> bool,
-    ) -> Result<Vec<FaceCrop>, CaptureError> {
+    ) -> Result<(TrackId, Vec<FaceCrop>), CaptureError> {
         let limits = |name, value: String, range| Err(CaptureError::Range { name, value, range });
         if !(1..=200).contains(&count) {
             return limits("count", count.to_string(), "1 to 200 crops");
@@ -231,7 +235,7 @@ impl Captures {
                         return if crops.is_empty() {
                             Err(CaptureError::UnknownTrack { id: id.clone(), active: newest.active.clone() })
                         } else {
-                            Ok(crops)
+                            Ok((id.clone(), crops))
                         };
                     }
                     // The n-th crop is due after n shares of the time.
@@ -242,16 +246,16 @@ impl Captures {
                     }
                 }
             }
-            if crops.len() == count as usize {
-                return Ok(crops);
+            if let Some(id) = track.as_ref().filter(|_| crops.len() == count as usize) {
+                return Ok((id.clone(), crops));
             }
             let Some(left) = time.checked_sub(elapsed).filter(|left| !left.is_zero()) else { break };
             newest = self.changed.wait_timeout(newest, left.min(TOLD_EVERY)).unwrap_or_else(PoisonError::into_inner).0;
         }
-        match crops.is_empty() {
-            false => Ok(crops),
-            true if done == before => Err(CaptureError::NoFrames(seconds)),
-            true => Err(CaptureError::NothingSeen(seconds)),
+        match track {
+            Some(id) if !crops.is_empty() => Ok((id, crops)),
+            _ if done == before => Err(CaptureError::NoFrames(seconds)),
+            _ => Err(CaptureError::NothingSeen(seconds)),
         }
     }
 }
@@ -282,7 +286,7 @@ mod tests {
                 number += 1;
                 thread::sleep(Duration::from_millis(1));
             }
-            captured.join().unwrap()
+            captured.join().unwrap().map(|(_, crops)| crops)
         })
     }
 

@@ -105,26 +105,27 @@ impl Tasks {
         wanted: &CaptureRequest,
         go_on: &mut dyn FnMut(u32) -> bool,
     ) -> Result<Captured, CaptureError> {
-        let crops = self.captures_of(wanted).collect(wanted.track.clone(), wanted.count, wanted.time, go_on)?;
+        let camera = self.camera_of(wanted);
+        let (track, crops) = self.captures[camera].collect(wanted.track.clone(), wanted.count, wanted.time, go_on)?;
         let captured = crops.len() as u32;
         let labelled = |face| LabelledFace { label: wanted.label.clone(), face };
         let samples: Vec<_> = crops.into_iter().map(labelled).collect();
         let stored = self.requests.add_samples(&wanted.name, &samples)?;
-        Ok(Captured { captured, counts: stored.counts })
+        Ok(Captured { track, camera, captured, counts: stored.counts })
     }
 
-    /// Where the faces of the wanted camera are laid out; without one, of that which follows the track or has the largest face.
-    fn captures_of(&self, wanted: &CaptureRequest) -> &Captures {
+    /// The wanted camera; without one, that which follows the track or has the largest face.
+    fn camera_of(&self, wanted: &CaptureRequest) -> usize {
         let chosen = match (wanted.camera, &wanted.track) {
-            (Some(camera), _) => self.captures.get(camera),
-            (None, TrackSelector::Id(id)) => self.captures.iter().find(|captures| captures.follows(id)),
+            (Some(camera), _) => Some(camera).filter(|camera| *camera < self.captures.len()),
+            (None, TrackSelector::Id(id)) => self.captures.iter().position(|captures| captures.follows(id)),
             (None, TrackSelector::Largest) => {
-                let faces = self.captures.iter().map(|captures| (captures, captures.largest_face()));
+                let faces = self.captures.iter().map(|captures| captures.largest_face()).enumerate();
                 let largest = faces.max_by(|(_, a), (_, b)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                largest.map(|(captures, _)| captures)
+                largest.map(|(camera, _)| camera)
             }
         };
-        chosen.unwrap_or(&self.captures[0])
+        chosen.unwrap_or_default()
     }
 
     /// Removes a taught task, its column, and unless kept its samples.
