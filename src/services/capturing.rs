@@ -50,7 +50,7 @@ impl TaskServices {
         // Whoever unloads the model waits for this.
         drop(engine);
         let captured = captured.map_err(|error| match error {
-            CaptureError::Cancelled if !self.serving.is_active() => {
+            CaptureError::Cancelled | CaptureError::Closed if !self.serving.is_active() => {
                 Refusal("nothing was stored: the node was deactivated".to_owned())
             }
             CaptureError::NoFrames(_) => {
