@@ -12,7 +12,7 @@ use tracing::Level;
 use crate::convert::text;
 use crate::logging::{LogLevel, number};
 use crate::names;
-use crate::service::offer;
+use crate::service::{Order, offer};
 
 /// No logger of this name.
 const UNKNOWN: u32 = 0;
@@ -25,7 +25,7 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, level: LogLevel) -> r2r::
     let (level, logger) = (Arc::new(level), Arc::<str>::from(node.logger()));
     let (now, own) = (Arc::clone(&level), Arc::clone(&logger));
     let refuse = |_| GetLoggerLevels::Response::default();
-    offer::<GetLoggerLevels::Service>(node, runtime, names::GET_LOGGER_LEVELS, refuse, move |request| {
+    offer::<GetLoggerLevels::Service>(node, runtime, (names::GET_LOGGER_LEVELS, Order::Any), refuse, move |request| {
         let of = |name: String| {
             let level = if *name == *own { number(now.now()).into() } else { UNKNOWN };
             LoggerLevel { name, level }
@@ -33,7 +33,7 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, level: LogLevel) -> r2r::
         Ok(GetLoggerLevels::Response { levels: request.names.into_iter().map(of).collect() })
     })?;
     let refuse = |_| SetLoggerLevels::Response::default();
-    offer::<SetLoggerLevels::Service>(node, runtime, names::SET_LOGGER_LEVELS, refuse, move |request| {
+    offer::<SetLoggerLevels::Service>(node, runtime, (names::SET_LOGGER_LEVELS, Order::Any), refuse, move |request| {
         let set = |asked: &LoggerLevel| result(set(&level, &logger, asked));
         Ok(SetLoggerLevels::Response { results: request.levels.iter().map(set).collect() })
     })

@@ -18,7 +18,7 @@ use crate::names;
 use crate::options::NodeConfig;
 use crate::params::{ParamError, Params, SPECS, descriptor, from_message, to_message, type_code};
 use crate::ros::log_unpublished;
-use crate::service::offer;
+use crate::service::{Order, offer};
 
 /// Called with the new configuration after a change.
 type Changed = Box<dyn Fn(&NodeConfig) -> Result<(), String> + Send + Sync>;
@@ -58,7 +58,9 @@ pub(crate) fn start(
             let name = format!("{node_name}/{}", $name);
             // These replies have no place for a message.
             let refuse = |_| $service::Response::default();
-            offer::<$service::Service>(node, runtime, &name, refuse, move |request| Ok(answer(&services, request)))?;
+            offer::<$service::Service>(node, runtime, (&name, Order::Any), refuse, move |request| {
+                Ok(answer(&services, request))
+            })?;
         }};
     }
     offer!(GetParameters, "get_parameters", |services, request| {

@@ -31,6 +31,15 @@ impl<E: std::error::Error> From<E> for Refusal {
     }
 }
 
+/// How requests of one service are worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// [`AT_ONCE`] of them at once.
+    Any,
+    /// One after the other, in the order in which they come.
+    AsTheyCome,
+}
+
 /// Offers the service `name`; `refuse` makes the reply to a request that is not granted.
 ///
 /// # Errors
@@ -38,42 +47,7 @@ impl<E: std::error::Error> From<E> for Refusal {
 pub(crate) fn offer<S>(
     node: &mut Node,
     runtime: &Handle,
-    name: &str,
-    refuse: fn(String) -> S::Response,
-    answer: impl Fn(S::Request) -> Result<S::Response, Refusal> + Send + Sync + 'static,
-) -> r2r::Result<()>
-where
-    S: WrappedServiceTypeSupport + 'static,
-    S::Request: Send,
-    S::Response: Send,
-{
-    offer_as::<S>(node, runtime, name, false, refuse, answer)
-}
-
-/// The same, one request after the other, in the order in which they come.
-///
-/// # Errors
-/// As [`offer`].
-pub(crate) fn offer_in_order<S>(
-    node: &mut Node,
-    runtime: &Handle,
-    name: &str,
-    refuse: fn(String) -> S::Response,
-    answer: impl Fn(S::Request) -> Result<S::Response, Refusal> + Send + Sync + 'static,
-) -> r2r::Result<()>
-where
-    S: WrappedServiceTypeSupport + 'static,
-    S::Request: Send,
-    S::Response: Send,
-{
-    offer_as::<S>(node, runtime, name, true, refuse, answer)
-}
-
-fn offer_as<S>(
-    node: &mut Node,
-    runtime: &Handle,
-    name: &str,
-    in_order: bool,
+    (name, order): (&str, Order),
     refuse: fn(String) -> S::Response,
     answer: impl Fn(S::Request) -> Result<S::Response, Refusal> + Send + Sync + 'static,
 ) -> r2r::Result<()>
@@ -108,7 +82,7 @@ where
                 respond(&name, request, refuse(refused.replace('\0', "\u{fffd}")));
                 drop(place);
             });
-            if in_order {
+            if order == Order::AsTheyCome {
                 // A panic has been answered by the task itself.
                 let _ = answering.await;
             }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::clock::NodeClock;
 use crate::ros::log_unpublished;
-use crate::service::{offer, respond};
+use crate::service::{Order, offer, respond};
 
 /// Goals that are worked on at once.
 const AT_ONCE: usize = 16;
@@ -146,7 +146,7 @@ where
 
     let (starting, handle, work) = (Arc::clone(&goals), runtime.clone(), Arc::new(work));
     let refuse = |_| ResponseOf::<A::SendGoal>::default();
-    offer::<A::SendGoal>(node, runtime, &format!("{name}/_action/send_goal"), refuse, move |request| {
+    offer::<A::SendGoal>(node, runtime, (&format!("{name}/_action/send_goal"), Order::Any), refuse, move |request| {
         let (id, goal) = A::destructure_goal_request_msg(request);
         let Some(running) = starting.accept(id) else { return Ok(A::make_goal_response_msg(false, Time::default())) };
         let stamp = running.goal.accepted.clone();
@@ -162,9 +162,13 @@ where
 
     let canceling = Arc::clone(&goals);
     let refuse = |_| CancelGoal::Response { return_code: REJECTED, ..CancelGoal::Response::default() };
-    offer::<CancelGoal::Service>(node, runtime, &format!("{name}/_action/cancel_goal"), refuse, move |request| {
-        Ok(canceling.cancel(&request.goal_info))
-    })?;
+    offer::<CancelGoal::Service>(
+        node,
+        runtime,
+        (&format!("{name}/_action/cancel_goal"), Order::Any),
+        refuse,
+        move |request| Ok(canceling.cancel(&request.goal_info)),
+    )?;
 
     let service = format!("{name}/_action/get_result");
     let mut requests = node.create_service::<A::GetResult>(&service, QosProfile::services_default())?;

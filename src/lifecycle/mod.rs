@@ -19,7 +19,7 @@ use self::states::Outcome;
 use crate::clock::NodeClock;
 use crate::names;
 use crate::ros::log_unpublished;
-use crate::service::{offer, offer_in_order};
+use crate::service::{Order, offer};
 use crate::serving::Serving;
 
 /// A change of state that did not come about.
@@ -74,19 +74,25 @@ impl Lifecycle {
                 let $lifecycle = Arc::clone(&lifecycle);
                 // These replies have no place for a message.
                 let refuse = |_| $service::Response::default();
-                offer::<$service::Service>(node, runtime, $name, refuse, move |$request| Ok($answer))?;
+                offer::<$service::Service>(node, runtime, ($name, Order::Any), refuse, move |$request| Ok($answer))?;
             }};
         }
         let changing = Arc::clone(&lifecycle);
         let refuse = |_| ChangeState::Response::default();
-        offer_in_order::<ChangeState::Service>(node, runtime, names::CHANGE_STATE, refuse, move |request| {
-            let r2r::lifecycle_msgs::msg::Transition { id, label } = request.transition;
-            let changed = changing.change(id, &label);
-            if let Err(error) = &changed {
-                tracing::warn!("{error:#}");
-            }
-            Ok(ChangeState::Response { success: changed.is_ok() })
-        })?;
+        offer::<ChangeState::Service>(
+            node,
+            runtime,
+            (names::CHANGE_STATE, Order::AsTheyCome),
+            refuse,
+            move |request| {
+                let r2r::lifecycle_msgs::msg::Transition { id, label } = request.transition;
+                let changed = changing.change(id, &label);
+                if let Err(error) = &changed {
+                    tracing::warn!("{error:#}");
+                }
+                Ok(ChangeState::Response { success: changed.is_ok() })
+            },
+        )?;
         offer!(GetState, names::GET_STATE, |_, lifecycle| GetState::Response {
             current_state: lifecycle.state().message()
         });

@@ -19,7 +19,7 @@ use crate::convert::{self, PictureLimits, counts, samples, texts};
 use crate::decoding::Decoding;
 use crate::names;
 use crate::options::Callers;
-use crate::service::{Refusal, offer};
+use crate::service::{Order, Refusal, offer};
 use crate::serving::Serving;
 
 const NOBODY: &str =
@@ -82,7 +82,7 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, services: &TaskServices) 
         ($service:ident, $name:expr, $answer:ident) => {{
             let services = services.clone();
             let refuse = |message| $service::Response { success: false, message, ..Default::default() };
-            offer::<$service::Service>(node, runtime, $name, refuse, move |request| {
+            offer::<$service::Service>(node, runtime, ($name, Order::Any), refuse, move |request| {
                 // It tells, and changes nothing.
                 if $name != names::LIST_TASKS {
                     services.may_change()?;
