@@ -109,7 +109,7 @@ pub struct FrameResult {
     pub active: Vec<TrackId>,
     /// What found them.
     pub detector: DetectorKind,
-    /// The picture, only while images are kept (see [`crate::Engine::keep_images`]).
+    /// The picture, only while images are kept (see [`crate::Camera::keep_images`]).
     pub image: Option<Arc<BgrImage>>,
     /// Where the time went.
     pub latency: FrameLatency,
