@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use engine::{lock, lower_priority};
+use engine::{BEHIND, be_nice, lock};
 
 /// Requests that wait for their turn, at most; each holds its pictures as they came.
 const WAITING: usize = 8;
@@ -47,7 +47,7 @@ impl Decoding {
         let _turn = lock(&self.turn);
         let done = thread::scope(|scope| {
             let behind = move || {
-                lower_priority();
+                be_nice(BEHIND);
                 work()
             };
             scope.spawn(behind).join()

@@ -143,7 +143,7 @@ impl Serving {
     /// One that is out of its range, in words; then nothing changes.
     pub(crate) fn set_live(&self, params: LiveParams) -> Result<(), String> {
         params.validate().map_err(|error| error.to_string())?;
-        *lock(&self.live_params) = params;
+        *lock(&self.live_params) = params.clone();
         match self.engine_now() {
             Some(engine) => engine.set_live(params).map_err(|error| error.to_string()),
             None => Ok(()),
@@ -164,7 +164,8 @@ impl Serving {
         self.put(place);
         // What was set while it was being loaded.
         if let Some(engine) = self.engine_now() {
-            engine.set_live(*lock(&self.live_params))?;
+            let live = lock(&self.live_params).clone();
+            engine.set_live(live)?;
         }
         result
     }

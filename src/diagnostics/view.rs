@@ -155,11 +155,13 @@ impl View<'_> {
     }
 
     fn network(&self, stats: &Stats) -> DiagnosticStatus {
-        let running = || (OK, format!("{:.1} faces/s, {}", stats.evaluation_rate_hz, stats.backend));
+        let running = || (OK, format!("each face {:.1} times a second, {}", stats.refresh_hz, stats.backend));
         let state = Self::failure_of(stats, EngineThread::Network).unwrap_or_else(running);
         let mut values = vec![
             ("backend".to_owned(), stats.backend.clone()),
             ("rate_hz".to_owned(), format!("{:.2}", stats.evaluation_rate_hz)),
+            ("refresh_hz".to_owned(), format!("{:.2}", stats.refresh_hz)),
+            ("share".to_owned(), format!("{:.2}", stats.network_share)),
             ("evaluations".to_owned(), stats.evaluations.to_string()),
         ];
         values.extend(latencies(stats, &["network", "smooth"]));

@@ -16,6 +16,8 @@ fn stats() -> Stats {
         faces: 3,
         evaluations: 50,
         evaluation_rate_hz: 7.5,
+        refresh_hz: 2.5,
+        network_share: 0.25,
         latency: ["detect", "track", "align", "network", "smooth", "total"]
             .map(|stage| StageLatency { stage, p50_ms: 1.0, p95_ms: 2.0 })
             .to_vec(),

@@ -7,6 +7,7 @@ use network::DeviceChoice;
 use serde::{Deserialize, Serialize};
 
 use crate::teaching::exchange::FOLDER;
+use crate::{AnsweringTask, TaskKind};
 
 /// Everything that the engine can be told. Durations are in seconds, shares and scores in [0, 1].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,11 +104,20 @@ pub struct TrainingConfig {
     /// Share of strangers that an identity task may call by a name, 0.001..=0.5: fewer means that people it knows are `unknown` more
     /// often.
     pub strangers_named: f32,
+    /// Niceness of its threads, 0..=19: 0 is that of other programs.
+    pub nice: u32,
 }
 
 impl Default for TrainingConfig {
     fn default() -> Self {
-        Self { epochs: 0, time_budget_s: 300.0, queue: 4, strangers_named: IdentityConfig::default().strangers_named }
+        Self {
+            epochs: 0,
+            time_budget_s: 300.0,
+            queue: 4,
+            strangers_named: IdentityConfig::default().strangers_named,
+            // On a robot all nodes share the processor's group, where nice threads starve.
+            nice: 0,
+        }
     }
 }
 
@@ -124,8 +134,10 @@ pub struct CameraConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SchedulerConfig {
-    /// Judgements wanted per face and second, 0.1..=60.
+    /// Judgements wanted per face and second at most, 0.1..=60.
     pub refresh_hz: f32,
+    /// Share of the time that the network may work, on its threads or its card, 0.01..=1.
+    pub cpu_share: f32,
     /// Faces in one batch at most, 1..=64.
     pub max_batch: usize,
     /// Faces whose overall quality is below this share are not judged, 0..=1.
@@ -134,27 +146,32 @@ pub struct SchedulerConfig {
 
 impl Default for SchedulerConfig {
     fn default() -> Self {
-        // Above the 2 Hz that is promised, so that frame jitter does not eat into it.
-        Self { refresh_hz: 2.5, max_batch: 4, min_quality: 0.1 }
+        Self { refresh_hz: 10.0, cpu_share: 0.5, max_batch: 4, min_quality: 0.1 }
     }
 }
 
 /// How judgements of one face are merged over time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SmoothingConfig {
     /// A judgement's weight halves in so many seconds, 0..=3600; 0: only the newest counts.
     pub half_life_s: f32,
+    /// The same for what does not change while one looks: tasks of kind IDENTITY and those of `lasting`.
+    pub lasting_half_life_s: f32,
+    /// Names of tasks whose answer lasts, separated by commas. Those that do not exist are ignored: they may be taught later.
+    pub lasting: String,
 }
 
 impl Default for SmoothingConfig {
     fn default() -> Self {
-        Self { half_life_s: 2.0 }
+        // An expression that changed outweighs the one before after 0.4 s; at ten judgements a second some twelve of them count, so
+        // that each of the six looks does. Who somebody is does not change.
+        Self { half_life_s: 0.4, lasting_half_life_s: 2.0, lasting: "gender,age".to_owned() }
     }
 }
 
 /// What may change while the engine runs.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LiveParams {
     /// Faces with a detector's score below this are not seen, 0..=1.
     pub score_threshold: f32,
@@ -201,6 +218,7 @@ impl SchedulerConfig {
     /// The first option that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         within("scheduler.refresh_hz", self.refresh_hz, 0.1, 60.0, "between 0.1 and 60 Hz")?;
+        within("scheduler.cpu_share", self.cpu_share, 0.01, 1.0, "between 0.01 and 1")?;
         count("scheduler.max_batch", self.max_batch, 1, 64, "between 1 and 64 faces")?;
         within("scheduler.min_quality", self.min_quality, 0.0, 1.0, "between 0 and 1")
     }
@@ -212,7 +230,14 @@ impl SmoothingConfig {
     /// # Errors
     /// The first option that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        within("smoothing.half_life_s", self.half_life_s, 0.0, 3600.0, "between 0 and 3600 seconds")
+        within("smoothing.half_life_s", self.half_life_s, 0.0, 3600.0, "between 0 and 3600 seconds")?;
+        within("smoothing.lasting_half_life_s", self.lasting_half_life_s, 0.0, 3600.0, "between 0 and 3600 seconds")
+    }
+
+    /// How long judgements of a task count, in seconds.
+    pub(crate) fn half_life_of(&self, task: &AnsweringTask) -> f32 {
+        let named = || self.lasting.split(',').any(|name| name.trim() == task.name.as_str());
+        if task.kind == TaskKind::Identity || named() { self.lasting_half_life_s } else { self.half_life_s }
     }
 }
 
@@ -225,7 +250,8 @@ impl TrainingConfig {
         count("training.epochs", self.epochs as usize, 0, 1000, "between 0 and 1000")?;
         within("training.time_budget_s", self.time_budget_s, 1.0, 86_400.0, "between 1 and 86400 seconds")?;
         count("training.queue", self.queue, 0, 64, "between 0 and 64 trainings")?;
-        within("training.strangers_named", self.strangers_named, 0.001, 0.5, "between 0.001 and 0.5")
+        within("training.strangers_named", self.strangers_named, 0.001, 0.5, "between 0.001 and 0.5")?;
+        count("training.nice", self.nice as usize, 0, 19, "between 0 and 19")
     }
 }
 
@@ -262,7 +288,7 @@ impl EngineConfig {
         LiveParams {
             score_threshold: self.detector.score_threshold,
             scheduler: self.scheduler,
-            smoothing: self.smoothing,
+            smoothing: self.smoothing.clone(),
         }
     }
 }

@@ -90,7 +90,7 @@ impl Engine {
         let samples = open_samples(&config, &mut state);
         let initial = load::load::<B>(&model, &state, &device)?;
 
-        let mut smoother = Smoother::new(config.smoothing);
+        let mut smoother = Smoother::new(config.smoothing.clone());
         smoother.set_heads(&initial.heads);
         let captures: Vec<Arc<Captures>> = detectors.cameras.iter().map(|_| Arc::default()).collect();
         for captures in &captures {
@@ -99,6 +99,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             lanes: captures.iter().map(|captures| Lane::new(Arc::clone(captures), RESULTS)).collect(),
             waiting: WaitingRoom::new(config.scheduler),
+            judging: Arc::default(),
             smoother: Mutex::new(smoother),
             network_meter: Mutex::new(Meter::default()),
             live: Mutex::new(config.live()),
@@ -113,7 +114,8 @@ impl Engine {
                 updates.put(update);
             }
         };
-        let found = Found { model, state, samples, network: initial.network.clone(), device: device.clone() };
+        let judging = Arc::clone(&shared.judging);
+        let found = Found { model, state, samples, network: initial.network.clone(), device: device.clone(), judging };
         let tasks = Tasks::start::<B>(&config, found, detectors.requests, captures, on_update)?;
         let cannot_teach = tasks.cannot_teach();
 
@@ -158,7 +160,7 @@ impl Engine {
     /// The first value that is out of its range; the others are not taken over either.
     pub fn set_live(&self, live: LiveParams) -> Result<(), ConfigError> {
         live.validate()?;
-        *lock(&self.shared.live) = live;
+        *lock(&self.shared.live) = live.clone();
         for lane in &self.shared.lanes {
             lane.captures.set_min_quality(live.scheduler.min_quality);
         }

@@ -125,7 +125,7 @@ fn pictures_come_with_the_answers_only_while_they_are_wanted() {
 fn a_live_change_out_of_range_changes_nothing() {
     let (engine, dir) = engine();
     let good = EngineConfig { state_dir: dir.path().join("other"), ..EngineConfig::default() }.live();
-    let mut bad = good;
+    let mut bad = good.clone();
     bad.scheduler.max_batch = 1;
     bad.smoothing.half_life_s = -1.0;
     assert!(engine.set_live(bad).unwrap_err().to_string().contains("smoothing.half_life_s"));
@@ -164,11 +164,12 @@ impl Judge for Pondering {
 #[test]
 fn a_frame_is_answered_while_the_network_still_thinks() {
     let config = EngineConfig::default();
-    let mut smoother = Smoother::new(config.smoothing);
+    let mut smoother = Smoother::new(config.smoothing.clone());
     smoother.set_heads(&[head("mood", 1, &["calm", "tense"])]);
     let shared = Arc::new(Shared {
         lanes: vec![Lane::new(Arc::default(), 64)],
         waiting: WaitingRoom::new(config.scheduler),
+        judging: Arc::default(),
         smoother: Mutex::new(smoother),
         network_meter: Mutex::new(Meter::default()),
         live: Mutex::new(config.live()),

@@ -5,13 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Perception runs at 0; what is done for requests takes what is left.
-const NICENESS: i32 = 10;
+/// Of what is done for requests but trainings: perception runs at 0, and this takes what is left.
+pub const BEHIND: u32 = 10;
 
-/// Lets every other thread go before this one, for good: raising it again takes privileges.
-pub fn lower_priority() {
+/// Gives this thread a niceness, 0 to 19, for good: going back takes privileges.
+pub fn be_nice(niceness: u32) {
+    let niceness = niceness.min(19) as i32;
     // SAFETY: plain system calls without pointers; on Linux the priority is that of this thread alone.
-    let set = unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, NICENESS) };
+    let set = unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, niceness) };
     if set != 0 {
         tracing::warn!("a thread keeps its normal priority: {}", std::io::Error::last_os_error());
     }

@@ -40,6 +40,7 @@ pub(crate) fn head(name: &str, version: u32, labels: &[&str]) -> AnsweringTask {
         name: task(name),
         version,
         labels: labels.iter().map(|text| label(text)).collect(),
+        kind: crate::TaskKind::General,
         calibration: learning::Calibration::default(),
     }
 }

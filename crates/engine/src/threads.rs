@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     /// One a camera.
     pub(crate) lanes: Vec<Lane>,
     pub(crate) waiting: WaitingRoom,
+    /// Set while the network judges: trainings wait for it.
+    pub(crate) judging: Arc<AtomicBool>,
     pub(crate) smoother: Mutex<Smoother>,
     pub(crate) network_meter: Mutex<Meter>,
     /// In force; a change is taken over with the next frame.
@@ -175,10 +177,15 @@ pub(crate) fn vision_loop(shared: &Shared, camera: usize, stage: &mut VisionStag
 
 /// Batch by batch: judge the faces that are due, add to their posteriors.
 pub(crate) fn network_loop(shared: &Shared, judge: &mut dyn Judge) {
+    // Also after a panic.
+    shared.judging.store(false, Ordering::Relaxed);
     while let Some(batch) = shared.waiting.next_batch() {
         let start = Instant::now();
+        shared.judging.store(true, Ordering::Relaxed);
         let judged = judge_batch(judge, &batch);
+        shared.judging.store(false, Ordering::Relaxed);
         let thought = start.elapsed();
+        shared.waiting.spend(start, thought);
         {
             let mut smoother = lock(&shared.smoother);
             for (face, judgements) in batch.iter().zip(judged) {
@@ -188,6 +195,6 @@ pub(crate) fn network_loop(shared: &Shared, judge: &mut dyn Judge) {
         let mut meter = lock(&shared.network_meter);
         meter.stage(Stage::Network, thought);
         meter.stage(Stage::Smooth, start.elapsed().saturating_sub(thought));
-        meter.evaluated(Instant::now(), batch.len());
+        meter.evaluated(Instant::now(), thought, batch.into_iter().map(|face| face.track));
     }
 }

@@ -152,6 +152,7 @@ mod tests {
             name: name.parse().unwrap(),
             version: 1,
             labels: labels.iter().map(|label| label.parse().unwrap()).collect(),
+            kind: engine::TaskKind::General,
             calibration: Calibration::default(),
         }
     }

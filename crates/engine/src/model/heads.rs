@@ -5,6 +5,8 @@ use std::sync::Arc;
 use learning::Calibration;
 use network::{Label, NetworkBackend, ProgressiveNetwork, TaskName};
 
+use crate::TaskKind;
+
 /// One answering column's names and calibration. Silent columns have none.
 #[derive(Debug, Clone)]
 pub struct AnsweringTask {
@@ -14,6 +16,8 @@ pub struct AnsweringTask {
     pub version: u32,
     /// Labels, in the order of the column's outputs.
     pub labels: Arc<[Label]>,
+    /// General, or who somebody is.
+    pub kind: TaskKind,
     /// From logits to probabilities and an unknown share.
     pub calibration: Calibration,
 }

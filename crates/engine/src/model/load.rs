@@ -15,6 +15,7 @@ pub(crate) fn heads<'a>(records: impl IntoIterator<Item = &'a ColumnRecord>) -> 
         name: record.name.clone(),
         version: record.version,
         labels: record.labels.as_slice().into(),
+        kind: record.kind(),
         calibration: record.calibration,
     };
     records.into_iter().filter(|record| !record.silent).map(head).collect()

@@ -1,5 +1,6 @@
 //! From frames to labelled faces.
 
+pub(crate) mod budget;
 pub(crate) mod explainer;
 pub(crate) mod judge;
 pub(crate) mod pipeline;

@@ -7,6 +7,7 @@ use network::choose_device;
 use vision::{FaceDetector, open_detector};
 
 use crate::model::load::load_folders;
+use crate::perception::budget::Allowed;
 use crate::perception::judge::{Judge, Judgement, NetworkJudge, network_pool};
 use crate::perception::smoothing::Smoother;
 use crate::perception::vision_stage::{Seen, VisionStage};
@@ -54,7 +55,7 @@ impl Pipeline {
         let update = load_folders::<B>(&config.model, &config.state_dir, &device)?;
         let pool = network_pool(config.threads)?;
         let heads = update.heads.clone();
-        let mut smoother = Smoother::new(config.smoothing);
+        let mut smoother = Smoother::new(config.smoothing.clone());
         smoother.set_heads(&heads);
         Ok(Self {
             vision: VisionStage::new(detector, config.tracker.clone()).turned(config.camera.rotate),
@@ -76,7 +77,7 @@ impl Pipeline {
         &self.heads
     }
 
-    /// Answers one frame. Frames are expected in the order of their stamps; a jump back starts all tracks anew.
+    /// Answers one frame, whatever time it takes: `scheduler.cpu_share` holds for the engine alone. Frames are expected in the order of their stamps; a jump back starts all tracks anew.
     ///
     /// # Errors
     /// When the detector refuses the picture.
@@ -86,7 +87,7 @@ impl Pipeline {
         self.smoother.retain(|track| seen.is_active(track));
         self.waiting.offer(&seen, &seen.active);
         loop {
-            let batch = self.waiting.next_batch();
+            let batch = self.waiting.next_batch(Allowed::All);
             if batch.is_empty() {
                 break;
             }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use vision::TrackId;
 
 use crate::SchedulerConfig;
+use crate::perception::budget::Allowed;
 
 /// After so many rounds of being due and left out, a face goes before new ones: crowds that keep arriving must not
 /// starve those who stay.
@@ -13,13 +14,13 @@ const PATIENCE: u32 = 4;
 
 /// A face that could be judged now.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// The face.
-    pub track: TrackId,
+    pub(crate) track: TrackId,
     /// Stamp of its newest frame in seconds.
-    pub stamp: f64,
+    pub(crate) stamp: f64,
     /// Overall quality in that frame, [0, 1].
-    pub quality: f32,
+    pub(crate) quality: f32,
 }
 
 /// Decides by rank: faces left out too often, then faces never judged, then those whose judgement is stalest, then the
@@ -27,7 +28,7 @@ pub struct Candidate {
 ///
 /// Time is the frames' own, so that a replay takes the same decisions.
 #[derive(Debug)]
-pub struct Scheduler {
+pub(crate) struct Scheduler {
     config: SchedulerConfig,
     tracks: BTreeMap<TrackId, Record>,
 }
@@ -42,33 +43,40 @@ struct Record {
 
 impl Scheduler {
     /// A scheduler that knows no face yet.
-    pub fn new(config: SchedulerConfig) -> Self {
+    pub(crate) fn new(config: SchedulerConfig) -> Self {
         Self { config, tracks: BTreeMap::new() }
     }
 
     /// Changes rates and limits from the next selection on.
-    pub fn set_config(&mut self, config: SchedulerConfig) {
+    pub(crate) fn set_config(&mut self, config: SchedulerConfig) {
         self.config = config;
     }
 
     /// Forgets every face that is not among those that are active.
-    pub fn retain(&mut self, is_active: impl Fn(&TrackId) -> bool) {
+    pub(crate) fn retain(&mut self, is_active: impl Fn(&TrackId) -> bool) {
         self.tracks.retain(|track, _| is_active(track));
     }
 
     /// Whether the face should be judged: good enough, and never judged or judged too long ago.
-    pub fn is_due(&self, candidate: &Candidate) -> bool {
+    pub(crate) fn is_due(&self, candidate: &Candidate) -> bool {
         let good_enough = candidate.quality >= self.config.min_quality;
         let judged = self.tracks.get(&candidate.track).and_then(|record| record.judged);
         // A stamp from before the last judgement means that the clock was set back: judge anew.
         good_enough && judged.is_none_or(|(last, due)| candidate.stamp >= due || candidate.stamp < last)
     }
 
-    /// Picks the faces of the next batch, at most `max_batch`, first in rank first, and counts them as judged.
+    /// Picks the faces of the next batch among those that are allowed, at most `max_batch`, first in rank first, and counts them as
+    /// judged.
     ///
     /// One call is one round. Candidates that are not due are left out; a face that is named twice counts once.
-    pub fn select(&mut self, candidates: &[Candidate]) -> Vec<TrackId> {
-        let mut due: Vec<&Candidate> = candidates.iter().filter(|candidate| self.is_due(candidate)).collect();
+    pub(crate) fn select(&mut self, candidates: &[Candidate], allowed: Allowed) -> Vec<TrackId> {
+        let is_allowed = |candidate: &&Candidate| match allowed {
+            Allowed::All => true,
+            Allowed::New => self.tracks.get(&candidate.track).is_none_or(|record| record.judged.is_none()),
+            Allowed::None => false,
+        };
+        let mut due: Vec<&Candidate> =
+            candidates.iter().filter(is_allowed).filter(|candidate| self.is_due(candidate)).collect();
         due.sort_by(|a, b| {
             self.rank(a).cmp(&self.rank(b)).then(b.quality.total_cmp(&a.quality)).then_with(|| a.track.cmp(&b.track))
         });
@@ -133,22 +141,25 @@ mod tests {
     }
 
     fn scheduler(refresh_hz: f32, max_batch: usize) -> Scheduler {
-        Scheduler::new(SchedulerConfig { refresh_hz, max_batch, min_quality: 0.1 })
+        Scheduler::new(SchedulerConfig { refresh_hz, max_batch, ..SchedulerConfig::default() })
     }
 
     #[test]
     fn a_new_face_goes_before_a_stale_one_and_a_stale_one_before_a_fresh_one() {
         let mut scheduler = scheduler(2.0, 1);
-        assert_eq!(scheduler.select(&[face(0, 0.0, 0.9)]), [track(0)]);
-        assert_eq!(scheduler.select(&[face(0, 1.0, 0.9), face(1, 1.0, 0.2)]), [track(1)]);
-        assert_eq!(scheduler.select(&[face(0, 1.1, 0.5), face(1, 1.1, 0.9)]), [track(0)]);
-        assert_eq!(scheduler.select(&[face(0, 1.2, 0.5), face(1, 1.2, 0.9)]), vec![]);
+        assert_eq!(scheduler.select(&[face(0, 0.0, 0.9)], Allowed::All), [track(0)]);
+        assert_eq!(scheduler.select(&[face(0, 1.0, 0.9), face(1, 1.0, 0.2)], Allowed::All), [track(1)]);
+        assert_eq!(scheduler.select(&[face(0, 1.1, 0.5), face(1, 1.1, 0.9)], Allowed::All), [track(0)]);
+        assert_eq!(scheduler.select(&[face(0, 1.2, 0.5), face(1, 1.2, 0.9)], Allowed::All), vec![]);
     }
 
     #[test]
     fn among_equals_the_better_face_goes_first() {
         let mut scheduler = scheduler(2.0, 2);
-        assert_eq!(scheduler.select(&[face(0, 0.0, 0.3), face(1, 0.0, 0.9), face(2, 0.0, 0.5)]), [track(1), track(2)]);
+        assert_eq!(
+            scheduler.select(&[face(0, 0.0, 0.3), face(1, 0.0, 0.9), face(2, 0.0, 0.5)], Allowed::All),
+            [track(1), track(2)]
+        );
     }
 
     #[test]
@@ -156,7 +167,7 @@ mod tests {
         let mut scheduler = scheduler(2.0, 4);
         for round in 0..20 {
             assert_eq!(
-                scheduler.select(&[face(0, f64::from(round), 0.09), face(1, f64::from(round), f32::NAN)]),
+                scheduler.select(&[face(0, f64::from(round), 0.09), face(1, f64::from(round), f32::NAN)], Allowed::All),
                 vec![]
             );
         }
@@ -167,32 +178,41 @@ mod tests {
         // At 15 fps the nearest frames after half a second come 33 ms late each; they must not add up.
         let mut scheduler = scheduler(2.0, 4);
         let judged: usize =
-            (0..150).map(|frame| scheduler.select(&[face(0, f64::from(frame) / 15.0, 1.0)]).len()).sum();
+            (0..150).map(|frame| scheduler.select(&[face(0, f64::from(frame) / 15.0, 1.0)], Allowed::All).len()).sum();
         assert_eq!(judged, 20);
     }
 
     #[test]
     fn a_face_that_was_away_is_judged_once_not_in_arrears() {
         let mut scheduler = scheduler(2.0, 4);
-        assert_eq!(scheduler.select(&[face(0, 0.0, 1.0)]).len(), 1);
-        assert_eq!(scheduler.select(&[face(0, 60.0, 1.0)]).len(), 1);
-        assert_eq!(scheduler.select(&[face(0, 60.1, 1.0)]).len(), 0);
+        assert_eq!(scheduler.select(&[face(0, 0.0, 1.0)], Allowed::All).len(), 1);
+        assert_eq!(scheduler.select(&[face(0, 60.0, 1.0)], Allowed::All).len(), 1);
+        assert_eq!(scheduler.select(&[face(0, 60.1, 1.0)], Allowed::All).len(), 0);
     }
 
     #[test]
     fn a_clock_that_is_set_back_does_not_silence_a_face() {
         let mut scheduler = scheduler(2.0, 4);
-        assert_eq!(scheduler.select(&[face(0, 1000.0, 1.0)]).len(), 1);
-        assert_eq!(scheduler.select(&[face(0, 3.0, 1.0)]).len(), 1);
-        assert_eq!(scheduler.select(&[face(0, 3.1, 1.0)]).len(), 0);
+        assert_eq!(scheduler.select(&[face(0, 1000.0, 1.0)], Allowed::All).len(), 1);
+        assert_eq!(scheduler.select(&[face(0, 3.0, 1.0)], Allowed::All).len(), 1);
+        assert_eq!(scheduler.select(&[face(0, 3.1, 1.0)], Allowed::All).len(), 0);
+    }
+
+    #[test]
+    fn while_the_budget_is_spent_only_new_faces_are_judged() {
+        let mut scheduler = scheduler(2.0, 4);
+        assert_eq!(scheduler.select(&[face(0, 0.0, 1.0)], Allowed::None), vec![]);
+        assert_eq!(scheduler.select(&[face(0, 0.0, 1.0)], Allowed::New), [track(0)]);
+        assert_eq!(scheduler.select(&[face(0, 9.0, 1.0), face(1, 9.0, 0.2)], Allowed::New), [track(1)]);
+        assert_eq!(scheduler.select(&[face(0, 9.1, 1.0), face(1, 9.1, 1.0)], Allowed::All), [track(0)]);
     }
 
     #[test]
     fn a_forgotten_face_counts_as_new() {
         let mut scheduler = scheduler(2.0, 4);
-        assert_eq!(scheduler.select(&[face(0, 0.0, 1.0)]).len(), 1);
+        assert_eq!(scheduler.select(&[face(0, 0.0, 1.0)], Allowed::All).len(), 1);
         scheduler.retain(|_| false);
-        assert_eq!(scheduler.select(&[face(0, 0.01, 1.0)]).len(), 1);
+        assert_eq!(scheduler.select(&[face(0, 0.01, 1.0)], Allowed::All).len(), 1);
     }
 
     proptest! {
@@ -220,7 +240,7 @@ mod tests {
                 faces.push(Candidate { track: resident.clone(), stamp, quality: 0.1 });
                 let live: Vec<TrackId> = faces.iter().map(|face| face.track.clone()).collect();
                 scheduler.retain(|track| live.contains(track));
-                let chosen = scheduler.select(&faces);
+                let chosen = scheduler.select(&faces, Allowed::All);
                 prop_assert!(chosen.len() <= max_batch);
                 prop_assert!(chosen.iter().all(|track| live.contains(track)));
                 waited = if chosen.contains(&resident) { 0 } else { waited + 1 };
@@ -237,7 +257,7 @@ mod tests {
             let candidates: Vec<Candidate> = faces.iter().map(|&(number, quality)| face(number, 0.0, quality)).collect();
             let good: BTreeSet<TrackId> =
                 candidates.iter().filter(|face| face.quality >= 0.1).map(|face| face.track.clone()).collect();
-            let chosen = scheduler.select(&candidates);
+            let chosen = scheduler.select(&candidates, Allowed::All);
             let distinct: BTreeSet<&TrackId> = chosen.iter().collect();
             prop_assert_eq!(distinct.len(), chosen.len());
             prop_assert_eq!(chosen.len(), good.len().min(max_batch));

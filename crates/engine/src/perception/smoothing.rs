@@ -16,7 +16,7 @@ const MIN_WEIGHT: f64 = 1e-3;
 /// Merges the judgements of a face over time.
 ///
 /// For each track and task it keeps the quality-weighted, exponentially forgetting mean of calibrated probabilities:
-/// `p̄ = Σ wᵢ pᵢ / Σ wᵢ` with `wᵢ = qualityᵢ · 2^(−ageᵢ / half_life)`, ages by the frames' stamps. The unknown share is
+/// `p̄ = Σ wᵢ pᵢ / Σ wᵢ` with `wᵢ = qualityᵢ · 2^(−ageᵢ / half_life)`, ages by the frames' stamps, the half-life by the task. The unknown share is
 /// one more entry of `p`, so that the labels and it sum to 1.
 #[derive(Debug, Default)]
 pub struct Smoother {
@@ -77,7 +77,7 @@ impl Smoother {
                 continue;
             }
             let running = tasks.entry(head.name.clone()).or_insert_with(|| Running::new(head, moment));
-            running.add(moment, quality, judgement, f64::from(self.config.half_life_s));
+            running.add(moment, quality, judgement, f64::from(self.config.half_life_of(head)));
         }
     }
 
@@ -159,9 +159,12 @@ mod tests {
 
     use super::*;
     use crate::Stamp;
+    use crate::TaskKind;
     use crate::testing::{head, task, track};
 
-    const HALF_LIFE: SmoothingConfig = SmoothingConfig { half_life_s: 2.0 };
+    fn half_life(half_life_s: f32) -> SmoothingConfig {
+        SmoothingConfig { half_life_s, ..SmoothingConfig::default() }
+    }
 
     fn says(head: &AnsweringTask, probabilities: &[f32]) -> Judgement {
         let unknown = 1.0 - probabilities.iter().sum::<f32>();
@@ -176,7 +179,7 @@ mod tests {
     fn a_late_frame_counts_as_old_as_it_is_and_takes_no_stamp_back() {
         let mood = head("mood", 1, &["calm", "tense"]);
         let said = |order: [usize; 3]| {
-            let mut smoother = smoother(HALF_LIFE, std::slice::from_ref(&mood));
+            let mut smoother = smoother(half_life(2.0), std::slice::from_ref(&mood));
             for at_index in order {
                 let (seconds, calm) = [(10.0, 1.0), (10.5, 0.0), (11.0, 0.3)][at_index];
                 smoother.add(track(0), at(seconds), 0.8, &[says(&mood, &[calm, 1.0 - calm])]);
@@ -197,7 +200,7 @@ mod tests {
     #[test]
     fn a_judgement_weighs_half_after_one_half_life() {
         let mood = head("mood", 1, &["calm", "tense"]);
-        let mut smoother = smoother(HALF_LIFE, std::slice::from_ref(&mood));
+        let mut smoother = smoother(half_life(2.0), std::slice::from_ref(&mood));
         smoother.add(track(0), at(10.0), 0.8, &[says(&mood, &[1.0, 0.0])]);
         smoother.add(track(0), at(12.0), 0.8, &[says(&mood, &[0.0, 1.0])]);
         let attribute = &smoother.attributes(&track(0))[0];
@@ -207,9 +210,26 @@ mod tests {
     }
 
     #[test]
+    fn what_lasts_is_kept_for_longer_than_what_changes() {
+        let (mood, age) = (head("mood", 1, &["calm", "tense"]), head("age", 1, &["young", "old"]));
+        let who = AnsweringTask { kind: TaskKind::Identity, ..head("who", 1, &["ada", "grace"]) };
+        let config = SmoothingConfig { half_life_s: 0.5, lasting_half_life_s: 2.0, lasting: "gender, age".to_owned() };
+        let mut smoother = smoother(config, &[mood.clone(), age.clone(), who.clone()]);
+        for (seconds, first) in [(10.0, 1.0), (12.0, 0.0)] {
+            let judgements = [&mood, &age, &who].map(|head| says(head, &[first, 1.0 - first]));
+            smoother.add(track(0), at(seconds), 0.8, &judgements);
+        }
+        let kept: Vec<f32> =
+            smoother.attributes(&track(0)).iter().map(|attribute| attribute.probabilities[0]).collect();
+        for (kept, expected) in kept.iter().zip([1.0 / 17.0, 1.0 / 3.0, 1.0 / 3.0]) {
+            assert!((kept - expected).abs() < 1e-6, "{kept} {expected}");
+        }
+    }
+
+    #[test]
     fn a_blurred_face_says_less_than_a_sharp_one() {
         let mood = head("mood", 1, &["calm", "tense"]);
-        let mut smoother = smoother(HALF_LIFE, std::slice::from_ref(&mood));
+        let mut smoother = smoother(half_life(2.0), std::slice::from_ref(&mood));
         smoother.add(track(0), at(10.0), 0.9, &[says(&mood, &[1.0, 0.0])]);
         smoother.add(track(0), at(10.0), 0.1, &[says(&mood, &[0.0, 1.0])]);
         assert!((smoother.attributes(&track(0))[0].probabilities[0] - 0.9).abs() < 1e-6);
@@ -218,7 +238,7 @@ mod tests {
     #[test]
     fn without_a_half_life_only_the_newest_frame_counts() {
         let mood = head("mood", 1, &["calm", "tense"]);
-        let mut smoother = smoother(SmoothingConfig { half_life_s: 0.0 }, std::slice::from_ref(&mood));
+        let mut smoother = smoother(half_life(0.0), std::slice::from_ref(&mood));
         smoother.add(track(0), at(10.0), 1.0, &[says(&mood, &[1.0, 0.0])]);
         smoother.add(track(0), at(10.1), 0.1, &[says(&mood, &[0.25, 0.5])]);
         let attribute = &smoother.attributes(&track(0))[0];
@@ -228,7 +248,7 @@ mod tests {
     #[test]
     fn a_stranger_is_given_no_name() {
         let who = head("who", 1, &["ada", "grace"]);
-        let mut smoother = smoother(HALF_LIFE, std::slice::from_ref(&who));
+        let mut smoother = smoother(half_life(2.0), std::slice::from_ref(&who));
         smoother.add(track(0), at(1.0), 1.0, &[says(&who, &[0.3, 0.2])]);
         let attribute = &smoother.attributes(&track(0))[0];
         assert_eq!(attribute.label, None);
@@ -240,7 +260,7 @@ mod tests {
     #[test]
     fn a_new_version_of_a_column_starts_afresh_and_the_others_go_on() {
         let (mood, who) = (head("mood", 1, &["calm", "tense"]), head("who", 1, &["ada", "grace"]));
-        let mut smoother = smoother(HALF_LIFE, &[mood.clone(), who.clone()]);
+        let mut smoother = smoother(half_life(2.0), &[mood.clone(), who.clone()]);
         smoother.add(track(0), at(1.0), 1.0, &[says(&mood, &[1.0, 0.0]), says(&who, &[1.0, 0.0])]);
         let before = smoother.attributes(&track(0))[0].clone();
         let retrained = head("who", 2, &["ada", "grace", "joan"]);
@@ -260,7 +280,7 @@ mod tests {
     #[test]
     fn a_dead_track_is_forgotten() {
         let mood = head("mood", 1, &["calm", "tense"]);
-        let mut smoother = smoother(HALF_LIFE, std::slice::from_ref(&mood));
+        let mut smoother = smoother(half_life(2.0), std::slice::from_ref(&mood));
         for number in 0..2 {
             smoother.add(track(number), at(1.0), 1.0, &[says(&mood, &[1.0, 0.0])]);
         }
@@ -272,7 +292,7 @@ mod tests {
     #[test]
     fn a_column_that_answers_nan_is_not_believed() {
         let mood = head("mood", 1, &["calm", "tense"]);
-        let mut smoother = smoother(HALF_LIFE, std::slice::from_ref(&mood));
+        let mut smoother = smoother(half_life(2.0), std::slice::from_ref(&mood));
         smoother.add(track(0), at(1.0), 1.0, &[says(&mood, &[f32::NAN, 0.0])]);
         assert_eq!(smoother.attributes(&track(0)), vec![]);
     }
@@ -285,7 +305,7 @@ mod tests {
             half_life_s in prop_oneof![Just(0.0_f32), 0.01_f32..100.0],
         ) {
             let mood = head("mood", 1, &["a", "b", "c"]);
-            let mut smoother = smoother(SmoothingConfig { half_life_s }, std::slice::from_ref(&mood));
+            let mut smoother = smoother(half_life(half_life_s), std::slice::from_ref(&mood));
             for (stamp, quality, raw) in &judgements {
                 let total: f32 = raw.iter().sum::<f32>() + 1e-6;
                 let probabilities: Vec<f32> = raw[..3].iter().map(|share| share / total).collect();

@@ -1,9 +1,10 @@
 //! Rates, latencies and memory, over a window of the recent past.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use vision::TrackId;
 
 use crate::Memory;
 
@@ -37,6 +38,10 @@ pub struct Stats {
     pub evaluations: u64,
     /// Face evaluations per second, over the last seconds.
     pub evaluation_rate_hz: f32,
+    /// The same for one face, the mean over those that were judged in the last seconds; 0 without a face.
+    pub refresh_hz: f32,
+    /// Share of the time that the network worked, over the last seconds, [0, 1].
+    pub network_share: f32,
     /// Latencies per stage, in the order of a frame's way: detect, track, align, network, smooth, total.
     pub latency: Vec<StageLatency>,
     /// Memory of the process.
@@ -56,7 +61,13 @@ impl Stats {
                 latency.clone_from(measured);
             }
         }
-        Self { evaluations: network.evaluations, evaluation_rate_hz: network.evaluation_rate_hz, ..self }
+        Self {
+            evaluations: network.evaluations,
+            evaluation_rate_hz: network.evaluation_rate_hz,
+            refresh_hz: network.refresh_hz,
+            network_share: network.network_share,
+            ..self
+        }
     }
 }
 
@@ -142,6 +153,10 @@ pub(crate) struct Meter {
     pub(crate) faces: usize,
     frames: Rate,
     judged: Rate,
+    /// Microseconds of work.
+    worked: Rate,
+    /// When each face was judged last.
+    tracks: BTreeMap<TrackId, Instant>,
     newest: Option<Instant>,
     latency: [Window; 6],
 }
@@ -158,9 +173,16 @@ impl Meter {
         self.frames.push(now, 1);
     }
 
-    pub(crate) fn evaluated(&mut self, now: Instant, faces: usize) {
-        self.evaluations += faces as u64;
-        self.judged.push(now, faces as u64);
+    /// A batch of faces was judged, which took so long.
+    pub(crate) fn evaluated(&mut self, now: Instant, took: Duration, faces: impl IntoIterator<Item = TrackId>) {
+        let before = self.evaluations;
+        for track in faces {
+            self.tracks.insert(track, now);
+            self.evaluations += 1;
+        }
+        self.tracks.retain(|_, judged| is_recent(now, *judged));
+        self.judged.push(now, self.evaluations - before);
+        self.worked.push(now, took.as_micros() as u64);
     }
 
     pub(crate) fn stats(&self, now: Instant, (frames_in, frames_dropped): (u64, u64), backend: &str) -> Stats {
@@ -168,6 +190,8 @@ impl Meter {
             let window = &self.latency[stage as usize];
             StageLatency { stage: name, p50_ms: window.percentile(50), p95_ms: window.percentile(95) }
         };
+        let evaluation_rate_hz = self.judged.hz(now);
+        let faces = self.tracks.values().filter(|judged| is_recent(now, **judged)).count();
         Stats {
             frames_in,
             frames_processed: self.frames_processed,
@@ -179,13 +203,19 @@ impl Meter {
             frame_age_ms: self.newest.map(|arrival| now.saturating_duration_since(arrival).as_secs_f32() * 1e3),
             faces: self.faces,
             evaluations: self.evaluations,
-            evaluation_rate_hz: self.judged.hz(now),
+            evaluation_rate_hz,
+            refresh_hz: if faces == 0 { 0.0 } else { evaluation_rate_hz / faces as f32 },
+            network_share: (self.worked.hz(now) / 1e6).min(1.0),
             latency: Stage::ALL.iter().map(stage).collect(),
             memory: Memory::now(),
             backend: backend.to_owned(),
             failures: Vec::new(),
         }
     }
+}
+
+fn is_recent(now: Instant, then: Instant) -> bool {
+    now.saturating_duration_since(then) <= WINDOW
 }
 
 /// Events per second over [`WINDOW`].
@@ -197,13 +227,13 @@ struct Rate {
 impl Rate {
     fn push(&mut self, now: Instant, count: u64) {
         self.events.push_back((now, count));
-        while self.events.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > WINDOW) {
+        while self.events.front().is_some_and(|(at, _)| !is_recent(now, *at)) {
             self.events.pop_front();
         }
     }
 
     fn hz(&self, now: Instant) -> f32 {
-        let recent = || self.events.iter().filter(|(at, _)| now.saturating_duration_since(*at) <= WINDOW);
+        let recent = || self.events.iter().filter(|(at, _)| is_recent(now, *at));
         let Some((first, first_count)) = recent().next() else { return 0.0 };
         let span = now.saturating_duration_since(*first).as_secs_f32();
         let later = recent().map(|(_, count)| count).sum::<u64>() - first_count;
@@ -250,6 +280,22 @@ mod tests {
             window.push(Duration::from_millis(ms));
         }
         assert_eq!((window.percentile(50), window.percentile(95)), (128.0, 244.0));
+    }
+
+    #[test]
+    fn a_faces_own_rate_and_the_share_of_time_are_of_the_recent_past() {
+        let (start, mut meter) = (Instant::now(), Meter::default());
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        for step in 0..=20 {
+            let faces = [crate::testing::track(0), crate::testing::track(1)];
+            meter.evaluated(at(100 * step), Duration::from_millis(25), faces);
+        }
+        let stats = meter.stats(at(2000), (0, 0), "cpu");
+        assert_eq!(stats.evaluations, 42);
+        assert!((stats.evaluation_rate_hz - 20.0).abs() < 0.1 && (stats.refresh_hz - 10.0).abs() < 0.1, "{stats:?}");
+        assert!((stats.network_share - 0.25).abs() < 0.01, "{stats:?}");
+        let gone = meter.stats(at(9000), (0, 0), "cpu");
+        assert_eq!((gone.refresh_hz, gone.network_share), (0.0, 0.0));
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use learning::{LOOKS, Look};
 use network::FaceCrop;
 use vision::TrackId;
 
 use crate::SchedulerConfig;
+use crate::perception::budget::{Allowed, Budget};
 use crate::perception::scheduler::{Candidate, Scheduler};
 use crate::perception::vision_stage::Seen;
 use crate::sync::lock;
@@ -66,13 +68,13 @@ impl Waiting {
         }
     }
 
-    /// The next batch; empty when no face is due. Each look at a track shows its face in another of [`LOOKS`]: the running mean
+    /// The next batch of those that are allowed; empty when none of them is due. Each look at a track shows its face in another of [`LOOKS`]: the running mean
     /// of a track, which merges what the network says of them, is right more often for no more work.
-    pub(crate) fn next_batch(&mut self) -> Vec<DueFace> {
+    pub(crate) fn next_batch(&mut self, allowed: Allowed) -> Vec<DueFace> {
         let candidate =
             |face: &DueFace| Candidate { track: face.track.clone(), stamp: face.moment.seconds, quality: face.quality };
         let candidates: Vec<Candidate> = self.faces.values().map(candidate).collect();
-        let chosen = self.scheduler.select(&candidates);
+        let chosen = self.scheduler.select(&candidates, allowed);
         let mut batch: Vec<DueFace> = chosen.iter().filter_map(|track| self.faces.remove(track)).collect();
         for face in &mut batch {
             let looks = self.looks.entry(face.track.clone()).or_default();
@@ -83,48 +85,68 @@ impl Waiting {
     }
 }
 
-/// [`Waiting`] between two threads.
+/// [`Waiting`] between two threads, with the time that the network may take.
 #[derive(Debug)]
 pub(crate) struct WaitingRoom {
-    state: Mutex<(Waiting, bool)>,
+    state: Mutex<Room>,
     offered: Condvar,
+}
+
+#[derive(Debug)]
+struct Room {
+    waiting: Waiting,
+    budget: Budget,
+    closed: bool,
 }
 
 impl WaitingRoom {
     pub(crate) fn new(config: SchedulerConfig) -> Self {
-        Self { state: Mutex::new((Waiting::new(config), false)), offered: Condvar::new() }
+        let room = Room { waiting: Waiting::new(config), budget: Budget::new(config.cpu_share), closed: false };
+        Self { state: Mutex::new(room), offered: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Waiting, bool)> {
+    fn lock(&self) -> MutexGuard<'_, Room> {
         lock(&self.state)
     }
 
     pub(crate) fn set_config(&self, config: SchedulerConfig) {
-        self.lock().0.set_config(config);
+        let mut room = self.lock();
+        room.waiting.set_config(config);
+        room.budget.set_share(config.cpu_share);
     }
 
     pub(crate) fn offer(&self, seen: &Seen, active: &[TrackId]) {
-        self.lock().0.offer(seen, active);
+        self.lock().waiting.offer(seen, active);
         self.offered.notify_one();
     }
 
-    /// Waits until a face is due; `None` once the room is closed.
+    /// Waits until a face is due and there is time for it; `None` once the room is closed.
     pub(crate) fn next_batch(&self) -> Option<Vec<DueFace>> {
-        let mut state = self.lock();
+        let mut room = self.lock();
         loop {
-            if state.1 {
+            if room.closed {
                 return None;
             }
-            let batch = state.0.next_batch();
+            let (allowed, more_in) = room.budget.at(Instant::now());
+            let batch = room.waiting.next_batch(allowed);
             if !batch.is_empty() {
                 return Some(batch);
             }
-            state = self.offered.wait(state).unwrap_or_else(PoisonError::into_inner);
+            room = if allowed == Allowed::All {
+                self.offered.wait(room).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                self.offered.wait_timeout(room, more_in).unwrap_or_else(PoisonError::into_inner).0
+            };
         }
     }
 
+    /// The network judged from `began` on for so long.
+    pub(crate) fn spend(&self, began: Instant, took: Duration) {
+        self.lock().budget.spend(began, took);
+    }
+
     pub(crate) fn close(&self) {
-        self.lock().1 = true;
+        self.lock().closed = true;
         self.offered.notify_all();
     }
 }
@@ -136,7 +158,7 @@ mod tests {
     use crate::testing::{seen, track};
 
     fn waiting(max_batch: usize) -> Waiting {
-        Waiting::new(SchedulerConfig { refresh_hz: 2.0, max_batch, min_quality: 0.1 })
+        Waiting::new(SchedulerConfig { refresh_hz: 2.0, max_batch, ..SchedulerConfig::default() })
     }
 
     /// A frame of the only camera.
@@ -151,7 +173,7 @@ mod tests {
         let active = [front.active.clone(), rear.active.clone()].concat();
         waiting.offer(&front, &active);
         waiting.offer(&rear, &active);
-        assert_eq!(waiting.next_batch().len(), 2);
+        assert_eq!(waiting.next_batch(Allowed::All).len(), 2);
     }
 
     #[test]
@@ -160,10 +182,10 @@ mod tests {
         for stamp in [1.0, 1.1, 1.2] {
             offer(&mut waiting, &seen(stamp, &[(track(0), 40.0, 0.9)]));
         }
-        let batch = waiting.next_batch();
+        let batch = waiting.next_batch(Allowed::All);
         assert_eq!(batch.len(), 1);
         assert_eq!(batch[0].moment, Stamp::from_seconds(1.2).into());
-        assert!(waiting.next_batch().is_empty());
+        assert!(waiting.next_batch(Allowed::All).is_empty());
     }
 
     #[test]
@@ -178,7 +200,7 @@ mod tests {
             }
             offer(&mut waiting, &seen);
             let mut shown: Vec<_> =
-                waiting.next_batch().into_iter().map(|face| (face.track.clone(), face.shown())).collect();
+                waiting.next_batch(Allowed::All).into_iter().map(|face| (face.track.clone(), face.shown())).collect();
             shown.sort();
             shown
         };
@@ -195,9 +217,9 @@ mod tests {
         let mut waiting = waiting(2);
         offer(&mut waiting, &seen(1.0, &[(track(0), 40.0, 0.5), (track(1), 40.0, 0.9), (track(2), 40.0, 0.7)]));
         let tracks = |batch: Vec<DueFace>| batch.into_iter().map(|face| face.track).collect::<Vec<_>>();
-        assert_eq!(tracks(waiting.next_batch()), [track(1), track(2)]);
-        assert_eq!(tracks(waiting.next_batch()), [track(0)]);
-        assert!(waiting.next_batch().is_empty());
+        assert_eq!(tracks(waiting.next_batch(Allowed::All)), [track(1), track(2)]);
+        assert_eq!(tracks(waiting.next_batch(Allowed::All)), [track(0)]);
+        assert!(waiting.next_batch(Allowed::All).is_empty());
     }
 
     #[test]
@@ -205,7 +227,28 @@ mod tests {
         let mut waiting = waiting(2);
         offer(&mut waiting, &seen(1.0, &[(track(0), 40.0, 0.5)]));
         offer(&mut waiting, &seen(9.0, &[]));
-        assert!(waiting.next_batch().is_empty());
+        assert!(waiting.next_batch(Allowed::All).is_empty());
+    }
+
+    #[test]
+    fn the_network_rests_for_its_share_but_not_before_a_new_face() {
+        let config = SchedulerConfig { refresh_hz: 60.0, cpu_share: 0.01, ..SchedulerConfig::default() };
+        let room = WaitingRoom::new(config);
+        let offer = |stamp, faces: &[usize]| {
+            let faces: Vec<_> = faces.iter().map(|&number| (track(number), 40.0, 0.9)).collect();
+            let seen = seen(stamp, &faces);
+            room.offer(&seen, &seen.active);
+        };
+        let judged =
+            |batch: Option<Vec<DueFace>>| -> Vec<_> { batch.unwrap().into_iter().map(|face| face.track).collect() };
+        offer(1.0, &[0]);
+        assert_eq!(judged(room.next_batch()), [track(0)]);
+        let start = Instant::now();
+        room.spend(start, Duration::from_millis(3));
+        offer(2.0, &[0, 1]);
+        assert_eq!(judged(room.next_batch()), [track(1)]);
+        assert_eq!(judged(room.next_batch()), [track(0)]);
+        assert!(start.elapsed() >= Duration::from_millis(300));
     }
 
     #[test]
