@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 use learning::data::{LabelledFaces, argmax};
-use learning::{FewShotConfig, LOOKS, Reads, TrainError, TrainedColumn, Training, evaluate_column, teach};
+use learning::{
+    FaceReading, FewShotConfig, Known, LOOKS, NOTHING_KNOWN, Progress, Reader, Reads, TrainError, TrainedColumn, Training,
+    evaluate_column, teach,
+};
 use network::{
     ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, FACE_SIZE, FaceCrop, ProgressiveNetwork, TaskName,
 };
@@ -56,7 +59,8 @@ fn with(
     config: &FewShotConfig,
     observer: &mut dyn FnMut(&learning::Progress) -> ControlFlow<()>,
 ) -> Result<TrainedColumn<B>, TrainError> {
-    teach(Training { network, sources, sizes: sizes(), device: &Default::default(), observer }, faces, config)
+    let training = Training { network, sources, sizes: sizes(), device: &Default::default(), observer };
+    teach(training, faces, config, NOTHING_KNOWN)
 }
 
 #[test]
@@ -124,4 +128,40 @@ fn a_label_without_faces_is_refused_and_the_observer_can_end_it() {
     let result = with(&network, &[], &faces, &config(Reads::Best), &mut observer);
     assert!(matches!(result, Err(TrainError::Cancelled)));
     assert_eq!(calls, 2);
+}
+
+#[test]
+fn what_was_read_of_faces_before_is_not_read_again_and_teaches_the_same() {
+    let (network, source) = network();
+    let (faces, device, sources) = (faces([5, 6, 4], 1), Default::default(), [source]);
+    let like = ColumnConfig { sources: 1, own_blocks: false, ..sizes() };
+    let reader = Reader { network: &network, sources: &sources, like: &like, device: &device };
+    let config = config(Reads::Best);
+    let names: Vec<String> = ["encoder", "source"].map(str::to_owned).into();
+    let kept: Vec<Vec<u8>> =
+        faces.faces.iter().map(|face| reader.read_whole(face, &config).unwrap().to_bytes(&names).unwrap()).collect();
+    // Of the last face nothing is known.
+    let known = |face: usize| FaceReading::from_bytes(kept[..14].get(face)?, &names);
+    let taught = |known: Known<'_>| {
+        let mut read = 0;
+        let mut observer = |progress: &Progress| {
+            read += u32::from(progress.steps > 1);
+            ControlFlow::Continue(())
+        };
+        let training =
+            Training { network: &network, sources: &sources, sizes: sizes(), device: &device, observer: &mut observer };
+        let trained = teach(training, &faces, &config, known).unwrap();
+        let mut network = network.clone();
+        let name: TaskName = "side".parse().unwrap();
+        network.insert(ColumnEntry::new(name.clone(), sources.to_vec(), trained.column, false)).unwrap();
+        let answers = evaluate_column(&network, &name, &faces, &device, &mut |_| ()).unwrap().logits;
+        (answers, trained.accuracy.value, read)
+    };
+    let ((anew, right, batches), (again, as_right, read)) = (taught(NOTHING_KNOWN), taught(&known));
+    // Of all faces 14 batches; of one face seven pictures, one batch.
+    assert_eq!((right, as_right, batches, read), (1.0, 1.0, 14, 0));
+    // They are kept in half precision.
+    for (anew, again) in anew.iter().flatten().zip(again.iter().flatten()) {
+        assert!((anew - again).abs() < 0.05 * anew.abs().max(1.0), "{anew} {again}");
+    }
 }

@@ -12,8 +12,9 @@ use crate::model::disk::{self, Access, Links};
 use crate::model::sample_cipher::{self, SampleCipher};
 use crate::model::sample_error::SampleError;
 
-/// Of a stored picture: 128×128 grey pixels take 16 KB as they are, and some bytes more when they are encrypted.
-const MAX_PICTURE_BYTES: u64 = (1 << 20) + 1024;
+/// Of a stored picture: 128×128 grey pixels take 16 KB as they are, what was read of them ([`super::sample_reading`]) 57 KB and as much
+/// for each column with blocks that tasks draw from.
+const MAX_PICTURE_BYTES: u64 = (2 << 20) + 1024;
 
 /// A folder's pictures by number.
 pub(crate) fn pictures(folder: &Path) -> Result<Vec<(u32, PathBuf)>, SampleError> {
@@ -60,16 +61,25 @@ pub(crate) fn write_picture(
 }
 
 pub(crate) fn read_picture(path: &Path, cipher: Option<&SampleCipher>) -> Result<FaceCrop, SampleError> {
-    let wrong = |found: String| SampleError::Picture { path: path.to_path_buf(), found };
+    decode(path, &read_plain(path, cipher)?)
+}
+
+/// The bytes of a picture as they were before they were encrypted.
+pub(crate) fn read_plain(path: &Path, cipher: Option<&SampleCipher>) -> Result<Vec<u8>, SampleError> {
     let bytes = read_stored(path)?;
-    let bytes = match (sample_cipher::is_encrypted(&bytes), cipher) {
-        (false, _) => bytes,
-        (true, None) => return Err(SampleError::Encrypted { path: path.to_path_buf() }),
+    match (sample_cipher::is_encrypted(&bytes), cipher) {
+        (false, _) => Ok(bytes),
+        (true, None) => Err(SampleError::Encrypted { path: path.to_path_buf() }),
         (true, Some(cipher)) => {
-            cipher.decrypt(&bytes).ok_or_else(|| SampleError::Encrypted { path: path.to_path_buf() })?
+            cipher.decrypt(&bytes).ok_or_else(|| SampleError::Encrypted { path: path.to_path_buf() })
         }
-    };
-    let reader = || ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Png);
+    }
+}
+
+/// The crop in a picture; the path is for messages.
+pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<FaceCrop, SampleError> {
+    let wrong = |found: String| SampleError::Picture { path: path.to_path_buf(), found };
+    let reader = || ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
     // Imported folders may hold anything: look at the size before decoding.
     let (width, height) = reader().into_dimensions().map_err(|error| wrong(error.to_string()))?;
     if (width, height) != (FACE_SIZE as u32, FACE_SIZE as u32) {

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use network::{FaceCrop, Label, TaskName};
 
@@ -42,14 +43,14 @@ const MAX_FOREIGN: u32 = 20_000;
 pub type SampleCounts = Vec<(Label, u32)>;
 
 /// The stored crops of all tasks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SampleStore {
     root: PathBuf,
     limit: u32,
     /// Crops of all tasks, at most.
     total: usize,
     /// What crops are encrypted with.
-    pub(crate) cipher: Option<SampleCipher>,
+    pub(crate) cipher: Option<Arc<SampleCipher>>,
 }
 
 impl SampleStore {
@@ -137,7 +138,7 @@ impl SampleStore {
         }
         let mut index = SampleIndex::read(dir)?;
         let mut written = Vec::new();
-        let result = write_all(dir, &mut index, samples, self.cipher.as_ref(), &mut written);
+        let result = write_all(dir, &mut index, samples, self.cipher.as_deref(), &mut written);
         if result.is_err() {
             for path in &written {
                 // The first error is the one to tell.
@@ -187,7 +188,7 @@ impl SampleStore {
         for label in labels {
             let Some(entry) = index.entry(label) else { continue };
             for (_, path) in counted(&dir, entry)? {
-                samples.push(LabelledFace { label: label.clone(), face: read_picture(&path, self.cipher.as_ref())? });
+                samples.push(LabelledFace { label: label.clone(), face: read_picture(&path, self.cipher.as_deref())? });
             }
         }
         Ok(samples)
@@ -320,6 +321,16 @@ fn write_all(
     }
     disk::sync_dir(dir).map_err(SampleError::io(dir))?;
     index.write(dir)
+}
+
+/// The pictures of labels, label after label.
+pub(crate) fn counted_files(dir: &Path, labels: &[Label]) -> Result<Vec<PathBuf>, SampleError> {
+    let index = SampleIndex::read(dir)?;
+    let mut files = Vec::new();
+    for entry in labels.iter().filter_map(|label| index.entry(label)) {
+        files.extend(counted(dir, entry)?.into_iter().map(|(_, path)| path));
+    }
+    Ok(files)
 }
 
 /// A label's pictures by number.

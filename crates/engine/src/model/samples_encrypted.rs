@@ -1,6 +1,7 @@
 //! Crops under a key: those from before it are encrypted, and a wrong key is found before anything is written.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::model::disk::{self, Access};
 use crate::model::sample_cipher::{SampleCipher, is_encrypted};
@@ -16,7 +17,7 @@ impl SampleStore {
     pub(crate) fn with_key(self, key_file: Option<&Path>) -> Result<Self, String> {
         let cipher = key_file.map(SampleCipher::from_file).transpose();
         let mut store = self;
-        store.cipher = cipher.map_err(|reason| format!("samples_key_file: {reason}"))?;
+        store.cipher = cipher.map_err(|reason| format!("samples_key_file: {reason}"))?.map(Arc::new);
         match (store.key_fits(), key_file) {
             (true, _) => Ok(store),
             (false, None) => Err("the samples are encrypted, and samples_key_file is empty".to_owned()),

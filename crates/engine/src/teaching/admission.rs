@@ -50,7 +50,7 @@ impl Board {
         let labels = self.labels_of(request, old, kind);
         check_labels(name, &labels, request, kind)?;
         let sources = match kind {
-            TaskKind::General => self.sources_of(request, old)?,
+            TaskKind::General => self.sources_of(request)?,
             TaskKind::Identity => Vec::new(),
         };
         let learned = learned(request, old, kind);
@@ -130,11 +130,17 @@ impl Board {
         old.map(|old| &old.labels).or_else(noted).cloned().unwrap_or_default()
     }
 
-    fn sources_of(
-        &self,
-        request: &AddTask<LabelledFace>,
-        old: Option<&ColumnRecord>,
-    ) -> Result<Vec<TaskName>, TaskError> {
+    /// What a task draws from where nobody says: in the newest version what it drew from, or all that may be drawn from.
+    pub(crate) fn default_sources(&self, name: &TaskName) -> Vec<TaskName> {
+        let drawable =
+            self.shipped.iter().chain(&self.taught).filter(|other| other.transferable && other.name != *name);
+        match self.taught(name) {
+            Some(old) => old.sources.iter().map(|source| self.newest(&source.name, name)).collect(),
+            None => drawable.map(|other| other.name.clone()).collect(),
+        }
+    }
+
+    fn sources_of(&self, request: &AddTask<LabelledFace>) -> Result<Vec<TaskName>, TaskError> {
         let name = &request.name;
         if request.no_sources {
             return if request.sources.is_empty() {
@@ -146,11 +152,7 @@ impl Board {
         let columns = || self.shipped.iter().chain(&self.taught);
         let transferable = || columns().filter(|other| other.transferable && other.name != *name);
         if request.sources.is_empty() {
-            return Ok(match old {
-                // What it drew from, in the newest version.
-                Some(old) => old.sources.iter().map(|source| self.newest(&source.name, name)).collect(),
-                None => transferable().map(|other| other.name.clone()).collect(),
-            });
+            return Ok(self.default_sources(name));
         }
         for (position, source) in request.sources.iter().enumerate() {
             if source == name || request.sources[..position].contains(source) {

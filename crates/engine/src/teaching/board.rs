@@ -63,6 +63,8 @@ pub(crate) struct Board {
     /// Whether the model has a face descriptor and a cohort of strangers.
     pub(crate) knows_people: bool,
     pub(crate) waiting: VecDeque<Job>,
+    /// Tasks with samples that may not have been read yet.
+    pub(crate) unread: VecDeque<TaskName>,
     pub(crate) running: Option<Running>,
     pub(crate) notes: BTreeMap<TaskName, Note>,
     pub(crate) kept: BTreeMap<TaskName, SampleCounts>,

@@ -121,3 +121,45 @@ fn without_the_key_of_its_samples_a_node_answers_and_teaches_nothing() {
     tasks.remove(&remove("mood")).unwrap();
     assert!(bench.stored("mood").is_empty());
 }
+
+/// Whether files of crops have what was read of them.
+fn read(bench: &Bench, name: &str) -> Vec<bool> {
+    let labels = [label("up"), label("down")];
+    let files = SampleStore::new(bench.state.path(), 100).paths(&task(name), &labels).unwrap();
+    let has = |path: &std::path::PathBuf| fs::read(path).unwrap().windows(4).any(|bytes| bytes == b"faRD");
+    files.iter().map(has).collect()
+}
+
+#[test]
+fn samples_are_read_before_their_task_is_taught() {
+    let bench = Bench::new();
+    let tasks = bench.start();
+    tasks.add_samples(&task("mood"), [samples("up", 4), samples("down", 3)].concat()).unwrap();
+    while read(&bench, "mood") != [true; 7] {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let before = bench.stored("mood");
+    let outcome = teach(&tasks, AddTask { samples: Vec::new(), ..request("mood", 0) });
+    assert_eq!((outcome.samples, outcome.accuracy.value), (vec![4, 3], 1.0));
+    assert_eq!(bits(&bench.newest(), "mood"), bits(&bench.reloaded(), "mood"));
+    assert_eq!(bench.stored("mood"), before);
+    // What travels is the crops alone.
+    let folder = bench.state.path().join("exchange/mood");
+    tasks.export(&task("mood"), &folder, true).unwrap();
+    let pictures = SampleStore::new(&folder, 100).paths(&task("mood"), &[label("up")]).unwrap();
+    assert!(pictures.iter().all(|path| !fs::read(path).unwrap().windows(4).any(|bytes| bytes == b"faRD")));
+}
+
+#[test]
+fn samples_that_are_forgotten_while_they_are_read_stay_forgotten() {
+    let bench = Bench::new();
+    let tasks = bench.start();
+    for _ in 0..10 {
+        tasks.add_samples(&task("mood"), [samples("up", 6), samples("down", 6)].concat()).unwrap();
+        assert_eq!(tasks.forget(&task("mood"), None).unwrap(), 12);
+        assert!(!bench.state.path().join("samples/mood").exists());
+    }
+    drop(tasks);
+    let left: Vec<_> = fs::read_dir(bench.state.path().join("samples")).into_iter().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+}

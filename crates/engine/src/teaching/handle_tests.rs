@@ -50,7 +50,7 @@ impl Bench {
             served.lock().unwrap().push((update.network, names));
         };
         let samples = open_samples(&self.config, &mut state);
-        let found = Found { model, state, samples, network, device };
+        let found = Found { model, state, samples, network, device, judging: Arc::default() };
         Tasks::start(&self.config, found, Box::new(PaintedFaces), vec![Arc::default()], on_network).unwrap()
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod handle;
 pub(crate) mod progress_files;
 pub(crate) mod promise;
 pub(crate) mod queue;
+pub(crate) mod read_ahead;
 pub(crate) mod requests;
 pub(crate) mod served_model;
 pub(crate) mod task_error;

@@ -97,6 +97,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         let counts = served.samples.add(name, samples)?;
         self.board().kept.insert(name.clone(), counts.clone());
         drop(served);
+        self.read_ahead(name);
         self.tell();
         Ok(Stored { counts })
     }

@@ -1,6 +1,8 @@
 //! The network in service and everything on disk that must change together with it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use network::{Cohort, Column, ColumnConfig, ColumnEntry, Label, NetworkBackend, Person, ProgressiveNetwork, TaskName};
 
@@ -27,6 +29,8 @@ pub(crate) struct Found<B: NetworkBackend> {
     /// The model with the taught columns.
     pub(crate) network: ProgressiveNetwork<B>,
     pub(crate) device: B::Device,
+    /// Set while the network judges faces.
+    pub(crate) judging: Arc<AtomicBool>,
 }
 
 /// The samples of a state folder. Where they cannot be opened nothing is taught there.

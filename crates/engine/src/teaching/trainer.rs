@@ -12,16 +12,17 @@ use learning::{
     ColumnTrainingConfig, FewShotConfig, IdentityConfig, LabelledFaces, Parts, Progress, TrainError, TrainedColumn,
     Training, teach, teach_people, train_column,
 };
-use network::{Label, NetworkBackend, Person};
+use network::{Label, NetworkBackend, Person, TaskName};
 use rayon::ThreadPool;
 
 use crate::TaskKind;
 use crate::model::manifest::ColumnRecord;
 use crate::model::samples::LabelledFace;
-use crate::sync::{lower_priority, said_by};
+use crate::sync::{be_nice, said_by};
 use crate::teaching::board::{Note, Running};
 use crate::teaching::progress_files::{checkpoint, discard, progress_folder};
 use crate::teaching::queue::JobSpec;
+use crate::teaching::read_ahead::{self, ReadFiles};
 use crate::teaching::tasks::{TaskError, TaskState, TrainingOutcome};
 use crate::teaching::workshop::Workshop;
 
@@ -37,10 +38,17 @@ struct Begun {
     cancel: Arc<AtomicBool>,
 }
 
+/// What the teaching thread does next.
+enum Work {
+    Train(Begun),
+    /// Of the samples of this task what was not read yet.
+    ReadAhead(TaskName),
+}
+
 /// Trains until the engine stops.
 pub(crate) fn run<B: NetworkBackend>(workshop: &Workshop<B>) {
-    lower_priority();
-    // Its threads inherit the priority of this one.
+    be_nice(workshop.training.nice);
+    // Its threads inherit the niceness of this one.
     let pool = network::threads(workshop.training.threads, "teaching").build();
     let pool = match pool {
         Ok(pool) => pool,
@@ -49,7 +57,17 @@ pub(crate) fn run<B: NetworkBackend>(workshop: &Workshop<B>) {
             return;
         }
     };
-    while let Some(begun) = next(workshop) {
+    while let Some(work) = next(workshop) {
+        let begun = match work {
+            Work::Train(begun) => begun,
+            Work::ReadAhead(name) => {
+                let read = catch_unwind(AssertUnwindSafe(|| read_ahead::read(workshop, &pool, &name)));
+                if let Err(panic) = read {
+                    tracing::error!(task = %name, "samples could not be read ahead: {}", said_by(&*panic));
+                }
+                continue;
+            }
+        };
         let result = match catch_unwind(AssertUnwindSafe(|| train(workshop, &pool, &begun))) {
             Ok(result) => result,
             Err(panic) => {
@@ -61,12 +79,15 @@ pub(crate) fn run<B: NetworkBackend>(workshop: &Workshop<B>) {
     }
 }
 
-/// Waits for the next training; `None` when the engine stops.
-fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
+/// Waits for the next training, or samples to read; `None` when the engine stops.
+fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Work> {
     loop {
         {
             let mut board = workshop.board();
             while (board.waiting.is_empty() || board.held) && !board.stopping {
+                if let Some(name) = board.unread.pop_front() {
+                    return Some(Work::ReadAhead(name));
+                }
                 board = workshop.wake.wait(board).unwrap_or_else(PoisonError::into_inner);
             }
         }
@@ -92,17 +113,18 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Begun> {
         }
         drop((board, served));
         workshop.tell();
-        return Some(Begun { spec: job.spec, outcome: job.outcome, cancel });
+        return Some(Work::Train(Begun { spec: job.spec, outcome: job.outcome, cancel }));
     }
 }
 
 fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &Begun) -> Outcome {
     let Begun { spec, cancel, .. } = begun;
-    let (network, device, folder, template, samples, digests, people) = {
+    let (network, device, folder, template, samples, files, digests, people) = {
         let served = workshop.served();
         // Of an identity task only those who are learned.
         let read = if spec.learned.is_empty() { &spec.labels } else { &spec.learned };
         let samples = served.samples.load(&spec.name, read)?;
+        let files = ReadFiles::of(&served, &spec.name, read, &spec.sources)?;
         let (folder, digests) = (progress_folder(served.state.dir()), served.digests(&spec.sources));
         let people = match spec.kind {
             TaskKind::General => None,
@@ -110,7 +132,7 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
             TaskKind::Identity if spec.learned.is_empty() => Some((served.cohort.clone(), BTreeMap::new())),
             TaskKind::Identity => Some((served.cohort.clone(), served.people(&spec.name)?)),
         };
-        (served.network.clone(), served.device.clone(), folder, served.column_config(), samples, digests, people)
+        (served.network.clone(), served.device.clone(), folder, served.column_config(), samples, files, digests, people)
     };
     let known: Vec<Option<Person>> = match &people {
         Some((_, people)) => {
@@ -120,7 +142,8 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
         }
         None => vec![None; spec.labels.len()],
     };
-    let faces = labelled(spec, &samples, &known);
+    let (faces, chosen) = labelled(spec, &samples, &known);
+    let read_before = |face: usize| files.reading(*chosen.get(face)?);
     let few_shot = ColumnTrainingConfig::few_shot();
     let by_gradient = ColumnTrainingConfig {
         epochs: spec.epochs,
@@ -132,7 +155,7 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
     let mut told = (u32::MAX, Instant::now());
     let mut observer = |progress: &Progress| {
         // A step is the longest that perception waits for a core.
-        std::thread::yield_now();
+        workshop.yield_to_network();
         let mut board = workshop.board();
         if board.stopping || cancel.load(Ordering::Relaxed) {
             return ControlFlow::Break(());
@@ -161,11 +184,11 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
             };
             let config =
                 IdentityConfig { strangers_named: workshop.training.strangers_named, ..IdentityConfig::default() };
-            return teach_people(training, cohort, &faces, &known, &config);
+            return teach_people(training, cohort, &faces, &known, &config, &read_before);
         }
         if spec.epochs == 0 {
             let config = FewShotConfig { time_budget_s: workshop.training.time_budget_s, ..FewShotConfig::default() };
-            return teach(training, &faces, &config);
+            return teach(training, &faces, &config, &read_before);
         }
         let checkpoint = checkpoint(&folder, spec, &digests, &faces)?;
         let data = Parts { train: &faces, validation: &LabelledFaces::new(spec.labels.clone()) };
@@ -191,17 +214,18 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
     pool.install(|| store(workshop, spec, counts, trained))
 }
 
-/// Samples as a training takes them: none of people who are known and stay as they are.
-fn labelled(spec: &JobSpec, samples: &[LabelledFace], known: &[Option<Person>]) -> LabelledFaces {
-    let mut faces = LabelledFaces::new(spec.labels.clone());
-    for sample in samples {
+/// Samples as a training takes them: none of people who are known and stay as they are. With the number of each among `samples`.
+fn labelled(spec: &JobSpec, samples: &[LabelledFace], known: &[Option<Person>]) -> (LabelledFaces, Vec<usize>) {
+    let (mut faces, mut chosen) = (LabelledFaces::new(spec.labels.clone()), Vec::new());
+    for (number, sample) in samples.iter().enumerate() {
         if let Some(class) = spec.labels.iter().position(|label| *label == sample.label)
             && known[class].is_none()
         {
             faces.push(sample.face.clone(), class);
+            chosen.push(number);
         }
     }
-    faces
+    (faces, chosen)
 }
 
 /// Writes the column beside the others, checks the promise, makes it count, and puts it into service.

@@ -3,7 +3,9 @@
 //! Two locks: the served model (disk and network, may be held for a second) and the board (memory, held for moments). Who needs
 //! both takes the served model first.
 
-use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use network::{NetworkBackend, TaskName};
@@ -26,6 +28,7 @@ pub(crate) struct TrainingLimits {
     pub(crate) time_budget_s: f32,
     pub(crate) retain_samples: bool,
     pub(crate) strangers_named: f32,
+    pub(crate) nice: u32,
 }
 
 /// What all requests and the teaching thread share.
@@ -34,6 +37,8 @@ pub(crate) struct Workshop<B: NetworkBackend> {
     /// Imports are read one after the other: each may be large.
     pub(crate) importing: Mutex<()>,
     board: Mutex<Board>,
+    /// The network judges faces at this moment.
+    judging: Arc<AtomicBool>,
     /// Work has come, or the end.
     pub(crate) wake: Condvar,
     /// Rings when the list of tasks has changed, or a training has got on.
@@ -42,6 +47,9 @@ pub(crate) struct Workshop<B: NetworkBackend> {
     pub(crate) exchange: Exchange,
     pub(crate) training: TrainingLimits,
 }
+
+/// A training waits no longer than this for the network to have judged.
+const MOST_YIELDED: Duration = Duration::from_millis(100);
 
 /// Finishes what the last run left unfinished, in a folder that is this process's own.
 fn take_over(
@@ -85,7 +93,7 @@ fn count_samples(samples: &SampleStore, board: &mut Board) -> Result<(), TaskErr
 impl<B: NetworkBackend> Workshop<B> {
     /// Takes over what the last run left.
     pub(crate) fn open(config: &EngineConfig, found: Found<B>, on_network: OnNetwork<B>) -> Result<Self, TaskError> {
-        let Found { model: base, mut state, samples, network, device } = found;
+        let Found { model: base, mut state, samples, network, device, judging } = found;
         let queue = QueueFile::new(state.dir());
         let mut board = Board {
             shipped: base.manifest().columns.clone(),
@@ -111,6 +119,7 @@ impl<B: NetworkBackend> Workshop<B> {
         let workshop = Self {
             served: Mutex::new(served),
             importing: Mutex::new(()),
+            judging,
             board: Mutex::new(board),
             wake: Condvar::new(),
             bell: bounded(1),
@@ -121,6 +130,7 @@ impl<B: NetworkBackend> Workshop<B> {
                 time_budget_s: config.training.time_budget_s,
                 retain_samples: config.retain_samples,
                 strangers_named: config.training.strangers_named,
+                nice: config.training.nice,
             },
         };
         workshop.tell();
@@ -140,8 +150,36 @@ impl<B: NetworkBackend> Workshop<B> {
         }
     }
 
+    /// Samples have come that can be read before their task is taught.
+    pub(crate) fn read_ahead(&self, name: &TaskName) {
+        let mut board = self.board();
+        if !board.unread.contains(name) {
+            board.unread.push_back(name.clone());
+        }
+        drop(board);
+        self.wake.notify_all();
+    }
+
+    /// Whether the teaching thread has more to do than to read samples of a task; they then wait again.
+    pub(crate) fn is_wanted_elsewhere(&self, name: &TaskName) -> bool {
+        let mut board = self.board();
+        let training = !board.waiting.is_empty() && !board.held;
+        if training {
+            board.unread.push_front(name.clone());
+        }
+        training || board.stopping
+    }
+
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
         lock(&self.board)
+    }
+
+    /// Lets the network go first: between two steps of a training the cores are its own while it judges.
+    pub(crate) fn yield_to_network(&self) {
+        let since = Instant::now();
+        while self.judging.load(Ordering::Relaxed) && since.elapsed() < MOST_YIELDED {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Tells who listens that there is something new; one ring stands for many.

@@ -71,6 +71,6 @@ fn start(model_dir: &Path, state_dir: &Path) -> Result<Tasks, TaskError> {
     config.samples_key_file = Some(key_beside(model_dir)).filter(|key| key.exists());
     config.exchange_dir = state_dir.parent().map(Path::to_path_buf).unwrap_or_default();
     let samples = open_samples(&config, &mut state);
-    let found = Found { model, state, samples, network, device };
+    let found = Found { model, state, samples, network, device, judging: std::sync::Arc::default() };
     Tasks::start(&config, found, Box::new(PaintedFaces), Default::default(), |_| ())
 }

@@ -4,7 +4,7 @@ use crate::common::Common;
 use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use engine::{MAX_STRANGERS, ModelStore};
-use learning::{FewShotConfig, LOOKS, Readings, data};
+use learning::{FewShotConfig, LOOKS, NOTHING_KNOWN, Reader, data};
 use network::FaceCrop;
 use network::{ColumnConfig, Encoder, NetworkBackend, ProgressiveNetwork};
 use rayon::prelude::*;
@@ -76,6 +76,7 @@ pub(super) fn describe<B: NetworkBackend>(
     let once = FewShotConfig { looks: 1, ..FewShotConfig::default() };
     let seen: Vec<FaceCrop> =
         strangers.par_iter().enumerate().map(|(at, face)| LOOKS[at % LOOKS.len()].at(face)).collect();
-    let read = Readings::of(&network, &[], &seen, &like, &once, device, &mut |_| ControlFlow::Continue(()))?;
+    let reader = Reader { network: &network, sources: &[], like: &like, device };
+    let read = reader.read(&seen, &once, 0, NOTHING_KNOWN, &mut |_| ControlFlow::Continue(()))?;
     Ok(read.described(&head, device).all(0).to_vec())
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
 use engine::{MAX_STRANGERS, ModelStore};
 use learning::data::{self, DescribedFaces, Split};
-use learning::{Described, FewShotConfig, LOOKS, Readings, fit_descriptor_head};
+use learning::{Described, FewShotConfig, LOOKS, NOTHING_KNOWN, Reader, fit_descriptor_head};
 use network::weights::Precision;
 use network::{ColumnConfig, NetworkBackend, ProgressiveNetwork};
 use std::ops::ControlFlow;
@@ -69,7 +69,8 @@ fn make<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
     let read = |faces: &DescribedFaces, name: &str| {
         let bar = progress::bar(common, name, 1);
         let seen: Vec<_> = faces.faces.iter().enumerate().map(|(at, face)| LOOKS[at % LOOKS.len()].at(face)).collect();
-        let read = Readings::of(&network, &[], &seen, &like, &once, &device, &mut |at| {
+        let reader = Reader { network: &network, sources: &[], like: &like, device: &device };
+        let read = reader.read(&seen, &once, 0, NOTHING_KNOWN, &mut |at| {
             bar.set_length(u64::from(at.steps));
             bar.set_position(u64::from(at.step));
             ControlFlow::Continue(())

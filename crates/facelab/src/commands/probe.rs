@@ -5,7 +5,7 @@ use crate::progress;
 use crate::values::parse_task;
 use clap::Args as ClapArgs;
 use engine::ModelStore;
-use learning::{Accuracy, Confusion, FewShotConfig, LabelledFaces, Readings, data, fit};
+use learning::{Accuracy, Confusion, FewShotConfig, LabelledFaces, NOTHING_KNOWN, Reader, data, fit};
 use network::{ColumnConfig, Encoder, EncoderConfig, NetworkBackend, ProgressiveNetwork, TaskName};
 use serde::Serialize;
 use std::fmt::Write;
@@ -120,7 +120,8 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
             bar.set_message(format!("{} {task}", candidate.name));
             let read = |faces: &LabelledFaces| {
                 let before = bar.position();
-                let read = Readings::of(&network, &[], &faces.faces, &like, &config, &device, &mut |at| {
+                let reader = Reader { network: &network, sources: &[], like: &like, device: &device };
+                let read = reader.read(&faces.faces, &config, 0, NOTHING_KNOWN, &mut |at| {
                     bar.set_position(before + faces.len() as u64 * u64::from(at.step) / u64::from(at.steps.max(1)));
                     ControlFlow::Continue(())
                 });

@@ -8,8 +8,8 @@ use anyhow::Context;
 use learning::data::argmax;
 use learning::hog;
 use learning::{
-    ColumnTrainingConfig, Corruption, FewShotConfig, IdentityConfig, Parts, Readings, Reads, Trainable, Training,
-    evaluate_column, fit, fit_people, train_column,
+    ColumnTrainingConfig, Corruption, FewShotConfig, IdentityConfig, NOTHING_KNOWN, Parts, Reader, Readings, Reads,
+    Trainable, Training, evaluate_column, fit, fit_people, train_column,
 };
 use network::{Cohort, ColumnConfig, ColumnEntry, FaceCrop, NetworkBackend, ProgressiveNetwork, TaskName};
 use std::ops::ControlFlow;
@@ -53,7 +53,8 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         progress: &mut dyn FnMut(f32),
     ) -> anyhow::Result<Self> {
         let start = Instant::now();
-        let readings = Readings::of(network, &sources, &pool.faces, &like, &config, device, &mut |at| {
+        let reader = Reader { network, sources: &sources, like: &like, device };
+        let readings = reader.read(&pool.faces, &config, 0, NOTHING_KNOWN, &mut |at| {
             progress(at.step as f32 / at.steps as f32);
             ControlFlow::Continue(())
         })?;
@@ -85,9 +86,10 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         let cover = |(at, face)| Corruption::MouthAndEyesCovered.of(face, !(at as u64));
         let covered: Vec<FaceCrop> = faces.iter().enumerate().map(cover).collect();
         let once = FewShotConfig { looks: 1, ..self.config.clone() };
-        let (network, like, device) = (self.network, &self.like, self.device);
-        self.covered = Some(Readings::of(network, &self.sources, &covered, like, &once, device, &mut go_on)?);
-        self.readings = self.readings.with_outliers(network, faces, faces.len(), like, device, &mut go_on)?;
+        let reader = Reader { network: self.network, sources: &self.sources, like: &self.like, device: self.device };
+        self.covered = Some(reader.read(&covered, &once, 0, NOTHING_KNOWN, &mut go_on)?);
+        let illegible = reader.read(faces, &once, faces.len(), NOTHING_KNOWN, &mut go_on)?;
+        self.readings = self.readings.with_outliers_of(illegible);
         Ok(self)
     }
 

@@ -43,8 +43,8 @@ impl Default for FewShotConfig {
         Self {
             reads: Reads::default(),
             looks: LOOKS.len(),
-            // The looks are of several sizes and mirrored already.
-            augment: AugmentConfig { mirror: false, scale: 0.0, ..AugmentConfig::default() },
+            // The looks are of several sizes and mirrored already; a covered half would go into the mean of a person who has one sample.
+            augment: AugmentConfig { mirror: false, scale: 0.0, occlusion: 0.0, ..AugmentConfig::default() },
             folds: 4,
             time_budget_s: 0.0,
         }

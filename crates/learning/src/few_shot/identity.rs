@@ -6,8 +6,7 @@
 
 use super::background::Background;
 use super::config::FewShotConfig;
-use super::readings::Readings;
-use crate::augment::AugmentConfig;
+use super::readings::{Known, Reader, Readings};
 use crate::calibration::{Calibration, log_sum_exp};
 use crate::data::{LabelledFaces, argmax};
 use crate::metrics::{Accuracy, Confusion};
@@ -28,10 +27,7 @@ pub struct IdentityConfig {
 
 impl Default for IdentityConfig {
     fn default() -> Self {
-        let few = FewShotConfig::default();
-        // A covered half would go into the mean of a person who has one sample.
-        let augment = AugmentConfig { occlusion: 0.0, ..few.augment.clone() };
-        Self { strangers_named: 0.02, samples: FewShotConfig { augment, ..few } }
+        Self { strangers_named: 0.02, samples: FewShotConfig::default() }
     }
 }
 
@@ -57,7 +53,7 @@ pub struct PeopleFit {
 
 /// Teaches a column that recognises the people of `faces.labels`, one or more. `known` has a place for each of them: who is there
 /// already stays as they are, bit for bit, the others are learned from `faces`. The training's sizes and observer as in [`crate::teach`];
-/// it has no sources.
+/// it has no sources. `read`: what was read of each face before, by the network as it is.
 ///
 /// # Errors
 /// The model has no face descriptor or no cohort, a new person has no sample, or the observer asked to stop.
@@ -67,6 +63,7 @@ pub fn teach_people<B: NetworkBackend>(
     faces: &LabelledFaces,
     known: &[Option<Person>],
     config: &IdentityConfig,
+    read: Known<'_>,
 ) -> Result<TrainedColumn<B>, TrainError> {
     let Training { network, sizes: like, device, observer, .. } = training;
     let started = Instant::now();
@@ -75,9 +72,9 @@ pub fn teach_people<B: NetworkBackend>(
     };
     let looks = config.samples.looks_at(faces.len());
     let samples = FewShotConfig { looks, ..config.samples.clone() };
-    let read =
-        Readings::of(network, &[], &faces.faces, &like, &samples, device, observer)?.described(descriptor, device);
-    let found = fit_people(&read, faces, known, &cohort.rows(), config.strangers_named)?;
+    let reader = Reader { network, sources: &[], like: &like, device };
+    let readings = reader.read(&faces.faces, &samples, 0, read, observer)?.described(descriptor, device);
+    let found = fit_people(&readings, faces, known, &cohort.rows(), config.strangers_named)?;
     let (column, sizes) = Column::identity(&like, descriptor, &found.head, device);
     let new = |class: &usize| known.get(*class).is_none_or(Option::is_none);
     let truth: Vec<usize> = faces.classes().into_iter().filter(new).take(found.held_out.len()).collect();

@@ -7,6 +7,7 @@
 
 mod background;
 mod config;
+mod face_reading;
 mod group;
 mod head;
 mod identity;
@@ -15,10 +16,11 @@ mod readings;
 mod ridge;
 
 pub use config::{FewShotConfig, Reads};
+pub use face_reading::FaceReading;
 pub use identity::{IdentityConfig, PeopleFit, fit_people, teach_people};
 pub use outliers::expose;
 pub(crate) use outliers::exposed;
-pub use readings::Readings;
+pub use readings::{Known, NOTHING_KNOWN, Reader, Readings};
 
 use crate::calibration::Calibration;
 use crate::data::LabelledFaces;
@@ -37,7 +39,7 @@ use std::time::Instant;
 const MANY_FACES: usize = 1000;
 
 /// Teaches a head for `faces.labels`; the training's sizes are those of the model's columns. Its observer is called after every batch of
-/// faces and for every choice of what the head reads.
+/// faces and for every choice of what the head reads. `known`: what was read of each face before, by the network as it is.
 ///
 /// # Errors
 /// See [`TrainError`].
@@ -45,6 +47,7 @@ pub fn teach<B: NetworkBackend>(
     training: Training<'_, B>,
     faces: &LabelledFaces,
     config: &FewShotConfig,
+    known: Known<'_>,
 ) -> Result<TrainedColumn<B>, TrainError> {
     let started = Instant::now();
     faces.require_all_labels()?;
@@ -53,8 +56,10 @@ pub fn teach<B: NetworkBackend>(
     let many = faces.len() > MANY_FACES;
     let config = &FewShotConfig { looks: if many { 1 } else { config.looks_at(faces.len()) }, ..config.clone() };
     let seen = if many { faces.seen_in_turn() } else { faces.clone() };
-    let readings = Readings::of(network, sources, &seen.faces, &like, config, device, observer)?;
-    let readings = readings.with_outliers(network, &faces.faces, outliers::FEW, &like, device, observer)?;
+    // Of many faces each is shown in another way, which none of them was read in.
+    let known = if many { NOTHING_KNOWN } else { known };
+    let reader = Reader { network, sources, like: &like, device };
+    let readings = reader.read(&seen.faces, config, outliers::FEW, known, observer)?;
     let read = Progress { step: 1, ..Progress::begin(1, 1) };
     let late = || config.time_budget_s > 0.0 && started.elapsed().as_secs_f32() >= config.time_budget_s;
     let fit = fit_while(&readings, faces, config, &mut || match observer(&read) {

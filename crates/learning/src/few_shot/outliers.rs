@@ -103,14 +103,16 @@ pub(crate) fn half_way(logits: &[Vec<f32>], calibration: Calibration) -> Calibra
     Calibration { energy_threshold: median - half, energy_scale: half / 4.0, ..calibration }
 }
 
-/// Illegible faces, each with the number of the face that it was made of; of at most so many, spread over all.
-pub(crate) fn of(faces: &[FaceCrop], most: usize) -> Vec<(usize, FaceCrop)> {
-    let count = faces.len().min(most);
-    let made = (0..count).into_par_iter().map(|at| {
-        let face = at * faces.len() / count;
-        (face, illegible(&faces[face], at as u64))
-    });
-    made.collect()
+/// Of `faces` faces the numbers of those that illegible ones are made of: at most so many, spread over all.
+pub(crate) fn made_of(faces: usize, most: usize) -> Vec<usize> {
+    let count = faces.min(most);
+    (0..count).map(|at| at * faces / count).collect()
+}
+
+/// Illegible faces, each with the number of the face that it was made of; see [`made_of`].
+fn of(faces: &[FaceCrop], most: usize) -> Vec<(usize, FaceCrop)> {
+    let made_of = made_of(faces.len(), most);
+    made_of.into_par_iter().enumerate().map(|(at, face)| (face, illegible(&faces[face], at as u64))).collect()
 }
 
 /// The column `task` of the network with centred logits and outlier exposure by `faces`, which it has learned from. It answers as

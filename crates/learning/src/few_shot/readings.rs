@@ -1,6 +1,7 @@
 //! What heads read of faces: the encoder's pooled features and the sources' last blocks.
 
 use super::config::FewShotConfig;
+use super::face_reading::{FaceReading, ILLEGIBLE, ROWS, shown};
 use super::group::Group;
 use super::outliers::{self, EnergyShift};
 use crate::data::FaceCrop;
@@ -8,7 +9,7 @@ use crate::features::{Frozen, Inputs};
 use crate::looks::LOOKS;
 use crate::training::{Progress, TrainError};
 use burn::tensor::{Tensor, TensorData};
-use network::{Column, ColumnConfig, Dense, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{ColumnConfig, Dense, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -30,58 +31,120 @@ pub struct Readings {
     outliers: Vec<(usize, Vec<f32>)>,
 }
 
-impl Readings {
+/// What reads faces: the frozen encoder, and the last blocks of columns to draw from.
+#[derive(Clone, Copy)]
+pub struct Reader<'a, B: NetworkBackend> {
+    /// The encoder, and the columns.
+    pub network: &'a ProgressiveNetwork<B>,
+    /// Columns that are read, too.
+    pub sources: &'a [TaskName],
+    /// Sizes of the column that is to read them.
+    pub like: &'a ColumnConfig,
+    /// Where it is computed.
+    pub device: &'a B::Device,
+}
+
+/// Gives what was read of the face of a number before, if it was.
+pub type Known<'a> = &'a dyn Fn(usize) -> Option<FaceReading>;
+/// No face was read before.
+pub const NOTHING_KNOWN: Known<'static> = &|_| None;
+
+impl<B: NetworkBackend> Reader<'_, B> {
     /// Reads each of `faces` at so many of [`LOOKS`] as `config` says: first as it is, then others, changed at random, which go round
-    /// from face to face so that few looks at many faces see all of them. `like` gives the sizes. `observer` is called after every
-    /// batch.
+    /// from face to face so that few looks at many faces see all of them; and at most `outliers` of the faces made illegible, spread
+    /// over all. `observer` is called after every batch.
     ///
     /// # Errors
     /// A source does not exist, or the observer asked to stop.
-    pub fn of<B: NetworkBackend>(
-        network: &ProgressiveNetwork<B>,
-        sources: &[TaskName],
+    pub fn read(
+        &self,
         faces: &[FaceCrop],
-        like: &ColumnConfig,
         config: &FewShotConfig,
-        device: &B::Device,
+        outliers: usize,
+        known: Known<'_>,
         observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
-    ) -> Result<Self, TrainError> {
-        let frozen = Frozen::new(network, sources, false)?;
-        let pool = ColumnConfig { own_blocks: false, sources: sources.len(), ..like.clone() }.init::<B>(device, 0);
-        let mut pictures: Vec<FaceCrop> = faces.to_vec();
-        for look in 1..config.looks.clamp(1, LOOKS.len()) {
-            let others = &LOOKS[1..];
-            let seen = faces.par_iter().enumerate().map(|(at, face)| {
-                let shown = others[(at + look - 1) % others.len()].at(face);
-                config.augment.apply(&shown, ((look as u64) << 40) ^ at as u64)
-            });
-            pictures.extend(seen.collect::<Vec<_>>());
+    ) -> Result<Readings, TrainError> {
+        let looks = config.looks.clamp(1, LOOKS.len());
+        let others = LOOKS.len() - 1;
+        let row_of = |look: usize, face: usize| if look == 0 { 0 } else { 1 + (face + look - 1) % others };
+        let mut wanted: Vec<(usize, usize)> =
+            (0..looks).flat_map(|look| (0..faces.len()).map(move |face| (face, row_of(look, face)))).collect();
+        let made_of = outliers::made_of(faces.len(), outliers);
+        wanted.extend(made_of.iter().map(|&face| (face, ILLEGIBLE)));
+
+        let parts = 1 + self.sources.len();
+        let mut found: Vec<Option<Vec<Vec<f32>>>> = vec![None; wanted.len()];
+        for face in 0..faces.len() {
+            let Some(reading) = known(face) else { continue };
+            for (found, (_, row)) in found.iter_mut().zip(&wanted).filter(|(_, (of, _))| *of == face) {
+                *found = Some(reading.row(*row)).filter(|row| row.len() == parts);
+            }
         }
-        let values = read(&frozen, &pool, &pictures, 1 + sources.len(), device, observer)?;
-        let channels = (0..=sources.len()).map(|part| if part == 0 { like.features } else { like.channels[1] });
-        Ok(Self { values, channels: channels.collect(), faces: faces.len(), outliers: Vec::new() })
+        let missing: Vec<usize> = (0..wanted.len()).filter(|&at| found[at].is_none()).collect();
+        let shown = |&at: &usize| shown(&faces[wanted[at].0], wanted[at].1, config);
+        self.read_pictures(&missing, shown, &mut |at, row| found[at] = Some(row), observer)?;
+
+        let mut values: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(wanted.len()); parts];
+        for row in found.into_iter().flatten() {
+            values.iter_mut().zip(row).for_each(|(part, row)| part.push(row));
+        }
+        let of_outliers = values[0].split_off(looks * faces.len());
+        values.iter_mut().for_each(|part| part.truncate(looks * faces.len()));
+        let channels = (0..parts).map(|part| if part == 0 { self.like.features } else { self.like.channels[1] });
+        Ok(Readings {
+            values,
+            channels: channels.collect(),
+            faces: faces.len(),
+            outliers: made_of.into_iter().zip(of_outliers).collect(),
+        })
     }
 
-    /// With what the encoder says of at most so many of the faces made illegible, which [`crate::fit`] learns the unknown from.
+    /// Reads one face at all looks, so that [`Self::read`] need not.
     ///
     /// # Errors
-    /// The observer asked to stop.
-    pub fn with_outliers<B: NetworkBackend>(
-        self,
-        network: &ProgressiveNetwork<B>,
-        faces: &[FaceCrop],
-        most: usize,
-        like: &ColumnConfig,
-        device: &B::Device,
-        observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
-    ) -> Result<Self, TrainError> {
-        let frozen = Frozen::new(network, &[], false)?;
-        let pool = ColumnConfig { own_blocks: false, sources: 0, ..like.clone() }.init::<B>(device, 0);
-        let (made_of, pictures): (Vec<usize>, Vec<FaceCrop>) = outliers::of(faces, most).into_iter().unzip();
-        let mut values = read(&frozen, &pool, &pictures, 1, device, observer)?;
-        Ok(Self { outliers: made_of.into_iter().zip(values.remove(0)).collect(), ..self })
+    /// A source does not exist.
+    pub fn read_whole(&self, face: &FaceCrop, config: &FewShotConfig) -> Result<FaceReading, TrainError> {
+        let rows: Vec<usize> = (0..ROWS).collect();
+        let mut parts: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(ROWS); 1 + self.sources.len()];
+        let mut keep = |_, row: Vec<Vec<f32>>| parts.iter_mut().zip(row).for_each(|(part, row)| part.push(row));
+        self.read_pictures(&rows, |&row| shown(face, row, config), &mut keep, &mut |_| ControlFlow::Continue(()))?;
+        FaceReading::new(parts).ok_or_else(|| TrainError::Data("the network says nothing of a face".into()))
     }
 
+    /// What each part of the network says of the pictures of these numbers, given to `keep` in their order.
+    fn read_pictures(
+        &self,
+        numbers: &[usize],
+        picture: impl Fn(&usize) -> FaceCrop + Sync,
+        keep: &mut dyn FnMut(usize, Vec<Vec<f32>>),
+        observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<(), TrainError> {
+        let frozen = Frozen::new(self.network, self.sources, false)?;
+        let config = ColumnConfig { own_blocks: false, sources: self.sources.len(), ..self.like.clone() };
+        let pool = config.init::<B>(self.device, 0);
+        let started = Instant::now();
+        let steps = numbers.len().div_ceil(BATCH);
+        for (step, batch) in numbers.chunks(BATCH).enumerate() {
+            let pictures: Vec<FaceCrop> = batch.par_iter().map(&picture).collect();
+            let pictures: Vec<&[u8]> = pictures.iter().map(AsRef::as_ref).collect();
+            let Inputs { features, sources } = frozen.inputs(&pictures, self.device).at_head(&pool);
+            let parts = std::iter::once(features).chain(sources.into_iter().flatten());
+            let mut parts: Vec<_> = parts.map(|read| network::rows(read.flatten(1, 3)).into_iter()).collect();
+            for number in batch {
+                keep(*number, parts.iter_mut().filter_map(Iterator::next).collect());
+            }
+            let each = started.elapsed().as_secs_f32() / (step + 1) as f32;
+            let eta_s = each * (steps - step - 1) as f32;
+            let progress = Progress { step: step as u32 + 1, eta_s, ..Progress::begin(1, steps as u32) };
+            if observer(&progress).is_break() {
+                return Err(TrainError::Cancelled);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Readings {
     /// What tells the faces from illegible ones, by what the encoder says; nothing where no illegible ones were read.
     pub(crate) fn energy_shift(&self, left_out: &[Vec<usize>]) -> Option<EnergyShift> {
         (!self.outliers.is_empty())
@@ -94,6 +157,11 @@ impl Readings {
         // Every value is a channel of its own.
         let (channels, faces) = (vec![rows.first().map_or(1, Vec::len)], rows.len());
         Self { values: vec![rows], channels, faces, outliers: Vec::new() }
+    }
+
+    /// With the illegible faces of other readings of the same faces.
+    pub fn with_outliers_of(self, other: Self) -> Self {
+        Self { outliers: other.outliers, ..self }
     }
 
     /// The face descriptors, of length 1, of what the encoder's features say: one part.
@@ -181,33 +249,4 @@ impl Readings {
     pub(crate) fn groups(&self) -> Vec<Group> {
         self.values.iter().zip(&self.channels).map(|(rows, &channels)| Group::new(channels, rows)).collect()
     }
-}
-
-/// What each part of the network says of pictures.
-fn read<B: NetworkBackend>(
-    frozen: &Frozen<B>,
-    pool: &Column<B>,
-    pictures: &[FaceCrop],
-    parts: usize,
-    device: &B::Device,
-    observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
-) -> Result<Vec<Vec<Vec<f32>>>, TrainError> {
-    let started = Instant::now();
-    let mut values: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(pictures.len()); parts];
-    let steps = pictures.len().div_ceil(BATCH) as u32;
-    for (step, batch) in pictures.chunks(BATCH).enumerate() {
-        let batch: Vec<&[u8]> = batch.iter().map(AsRef::as_ref).collect();
-        let Inputs { features, sources } = frozen.inputs(&batch, device).at_head(pool);
-        let each = std::iter::once(features).chain(sources.into_iter().flatten());
-        for (values, read) in values.iter_mut().zip(each) {
-            values.extend(network::rows(read.flatten(1, 3)));
-        }
-        let each = started.elapsed().as_secs_f32() / (step + 1) as f32;
-        let eta_s = each * (steps as usize - step - 1) as f32;
-        let progress = Progress { step: step as u32 + 1, eta_s, ..Progress::begin(1, steps) };
-        if observer(&progress).is_break() {
-            return Err(TrainError::Cancelled);
-        }
-    }
-    Ok(values)
 }
