@@ -1,5 +1,9 @@
-"""The table of scripts/torture from what its parts say: `python3 torture.py LOG OUT.json`. Pure Python."""
+"""The table of scripts/torture from what its parts say: `python3 torture.py LOG OUT.json`. Pure Python.
 
+Parts that OUT.json has and that did not run now stay in it: a whole run takes hours, its parts can be run one by one.
+"""
+
+import datetime
 import json
 import sys
 from pathlib import Path
@@ -22,6 +26,11 @@ def main(log, out):
     found = list(rows(Path(log).read_text(encoding="utf-8", errors="replace")))
     if not found:
         sys.exit(f"{log}: nothing ran; check --only, and scripts/fetch-media for the video")
+    today = datetime.date.today().isoformat()
+    found = [{**row, "date": today} for row in found]
+    again = {row["what"] for row in found}
+    before = json.loads(Path(out).read_text(encoding="utf-8")) if Path(out).exists() else []
+    found = sorted([row for row in before if row["what"] not in again] + found, key=lambda row: row["what"])
     Path(out).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print("| | |\n|---|---|")
     for row in found:

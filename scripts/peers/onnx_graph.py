@@ -25,6 +25,9 @@ class Graph(Nodes):
         bias = self.constant(np.zeros(weight.shape[0], np.float32) if bias is None else bias)
         return self.add("Gemm", [flat, self.constant(weight), bias], transB=1)
 
+    def pool(self, x):
+        return self.add("MaxPool", [x], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+
     def elu(self, x):
         return self.add("Elu", [x], alpha=1.0)
 
@@ -39,7 +42,7 @@ def adapter(graph, tensors, prefix, sources):
 
 def column(graph, features, outputs, sources, tensors):
     x, blocks = features, []
-    for depth in range(4):
+    for depth in range(4 if "blocks.0.convs.0.weight" in tensors else 0):
         for at in range(6):
             name = f"blocks.{depth}.convs.{at}"
             y = graph.convolution(x, tensors[f"{name}.weight"], tensors[f"{name}.bias"])
@@ -49,12 +52,17 @@ def column(graph, features, outputs, sources, tensors):
                 y = graph.add("Add", [y, graph.convolution(adapted, tensors[f"{lateral}.lateral.weight"])])
             x = graph.elu(y)
         if depth >= 2:
-            x = graph.add("MaxPool", [x], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+            x = graph.pool(x)
         blocks.append(x)
+    if not blocks:
+        # A head alone reads the features, pooled as far as a column's.
+        x = graph.pool(graph.pool(features))
     hidden = graph.dense(x, flat_rows(tensors["hidden.weight"]), tensors["hidden.bias"])
     if sources:
         adapted = adapter(graph, tensors, "head_lateral.adapter", [outputs[s][3] for s in sources])
-        hidden = graph.add("Add", [hidden, graph.dense(adapted, flat_rows(tensors["head_lateral.lateral.weight"]), None)])
+        hidden = graph.add(
+            "Add", [hidden, graph.dense(adapted, flat_rows(tensors["head_lateral.lateral.weight"]), None)]
+        )
     return graph.dense(graph.elu(hidden), tensors["output.weight"].T, tensors["output.bias"]), blocks
 
 

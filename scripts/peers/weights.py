@@ -12,7 +12,7 @@ STRIDED = (2, 5, 9)
 
 
 def safetensors(path):
-    """All tensors of a file by name; f32."""
+    """All tensors of a file by name, as f32."""
     data = Path(path).read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header, start = json.loads(data[8 : 8 + length]), 8 + length
@@ -20,11 +20,12 @@ def safetensors(path):
     for name, entry in header.items():
         if name == "__metadata__":
             continue
-        if entry["dtype"] != "F32":
-            raise ValueError(f"{path}: {name} is {entry['dtype']}, not F32")
+        kind = {"F32": "<f4", "F16": "<f2"}.get(entry["dtype"])
+        if kind is None:
+            raise ValueError(f"{path}: {name} is {entry['dtype']}, neither F32 nor F16")
         first, last = entry["data_offsets"]
-        values = np.frombuffer(data[start + first : start + last], dtype="<f4")
-        tensors[name] = values.reshape(entry["shape"]).copy()
+        values = np.frombuffer(data[start + first : start + last], dtype=kind)
+        tensors[name] = values.reshape(entry["shape"]).astype(np.float32)
     return tensors
 
 
