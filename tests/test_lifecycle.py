@@ -115,7 +115,7 @@ def test_the_parameter_file_that_ships_starts_the_node_and_sigint_ends_it(new_no
     node.start()
     names = ["scheduler.max_batch", "scheduler.refresh_hz", "state_dir"]
     batch, refresh, state_dir = peer.call(GetParameters, "face_attributes/get_parameters", names=names).values
-    assert (batch.integer_value, refresh.double_value) == (3, 2.5)
+    assert (batch.integer_value, refresh.double_value) == (3, 10.0)
     assert state_dir.string_value == str(node.state_dir)
     assert node.process.stop(signal.SIGINT, STOP_S) == 0
     assert "stopped" in node.process.output()

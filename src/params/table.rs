@@ -136,7 +136,7 @@ pub(crate) static SPECS: &[Spec] = &[
     switch("tracker.report_coasting", "Also report tracks that are not seen at the moment, with the box where they are expected."),
 
     double("scheduler.refresh_hz", 0.1, 60.0, "Judgements wanted per face and second at most; never more than pictures. What cpu_share does not allow is shared fairly. /diagnostics tells what was reached.").unit("Hz").live(),
-    double("scheduler.cpu_share", 0.01, 1.0, "Share of the time that the network may work, on its threads (or its card): with 0.5 and all cores, half of the processor. A new face is judged at once, and the others wait for it.").live(),
+    double("scheduler.cpu_share", 0.01, 1.0, "Share of its threads' time (or its card's) that the network may take: with 0.5 and all cores, half of the processor. A new face is judged at once, and the others wait for it.").live(),
     int("scheduler.max_batch", 1, 64, "Faces that the network judges in one go at most.").unit("faces").live(),
     share("scheduler.min_quality", "Faces whose overall quality is below this are not judged and not captured.").live(),
 

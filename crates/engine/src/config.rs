@@ -136,7 +136,7 @@ pub struct CameraConfig {
 pub struct SchedulerConfig {
     /// Judgements wanted per face and second at most, 0.1..=60.
     pub refresh_hz: f32,
-    /// Share of the time that the network may work, on its threads or its card, 0.01..=1.
+    /// Share of its threads' time, or its card's, that the network may take, 0.01..=1.
     pub cpu_share: f32,
     /// Faces in one batch at most, 1..=64.
     pub max_batch: usize,

@@ -179,13 +179,16 @@ pub(crate) fn vision_loop(shared: &Shared, camera: usize, stage: &mut VisionStag
 pub(crate) fn network_loop(shared: &Shared, judge: &mut dyn Judge) {
     // Also after a panic.
     shared.judging.store(false, Ordering::Relaxed);
+    judge.worked();
     while let Some(batch) = shared.waiting.next_batch() {
         let start = Instant::now();
         shared.judging.store(true, Ordering::Relaxed);
         let judged = judge_batch(judge, &batch);
         shared.judging.store(false, Ordering::Relaxed);
         let thought = start.elapsed();
-        shared.waiting.spend(start, thought);
+        // On a busy machine the clock goes on while the network waits for a core.
+        let worked = judge.worked().map_or(thought, |worked| worked.min(thought));
+        shared.waiting.spend(start, worked);
         {
             let mut smoother = lock(&shared.smoother);
             for (face, judgements) in batch.iter().zip(judged) {
@@ -195,6 +198,6 @@ pub(crate) fn network_loop(shared: &Shared, judge: &mut dyn Judge) {
         let mut meter = lock(&shared.network_meter);
         meter.stage(Stage::Network, thought);
         meter.stage(Stage::Smooth, start.elapsed().saturating_sub(thought));
-        meter.evaluated(Instant::now(), thought, batch.into_iter().map(|face| face.track));
+        meter.evaluated(Instant::now(), worked, batch.into_iter().map(|face| face.track));
     }
 }

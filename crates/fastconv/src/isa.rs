@@ -1,6 +1,7 @@
 //! The instruction set, chosen at run time.
 
 use pulp::{Arch, Simd, WithSimd};
+use std::io::Write;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// An instruction set that kernels are compiled for.
@@ -15,19 +16,84 @@ pub enum Isa {
     Portable,
 }
 
-/// What [`use_isa`] chose.
-static CHOSEN: AtomicU8 = AtomicU8::new(Isa::Widest as u8);
+impl Isa {
+    /// By its name in [`VARIABLE`].
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "avx512" | "neon" => Some(Self::Widest).filter(|_| Self::Widest.name() == name),
+            "avx2" => Some(Self::Avx2).filter(|isa| isa.is_there()),
+            "plain" => Some(Self::Portable),
+            _ => None,
+        }
+    }
+
+    fn is_there(self) -> bool {
+        match self {
+            Self::Widest | Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => pulp::x86::V3::try_new().is_some(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 => false,
+        }
+    }
+
+    /// avx512, avx2, neon or plain.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Avx2 => "avx2",
+            Self::Portable => "plain",
+            #[cfg(target_arch = "x86_64")]
+            Self::Widest if pulp::x86::V4::try_new().is_some() => "avx512",
+            Self::Widest if Self::Avx2.is_there() => "avx2",
+            Self::Widest if cfg!(target_arch = "aarch64") => "neon",
+            Self::Widest => "plain",
+        }
+    }
+}
+
+/// The environment variable that chooses an instruction set for a whole run: avx512, avx2, neon or plain.
+const VARIABLE: &str = "FASTCONV_ISA";
+/// Nothing was chosen yet.
+const UNREAD: u8 = u8::MAX;
+/// What [`use_isa`] or the environment chose.
+static CHOSEN: AtomicU8 = AtomicU8::new(UNREAD);
+
+fn chosen() -> Isa {
+    match CHOSEN.load(Ordering::Relaxed) {
+        UNREAD => from_environment(),
+        chosen if chosen == Isa::Avx2 as u8 => Isa::Avx2,
+        chosen if chosen == Isa::Portable as u8 => Isa::Portable,
+        _ => Isa::Widest,
+    }
+}
+
+/// What is not there is told once, and the widest taken.
+#[cold]
+fn from_environment() -> Isa {
+    let wanted = std::env::var(VARIABLE).unwrap_or_default();
+    let isa = if wanted.is_empty() { Some(Isa::Widest) } else { Isa::named(&wanted) };
+    let taken = isa.unwrap_or(Isa::Widest);
+    CHOSEN.store(taken as u8, Ordering::Relaxed);
+    if isa.is_none() {
+        // Nobody has to listen.
+        let _ = writeln!(
+            std::io::stderr(),
+            "{VARIABLE}={wanted}: this machine has no such instruction set (avx512, avx2, neon, plain); {} is taken",
+            taken.name()
+        );
+    }
+    taken
+}
+
+/// The instruction set in use: avx512, avx2, neon or plain.
+pub fn isa_in_use() -> &'static str {
+    chosen().name()
+}
 
 /// From now on all kernels of the process take `isa`; false when the machine does not have it. For tests and
 /// measurements: weights prepared before must be prepared anew.
 pub fn use_isa(isa: Isa) -> bool {
-    let there = match isa {
-        Isa::Widest | Isa::Portable => true,
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => pulp::x86::V3::try_new().is_some(),
-        #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx2 => false,
-    };
+    let there = isa.is_there();
     if there {
         CHOSEN.store(isa as u8, Ordering::Relaxed);
     }
@@ -37,17 +103,15 @@ pub fn use_isa(isa: Isa) -> bool {
 /// Runs `op` compiled for the chosen instruction set.
 #[inline]
 pub(crate) fn run<O: WithSimd>(op: O) -> O::Output {
-    let chosen = CHOSEN.load(Ordering::Relaxed);
-    if chosen == Isa::Widest as u8 {
-        return Arch::new().dispatch(op);
+    match chosen() {
+        Isa::Widest => Arch::new().dispatch(op),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => match pulp::x86::V3::try_new() {
+            Some(simd) => Simd::vectorize(simd, op),
+            None => op.with_simd(pulp::Scalar::new()),
+        },
+        _ => op.with_simd(pulp::Scalar::new()),
     }
-    #[cfg(target_arch = "x86_64")]
-    if chosen == Isa::Avx2 as u8
-        && let Some(simd) = pulp::x86::V3::try_new()
-    {
-        return Simd::vectorize(simd, op);
-    }
-    op.with_simd(pulp::Scalar::new())
 }
 
 /// Vectors of output channels that a kernel works on at once, at most.

@@ -4,8 +4,8 @@
 
 use learning::data::{LabelledFaces, argmax};
 use learning::{
-    FaceReading, FewShotConfig, Known, LOOKS, NOTHING_KNOWN, Progress, Reader, Reads, TrainError, TrainedColumn, Training,
-    evaluate_column, teach,
+    FaceReading, FewShotConfig, Known, LOOKS, NOTHING_KNOWN, Progress, Reader, Reads, TrainError, TrainedColumn,
+    Training, evaluate_column, teach,
 };
 use network::{
     ColumnConfig, ColumnEntry, CpuBackend, EncoderConfig, FACE_SIZE, FaceCrop, ProgressiveNetwork, TaskName,

@@ -18,7 +18,7 @@ pub(crate) enum Allowed {
 
 /// Lets the network work for a share of the time: after a batch it rests until the share is kept.
 ///
-/// Time that was not used is not saved up. Time is the clock's, as it is the machine that is spared, not the video.
+/// Time that was not used is not saved up. It is the machine's time, not the frames': the machine is to be spared.
 #[derive(Debug)]
 pub(crate) struct Budget {
     share: f64,
@@ -37,7 +37,7 @@ impl Budget {
         self.share = f64::from(share);
     }
 
-    /// A batch took so long, from `began` on.
+    /// A batch that began then took so much of the network's threads.
     pub(crate) fn spend(&mut self, began: Instant, took: Duration) {
         let from = self.even.map_or(began, |even| even.max(began));
         self.even = Some(from + took.div_f64(self.share));

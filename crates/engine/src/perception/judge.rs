@@ -1,6 +1,7 @@
 //! The network behind a small interface, so that neither threads nor tests depend on its backend.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use network::{NetworkBackend, ProgressiveNetwork, TaskName, faces_to_tensor, rows};
 use rayon::ThreadPool;
@@ -24,6 +25,11 @@ pub struct Judgement {
 pub(crate) trait Judge: Send {
     /// One list per face, in the order of `faces` (each 128×128 grey).
     fn judge(&mut self, faces: &[&[u8]]) -> Vec<Vec<Judgement>>;
+
+    /// Processor time since the last call, as if all its threads had worked at once; `None` where only the clock tells.
+    fn worked(&mut self) -> Option<Duration> {
+        None
+    }
 }
 
 /// A network that may be exchanged between two batches.
@@ -33,6 +39,8 @@ pub(crate) struct NetworkJudge<B: NetworkBackend> {
     device: B::Device,
     updates: Arc<NewestSlot<NetworkUpdate<B>>>,
     pool: ThreadPool,
+    /// Processor time of its threads so far, all together.
+    worked: Duration,
 }
 
 impl<B: NetworkBackend> NetworkJudge<B> {
@@ -42,7 +50,7 @@ impl<B: NetworkBackend> NetworkJudge<B> {
         updates: Arc<NewestSlot<NetworkUpdate<B>>>,
         pool: ThreadPool,
     ) -> Self {
-        Self { network: initial.network, heads: initial.heads, device, updates, pool }
+        Self { network: initial.network, heads: initial.heads, device, updates, pool, worked: Duration::ZERO }
     }
 }
 
@@ -69,6 +77,25 @@ impl<B: NetworkBackend> Judge for NetworkJudge<B> {
         }
         judged
     }
+
+    fn worked(&mut self) -> Option<Duration> {
+        // A card works while no thread does.
+        if !B::answers_prepared() {
+            return None;
+        }
+        let each = self.pool.broadcast(|_| thread_time());
+        let (threads, total) = (each.len() as u32, each.into_iter().sum::<Option<Duration>>()?);
+        let since = total.saturating_sub(std::mem::replace(&mut self.worked, total));
+        Some(since / threads.max(1))
+    }
+}
+
+/// Processor time of this thread.
+fn thread_time() -> Option<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes into the structure that it is given.
+    let read = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    (read == 0).then(|| Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32))
 }
 
 /// Threads of their own for the network on the CPU; 0: one per core. Work that is installed in them stays in them.

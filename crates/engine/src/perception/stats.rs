@@ -40,7 +40,7 @@ pub struct Stats {
     pub evaluation_rate_hz: f32,
     /// The same for one face, the mean over those that were judged in the last seconds; 0 without a face.
     pub refresh_hz: f32,
-    /// Share of the time that the network worked, over the last seconds, [0, 1].
+    /// Share of its threads' time that the network took, over the last seconds, [0, 1].
     pub network_share: f32,
     /// Latencies per stage, in the order of a frame's way: detect, track, align, network, smooth, total.
     pub latency: Vec<StageLatency>,

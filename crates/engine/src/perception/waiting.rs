@@ -140,7 +140,7 @@ impl WaitingRoom {
         }
     }
 
-    /// The network judged from `began` on for so long.
+    /// The network judged from `began` on, and took so much of its threads' time.
     pub(crate) fn spend(&self, began: Instant, took: Duration) {
         self.lock().budget.spend(began, took);
     }

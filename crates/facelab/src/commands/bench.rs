@@ -3,6 +3,7 @@
 use super::bench_inputs::{test_faces, untrained_model};
 #[cfg(feature = "perception")]
 use super::bench_pictures;
+use super::bench_roof::{Roof, measure_roof};
 use super::growth::{Growth, draw, growth};
 use crate::common::Common;
 #[cfg(feature = "perception")]
@@ -42,6 +43,7 @@ const TASKS: [(&str, usize); 3] = [("gender", 2), ("age", 9), ("emotion", 8)];
   facelab bench --picture group.jpg --runs 50
   facelab bench --device cuda --batches 1,4,16,64 --training --json card.json
   facelab bench --growth growth.png --json growth.json
+  FASTCONV_ISA=avx2 facelab bench --roof --batches 1,8
 
 Exit codes: 0 measured, 1 failed, 2 wrong usage.")]
 pub struct Args {
@@ -64,6 +66,9 @@ pub struct Args {
     /// Also measure how times grow with faces, columns, threads and the frame's size, and draw it (PNG)
     #[arg(long, value_name = "FILE")]
     growth: Option<PathBuf>,
+    /// Also measure what this machine can do at most, and each layer against it; FASTCONV_ISA=avx2 takes a narrower instruction set
+    #[arg(long)]
+    roof: bool,
     /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -88,6 +93,8 @@ struct Figures {
     load_ms: f64,
     timings: Vec<Timing>,
     growth: Vec<Growth>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roof: Option<Roof>,
     memory: Memory,
     command: String,
 }
@@ -148,6 +155,8 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
         }
         None => vec![],
     };
+    bar.set_message("roof");
+    let roof = args.roof.then(|| measure_roof(&args.batches, runs)).transpose()?;
     bar.finish_and_clear();
     Ok(Figures {
         device: device_line,
@@ -159,6 +168,7 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
         load_ms,
         timings,
         growth,
+        roof,
         memory: Memory::now(),
         command: command_line(),
     })
@@ -243,5 +253,8 @@ fn text(figures: &Figures) -> anyhow::Result<String> {
         writeln!(text, "{step:<28} {:>5} {:>11.2} {:>11.2} {:>11.2}", t.batch, t.median_ms, t.p95_ms, t.per_face_ms)?;
     }
     writeln!(text, "model load {:.0} ms; peak memory {:.0} MB", figures.load_ms, figures.memory.peak_rss_mb)?;
+    if let Some(roof) = &figures.roof {
+        write!(text, "{}", roof.text()?)?;
+    }
     Ok(text)
 }

@@ -7,6 +7,7 @@ pub mod bench;
 mod bench_inputs;
 #[cfg(feature = "perception")]
 mod bench_pictures;
+mod bench_roof;
 pub mod bench_step;
 pub mod cohort;
 pub mod descriptor;

@@ -1,5 +1,5 @@
 use crate::args;
-use crate::support::{facelab, facelab_told, json, model};
+use crate::support::{facelab, facelab_told, facelab_with, json, model};
 
 #[test]
 fn every_step_is_measured_at_both_batches() {
@@ -70,4 +70,26 @@ fn a_step_is_run_for_each_line_and_gives_the_same_values() {
         assert_eq!(answers[0]["values"].as_array().unwrap().len(), count, "{step}");
         assert_eq!(answers[0]["values"], answers[1]["values"], "{step}");
     }
+}
+
+#[test]
+fn a_roof_is_measured_with_the_instruction_set_that_the_environment_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, report) = (model(dir.path()), dir.path().join("bench.json"));
+    let bench = |isa: &str| {
+        let args = args!["bench", "--model", model, "--runs", "1", "--batches", "1", "--roof", "--json", report];
+        let run = facelab_with(&[("FASTCONV_ISA", isa)], args);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        (json(&report)["roof"].clone(), run)
+    };
+    let (plain, _) = bench("plain");
+    assert_eq!(plain["isa"], "plain");
+    for layer in plain["layers"].as_array().unwrap() {
+        let share = layer["share"].as_f64().unwrap();
+        assert!(share > 0.0 && share < 1.5 && layer["gflops"].as_f64().unwrap() > 0.0, "{layer}");
+    }
+    let (widest, run) = bench("sse9");
+    assert!(run.stderr.contains("FASTCONV_ISA=sse9: this machine has no such instruction set"), "{}", run.stderr);
+    assert!(["avx512", "avx2", "neon", "plain"].iter().any(|isa| widest["isa"] == *isa), "{widest}");
+    assert!(run.stdout.contains("peak") && run.stdout.contains("memory"), "{}", run.stdout);
 }

@@ -24,8 +24,18 @@ pub fn facelab<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>) -> Run {
 
 /// The same with something on standard input.
 pub fn facelab_told<I: AsRef<OsStr>>(input: &str, args: impl IntoIterator<Item = I>) -> Run {
+    told_with(&[], input, args)
+}
+
+/// The same with variables in its environment, and nothing on standard input.
+pub fn facelab_with<I: AsRef<OsStr>>(variables: &[(&str, &str)], args: impl IntoIterator<Item = I>) -> Run {
+    told_with(variables, "", args)
+}
+
+fn told_with<I: AsRef<OsStr>>(variables: &[(&str, &str)], input: &str, args: impl IntoIterator<Item = I>) -> Run {
     let mut child = Command::new(env!("CARGO_BIN_EXE_facelab"))
         .args(args)
+        .envs(variables.iter().copied())
         .env_remove("FACE_ATTRIBUTES_YUNET")
         .env_remove("FACE_ATTRIBUTES_HAAR")
         .env_remove("FACELAB_LOG")

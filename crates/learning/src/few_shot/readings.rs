@@ -9,7 +9,7 @@ use crate::features::{Frozen, Inputs};
 use crate::looks::LOOKS;
 use crate::training::{Progress, TrainError};
 use burn::tensor::{Tensor, TensorData};
-use network::{ColumnConfig, Dense, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{ColumnConfig, Dense, LinearHead, NetworkBackend, ProgressiveNetwork, TaskName, pooled_features};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -120,15 +120,13 @@ impl<B: NetworkBackend> Reader<'_, B> {
         observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<(), TrainError> {
         let frozen = Frozen::new(self.network, self.sources, false)?;
-        let config = ColumnConfig { own_blocks: false, sources: self.sources.len(), ..self.like.clone() };
-        let pool = config.init::<B>(self.device, 0);
         let started = Instant::now();
         let steps = numbers.len().div_ceil(BATCH);
         for (step, batch) in numbers.chunks(BATCH).enumerate() {
             let pictures: Vec<FaceCrop> = batch.par_iter().map(&picture).collect();
             let pictures: Vec<&[u8]> = pictures.iter().map(AsRef::as_ref).collect();
-            let Inputs { features, sources } = frozen.inputs(&pictures, self.device).at_head(&pool);
-            let parts = std::iter::once(features).chain(sources.into_iter().flatten());
+            let Inputs { features, sources } = frozen.inputs(&pictures, self.device);
+            let parts = std::iter::once(pooled_features(features)).chain(sources.into_iter().flatten());
             let mut parts: Vec<_> = parts.map(|read| network::rows(read.flatten(1, 3)).into_iter()).collect();
             for number in batch {
                 keep(*number, parts.iter_mut().filter_map(Iterator::next).collect());
