@@ -1,5 +1,7 @@
 //! Teaching a task: from the request to the training's end.
 
+use std::time::Duration;
+
 use engine::{TaskError, TaskKind, TaskTicket, TrainingOutcome};
 use network::{Label, TaskName};
 use r2r::face_attributes::srv::AddTask;
@@ -8,6 +10,9 @@ use super::{Answer, TaskServices};
 use crate::convert;
 use crate::names;
 use crate::service::Refusal;
+
+/// How often a training that a caller waits for is told in the log.
+const TOLD_EVERY: Duration = Duration::from_secs(2);
 
 /// A training that will come.
 pub(crate) struct Accepted {
@@ -63,8 +68,21 @@ impl TaskServices {
         if !wait {
             return Ok(accepted.response());
         }
-        let outcome = accepted.ticket.wait();
+        let outcome = loop {
+            match accepted.ticket.wait_for(TOLD_EVERY) {
+                Some(outcome) => break outcome,
+                None => self.tell_progress(&accepted.name),
+            }
+        };
         Ok(accepted.reply(outcome))
+    }
+
+    /// Who waits for the reply sees nothing of the training but this.
+    fn tell_progress(&self, name: &TaskName) {
+        let Ok(engine) = self.serving.engine() else { return };
+        let Some(status) = engine.tasks().list().into_iter().find(|status| status.name == *name) else { return };
+        let left = if status.eta > 0.0 { format!(", {:.0} s left", status.eta) } else { String::new() };
+        tracing::info!("task {name}: {:.0}% of its training{left}", status.progress * 100.0);
     }
 }
 
