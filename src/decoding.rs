@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use engine::{BEHIND, be_nice, lock};
+use engine::{REQUEST_NICENESS, be_nicer, lock};
 
 /// Requests that wait for their turn, at most; each holds its pictures as they came.
 const WAITING: usize = 8;
@@ -47,7 +47,7 @@ impl Decoding {
         let _turn = lock(&self.turn);
         let done = thread::scope(|scope| {
             let behind = move || {
-                be_nice(BEHIND);
+                be_nicer(REQUEST_NICENESS);
                 work()
             };
             scope.spawn(behind).join()

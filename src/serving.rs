@@ -164,8 +164,9 @@ impl Serving {
         self.put(place);
         // What was set while it was being loaded.
         if let Some(engine) = self.engine_now() {
-            let live = lock(&self.live_params).clone();
-            engine.set_live(live)?;
+            // Held meanwhile: a parameter that is set now must not be overwritten.
+            let live = lock(&self.live_params);
+            engine.set_live(live.clone())?;
         }
         result
     }

@@ -18,6 +18,26 @@ def rows(log):
             yield json.loads(line[at + len(MARK) - 1 :])
 
 
+def before(out):
+    """Rows of an earlier run. What is no table is set aside: hours went into the new rows."""
+    try:
+        rows = json.loads(out.read_text(encoding="utf-8"))
+        return [row for row in rows if row["what"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, KeyError) as error:
+        aside = out.with_name(f"{out.name}.broken")
+        out.rename(aside)
+        print(f"{out}: no table of scripts/torture ({error!r}); kept as {aside}", file=sys.stderr)
+        return []
+
+
+def merged(before, found):
+    """All rows by name, the newer one of two."""
+    again = {row["what"] for row in found}
+    return sorted([row for row in before if row["what"] not in again] + found, key=lambda row: row["what"])
+
+
 def shown(value):
     return ", ".join(f"{name} {count}" for name, count in value.items()) if isinstance(value, dict) else str(value)
 
@@ -27,10 +47,7 @@ def main(log, out):
     if not found:
         sys.exit(f"{log}: nothing ran; check --only, and scripts/fetch-media for the video")
     today = datetime.date.today().isoformat()
-    found = [{**row, "date": today} for row in found]
-    again = {row["what"] for row in found}
-    before = json.loads(Path(out).read_text(encoding="utf-8")) if Path(out).exists() else []
-    found = sorted([row for row in before if row["what"] not in again] + found, key=lambda row: row["what"])
+    found = merged(before(Path(out)), [{**row, "date": today} for row in found])
     Path(out).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print("| | |\n|---|---|")
     for row in found:

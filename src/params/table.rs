@@ -136,7 +136,7 @@ pub(crate) static SPECS: &[Spec] = &[
     switch("tracker.report_coasting", "Also report tracks that are not seen at the moment, with the box where they are expected."),
 
     double("scheduler.refresh_hz", 0.1, 60.0, "Judgements wanted per face and second at most; never more than pictures. What cpu_share does not allow is shared fairly. /diagnostics tells what was reached.").unit("Hz").live(),
-    double("scheduler.cpu_share", 0.01, 1.0, "Share of its threads' time (or its card's) that the network may take: with 0.5 and all cores, half of the processor. A new face is judged at once, and the others wait for it.").live(),
+    double("scheduler.cpu_share", 0.01, 1.0, "Share of its threads' time (or its card's) that the network may take: with 0.5 and all cores, half of the processor. A new face is judged at once, unless half a second is owed already; the others wait for it.").live(),
     int("scheduler.max_batch", 1, 64, "Faces that the network judges in one go at most.").unit("faces").live(),
     share("scheduler.min_quality", "Faces whose overall quality is below this are not judged and not captured.").live(),
 
@@ -149,11 +149,11 @@ pub(crate) static SPECS: &[Spec] = &[
     switch("retain_samples", "Keep the face crops that tasks were taught with. They are personal data; without them a task cannot be retrained with more samples later."),
     path("samples_key_file", "File with the 32 bytes that kept face crops are encrypted with (XChaCha20-Poly1305), mode 600 or a systemd credential. Empty: they are not encrypted. Where it cannot be read the node sees on, and teaches nothing."),
     int("max_samples_per_label", 1, 10_000, "Kept crops per label of a task; further ones are refused.").unit("crops"),
-    int("max_samples", 1, 1_000_000, "Kept crops of all tasks together; further ones are refused. Each takes up to 70 KB, with what the network read of it.").unit("crops"),
+    int("max_samples", 1, 1_000_000, "Kept crops of all tasks together; further ones are refused. Each takes some 70 KB with what the network read of it, 60 KB more for each column with blocks that may be drawn from.").unit("crops"),
     choice("teaching.allowed", &["all", "local", "none"], "Who may teach, remove, export, import and forget. all: every peer of the ROS domain; local: the same, but the node starts only where it does not announce itself to other machines (ROS_AUTOMATIC_DISCOVERY_RANGE must be LOCALHOST); none: nobody."),
     int("training.epochs", 0, 1000, "Epochs of a training by gradients at most, when the request names none; 0: a linear head in closed form.").unit("epochs"),
     double("training.time_budget_s", 1.0, 86_400.0, "A training ends with the best that it has after this time; the closed form once it has tried one choice of what it reads.").unit("s"),
-    int("training.nice", 0, 19, "Niceness of a training's threads: 0 is that of other nodes. They wait while the network judges faces, whatever it is."),
+    int("training.nice", 0, 19, "By how much a training's threads are nicer than the node; 0: as other nodes. Between two steps they wait while the network judges faces, 0.1 s at most."),
     int("training.queue", 0, 64, "Trainings that may wait behind the running one; further ones are refused.").unit("trainings"),
     double("training.strangers_named", 0.001, 0.5, "Share of strangers that an identity task may call by a name, measured on the model's cohort. Fewer means that people it knows are `unknown` more often."),
 

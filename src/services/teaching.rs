@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{TaskError, TaskKind, TaskTicket, TrainingOutcome};
+use engine::{TaskError, TaskKind, TaskState, TaskTicket, TrainingOutcome};
 use network::{Label, TaskName};
 use r2r::face_attributes::srv::AddTask;
 
@@ -68,21 +68,34 @@ impl TaskServices {
         if !wait {
             return Ok(accepted.response());
         }
+        let mut told = String::new();
         let outcome = loop {
-            match accepted.ticket.wait_for(TOLD_EVERY) {
-                Some(outcome) => break outcome,
-                None => self.tell_progress(&accepted.name),
+            if let Some(outcome) = accepted.ticket.wait_for(TOLD_EVERY) {
+                break outcome;
+            }
+            // Who waits for the reply sees nothing of the training but this.
+            let now = self.progress_of(&accepted.name);
+            if now != told {
+                tracing::info!("task {}: {now}", accepted.ticket.id);
+                told = now;
             }
         };
         Ok(accepted.reply(outcome))
     }
 
-    /// Who waits for the reply sees nothing of the training but this.
-    fn tell_progress(&self, name: &TaskName) {
-        let Ok(engine) = self.serving.engine() else { return };
-        let Some(status) = engine.tasks().list().into_iter().find(|status| status.name == *name) else { return };
-        let left = if status.eta > 0.0 { format!(", {:.0} s left", status.eta) } else { String::new() };
-        tracing::info!("task {name}: {:.0}% of its training{left}", status.progress * 100.0);
+    /// How far a training is, in words.
+    fn progress_of(&self, name: &TaskName) -> String {
+        let tasks = self.serving.engine().map(|engine| engine.tasks().list()).unwrap_or_default();
+        match tasks.into_iter().find(|status| status.name == *name) {
+            Some(status) if status.state == TaskState::Training && status.eta > 0.0 => {
+                format!("{:.0}% of its training, {:.0} s left", status.progress * 100.0, status.eta)
+            }
+            Some(status) if status.state == TaskState::Training => {
+                format!("{:.0}% of its training", status.progress * 100.0)
+            }
+            Some(status) => status.message,
+            None => "is no longer there".to_owned(),
+        }
     }
 }
 

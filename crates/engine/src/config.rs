@@ -37,7 +37,7 @@ pub struct EngineConfig {
     pub smoothing: SmoothingConfig,
     /// Threads of the network on the CPU; 0: all cores.
     pub threads: usize,
-    /// Threads of a training on the CPU, at the lowest priority. Perception comes first, so few.
+    /// Threads of a training on the CPU, see `training.nice`. Perception comes first, so few.
     pub training_threads: usize,
     /// Keep the face crops that tasks were taught with. They are personal data.
     pub retain_samples: bool,

@@ -13,6 +13,7 @@ mod model;
 mod camera;
 #[cfg(test)]
 mod camera_tests;
+#[cfg(feature = "perception")]
 mod config;
 #[cfg(feature = "perception")]
 mod engine;
@@ -64,7 +65,7 @@ pub use crate::{
     perception::pipeline::Pipeline,
     perception::smoothing::Smoother,
     perception::stats::{EngineThread, StageLatency, Stats, ThreadFailure},
-    sync::{BEHIND, be_nice, lock},
+    sync::{REQUEST_NICENESS, be_nicer, lock},
     teaching::capture::{CaptureError, CaptureRequest, Captured, TrackSelector},
     teaching::crops::{CropError, Sample, SamplePixels},
     teaching::handle::Tasks,

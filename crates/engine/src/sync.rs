@@ -5,12 +5,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Of what is done for requests but trainings: perception runs at 0, and this takes what is left.
-pub const BEHIND: u32 = 10;
+/// Of threads that decode what requests bring: moments of work, which perception goes before.
+pub const REQUEST_NICENESS: u32 = 10;
 
-/// Gives this thread a niceness, 0 to 19, for good: going back takes privileges.
-pub fn be_nice(niceness: u32) {
-    let niceness = niceness.min(19) as i32;
+/// Makes this thread nicer than the process was started, for good: going back takes privileges.
+pub fn be_nicer(by: u32) {
+    if by == 0 {
+        return;
+    }
+    // SAFETY: a plain system call without pointers. −1 is a niceness, too; what is asked for is right then as well.
+    let now = unsafe { libc::getpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t) };
+    let niceness = now.saturating_add(by.min(39) as i32).min(19);
     // SAFETY: plain system calls without pointers; on Linux the priority is that of this thread alone.
     let set = unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, niceness) };
     if set != 0 {

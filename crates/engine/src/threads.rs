@@ -186,18 +186,19 @@ pub(crate) fn network_loop(shared: &Shared, judge: &mut dyn Judge) {
         let judged = judge_batch(judge, &batch);
         shared.judging.store(false, Ordering::Relaxed);
         let thought = start.elapsed();
-        // On a busy machine the clock goes on while the network waits for a core.
-        let worked = judge.worked().map_or(thought, |worked| worked.min(thought));
-        shared.waiting.spend(start, worked);
         {
             let mut smoother = lock(&shared.smoother);
             for (face, judgements) in batch.iter().zip(judged) {
                 smoother.add(face.track.clone(), face.moment, face.quality, &judgements);
             }
         }
+        let smoothed = start.elapsed().saturating_sub(thought);
+        // On a busy machine the clock goes on while the network waits for a core.
+        let worked = judge.worked().map_or(thought, |worked| worked.min(thought));
+        shared.waiting.spend(start, worked);
         let mut meter = lock(&shared.network_meter);
         meter.stage(Stage::Network, thought);
-        meter.stage(Stage::Smooth, start.elapsed().saturating_sub(thought));
+        meter.stage(Stage::Smooth, smoothed);
         meter.evaluated(Instant::now(), worked, batch.into_iter().map(|face| face.track));
     }
 }

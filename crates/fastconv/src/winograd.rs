@@ -13,9 +13,31 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::OnceLock;
 
-/// Bytes of transformed input that one task holds: about what an L2 cache keeps.
-const BLOCK_BYTES: usize = 1 << 20;
+/// Bytes of transformed input that one task holds: what its L2 cache keeps.
+fn block_bytes() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| second_cache().unwrap_or(512 << 10).clamp(256 << 10, 1 << 20))
+}
+
+/// Bytes of a core's L2 cache, where Linux tells.
+fn second_cache() -> Option<usize> {
+    let told = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index2/size").ok()?;
+    kilobytes(told.trim())
+}
+
+/// `512K` or `2M`, in bytes.
+fn kilobytes(told: &str) -> Option<usize> {
+    let (number, unit) = told.split_at_checked(told.len().checked_sub(1)?)?;
+    let unit = match unit {
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        _ => return None,
+    };
+    number.parse::<usize>().ok()?.checked_mul(unit)
+}
+
 /// See the module's text; values.
 const PLANE_GAP: usize = 16;
 
@@ -246,7 +268,7 @@ pub(crate) fn forward<W: Transform<T, O>, const T: usize, const O: usize>(
     let grid = Grid::new(shape.n, [shape.h, shape.w, co], O);
     let out = Shared::new(y);
     let threads = rayon::current_num_threads();
-    let block = (BLOCK_BYTES / (T * T * ci * size_of::<f32>()) / 8 * 8).max(8);
+    let block = (block_bytes() / (T * T * ci * size_of::<f32>()) / 8 * 8).max(8);
     let all = Products::<W, T, O> {
         grid,
         v: &[],
@@ -344,4 +366,16 @@ pub(crate) fn transform_weight<W: Transform<T, O>, const T: usize, const O: usiz
         });
     });
     panels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caches_size_is_read_as_linux_writes_it() {
+        let read: Vec<_> = ["512K", "2M", "", "K", "512", "-1K", "99999999999999999999M"].map(kilobytes).into();
+        assert_eq!(read, [Some(512 << 10), Some(2 << 20), None, None, None, None, None]);
+        assert!((256 << 10..=1 << 20).contains(&block_bytes()));
+    }
 }

@@ -26,8 +26,8 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use data::LabelledFaces;
 pub use features::{Evaluation, evaluate_column, evaluate_looks};
 pub use few_shot::{
-    FaceReading, FewShotConfig, HeadFit, IdentityConfig, Known, NOTHING_KNOWN, PeopleFit, Reader, Readings, Reads,
-    expose, fit, fit_people, teach, teach_people,
+    FaceReading, FewShotConfig, HeadFit, IdentityConfig, Known, MANY_FACES, NOTHING_KNOWN, PeopleFit, Reader, Readings,
+    Reads, expose, fit, fit_people, teach, teach_people,
 };
 pub use gradients::{Annealing, ColumnFit, ColumnTrainingConfig, Parts, Trainable, train_column};
 pub use looks::{LOOKS, Look};

@@ -134,8 +134,7 @@ fn a_label_without_faces_is_refused_and_the_observer_can_end_it() {
 fn what_was_read_of_faces_before_is_not_read_again_and_teaches_the_same() {
     let (network, source) = network();
     let (faces, device, sources) = (faces([5, 6, 4], 1), Default::default(), [source]);
-    let like = ColumnConfig { sources: 1, own_blocks: false, ..sizes() };
-    let reader = Reader { network: &network, sources: &sources, like: &like, device: &device };
+    let reader = Reader { network: &network, sources: &sources, device: &device };
     let config = config(Reads::Best);
     let names: Vec<String> = ["encoder", "source"].map(str::to_owned).into();
     let kept: Vec<Vec<u8>> =
@@ -162,6 +161,6 @@ fn what_was_read_of_faces_before_is_not_read_again_and_teaches_the_same() {
     assert_eq!((right, as_right, batches, read), (1.0, 1.0, 14, 0));
     // They are kept in half precision.
     for (anew, again) in anew.iter().flatten().zip(again.iter().flatten()) {
-        assert!((anew - again).abs() < 0.05 * anew.abs().max(1.0), "{anew} {again}");
+        assert!((anew - again).abs() < 0.1 * anew.abs().max(1.0), "{anew} {again}");
     }
 }

@@ -33,6 +33,22 @@ ROWS = [(size, transport, faces) for size in SIZES for transport in ("raw", "jpe
 SETTLE_S, START_S = 3.0, 60.0
 
 
+# Of the table: head and width.
+COLUMNS = {
+    "p50_ms": ("p50 ms", 9),
+    "p95_ms": ("p95 ms", 9),
+    "cpu_ms": ("cpu ms", 9),
+    "answered": ("answered", 10),
+    "faces": ("faces", 7),
+    "judged_hz": ("judged/s", 10),
+    "peak_mb": ("MB", 6),
+}
+
+
+def line(name, who, values):
+    return f"{name:<26}{who:>6}" + "".join(f"{values.get(key, ''):>{width}}" for key, (_, width) in COLUMNS.items())
+
+
 def name_of(size, transport, faces):
     return f"{size[0]}x{size[1]} {transport}, {faces} {'face' if faces == 1 else 'faces'}"
 
@@ -68,16 +84,22 @@ class Stream:
             "jpeg": self.node.create_publisher(CompressedImage, "image/compressed", newest),
         }
         self.node.create_subscription(FaceAttributesArray, "attributes", self.hear, 100)
-        self.took, self.faces, self.counting = [], [], False
+        self.took, self.faces, self.judged, self.since = [], [], set(), None
         executor = SingleThreadedExecutor()
         executor.add_node(self.node)
         threading.Thread(target=executor.spin, daemon=True).start()
 
     def hear(self, answer):
-        if self.counting:
-            stamp = answer.header.stamp.sec * 10**9 + answer.header.stamp.nanosec
+        stamp = answer.header.stamp.sec * 10**9 + answer.header.stamp.nanosec
+        # Not the late answers to what was shown before.
+        if self.since is not None and stamp >= self.since:
             self.took.append((time.time_ns() - stamp) / 1e6)
             self.faces.append(len(answer.faces))
+            for at, face in enumerate(answer.faces):
+                # Ours says of which frame an estimate is; the peer has one for every face in every picture.
+                for attribute in face.attributes[:1]:
+                    estimate = attribute.stamp.sec, attribute.stamp.nanosec
+                    self.judged.add((face.track_id, *estimate) if any(estimate) else (at, stamp))
 
     def show(self, messages, transport, seconds):
         """Publishes for so long; how many pictures."""
@@ -92,19 +114,27 @@ class Stream:
             due = max(due + 1 / self.rate, time.monotonic())
         return count
 
-    def measure(self, messages, transport, seconds, child):
+    def wait(self, until, child, otherwise):
         deadline = time.monotonic() + START_S
-        while not self.node.count_subscribers("image" if transport == "raw" else "image/compressed"):
+        while not until():
             if child.ended() or time.monotonic() > deadline:
-                raise SystemExit(child.ended() or f"{child.name} does not listen to {transport} pictures")
+                raise SystemExit(child.ended() or f"{child.name} {otherwise}")
             time.sleep(0.1)
+
+    def is_alone(self):
+        """Nobody listens any more: the program before has gone."""
+        return not any(self.node.count_subscribers(topic) for topic in ("image", "image/compressed"))
+
+    def measure(self, messages, transport, seconds, child):
+        topic = "image" if transport == "raw" else "image/compressed"
+        self.wait(lambda: self.node.count_subscribers(topic), child, f"does not listen to {transport} pictures")
         self.show(messages, transport, SETTLE_S)
-        self.took, self.faces = [], []
-        self.counting, before = True, child.cpu_seconds()
+        self.took, self.faces, self.judged = [], [], set()
+        self.since, before = time.time_ns(), child.cpu_seconds()
         sent = self.show(messages, transport, seconds)
         # The last answers.
         time.sleep(0.5)
-        self.counting, after = False, child.cpu_seconds()
+        self.since, after = None, child.cpu_seconds()
         if before is None or after is None or not self.took:
             raise SystemExit(child.ended() or f"{child.name} answered no picture")
         ordered = sorted(self.took)
@@ -114,6 +144,7 @@ class Stream:
             "cpu_ms": round((after - before) * 1e3 / len(self.took), 2),
             "answered": round(len(self.took) / sent, 3),
             "faces": round(statistics.mean(self.faces), 2),
+            "judged_hz": round(len(self.judged) / seconds, 1),
             "peak_mb": round(child.peak_rss_mb() or 0.0),
         }
 
@@ -154,10 +185,7 @@ def main():
 
     frames = pictures.film(args.media / "single_face.mp4", pictures.FRAMES)
     stream, rows = Stream(args.rate), []
-    print(
-        f"{'picture':<26}{'':>6}{'p50 ms':>9}{'p95 ms':>9}{'cpu ms':>9}{'answered':>10}{'faces':>7}{'MB':>6}",
-        flush=True,
-    )
+    print(line("picture", "", {key: head for key, (head, _) in COLUMNS.items()}), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         programs = commands(args, Path(folder), os.cpu_count() or 1)
         for row in chosen:
@@ -169,29 +197,15 @@ def main():
                     found[who] = stream.measure(messages, transport, args.seconds, child)
                 finally:
                     child.stop()
-                print(
-                    f"{name_of(*row):<26}{who:>6}"
-                    + "".join(
-                        f"{found[who][key]:>{width}}"
-                        for key, width in (
-                            ("p50_ms", 9),
-                            ("p95_ms", 9),
-                            ("cpu_ms", 9),
-                            ("answered", 10),
-                            ("faces", 7),
-                            ("peak_mb", 6),
-                        )
-                    ),
-                    flush=True,
-                )
+                deadline = time.monotonic() + START_S
+                while not stream.is_alone() and time.monotonic() < deadline:
+                    time.sleep(0.1)
+                print(line(name_of(*row), who, found[who]), flush=True)
             ratio = {
                 key: round(found["peer"][key] / max(found["ours"][key], 1e-3), 2)
                 for key in ("p50_ms", "p95_ms", "cpu_ms", "peak_mb")
             }
-            print(
-                f"{'':<26}{'ratio':>6}{ratio['p50_ms']:>9}{ratio['p95_ms']:>9}{ratio['cpu_ms']:>9}{'':>17}{ratio['peak_mb']:>6}",
-                flush=True,
-            )
+            print(line("", "ratio", ratio), flush=True)
             rows.append({"row": name_of(*row), **found, "ratio": ratio})
     if args.json:
         load = os.getloadavg()[0]

@@ -19,6 +19,7 @@ pub(crate) mod sample_error;
 pub(crate) mod sample_index;
 #[cfg(feature = "perception")]
 pub(crate) mod sample_pictures;
+#[cfg(feature = "perception")]
 pub(crate) mod sample_reading;
 #[cfg(feature = "perception")]
 pub(crate) mod samples;

@@ -12,7 +12,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use crate::model::disk::{self, Links};
 
 /// The first bytes of an encrypted file; no PNG begins so.
-const MAGIC: &[u8] = b"face_attributes encrypted 1\n";
+pub(crate) const MAGIC: &[u8] = b"face_attributes encrypted 1\n";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 

@@ -14,7 +14,7 @@ use crate::model::sample_error::SampleError;
 
 /// Of a stored picture: 128×128 grey pixels take 16 KB as they are, what was read of them ([`super::sample_reading`]) 57 KB and as much
 /// for each column with blocks that tasks draw from.
-const MAX_PICTURE_BYTES: u64 = (2 << 20) + 1024;
+pub(crate) const MAX_PICTURE_BYTES: u64 = (2 << 20) + 1024;
 
 /// A folder's pictures by number.
 pub(crate) fn pictures(folder: &Path) -> Result<Vec<(u32, PathBuf)>, SampleError> {
@@ -92,6 +92,12 @@ pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<FaceCrop, SampleError>
         }
         other => Err(wrong(format!("{:?}", other.color()))),
     }
+}
+
+/// Whether a picture is encrypted, by its first bytes: a start looks at all of them.
+pub(crate) fn starts_encrypted(path: &Path) -> Result<bool, SampleError> {
+    let start = disk::read_start(path, sample_cipher::MAGIC.len() as u64, Links::Refused);
+    Ok(sample_cipher::is_encrypted(&start.map_err(SampleError::io(path))?))
 }
 
 /// The bytes of a file, encrypted or not.

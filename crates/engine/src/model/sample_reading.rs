@@ -9,7 +9,7 @@ use network::{FaceCrop, Label, TaskName};
 
 use crate::model::disk::{self, Access};
 use crate::model::sample_error::SampleError;
-use crate::model::sample_pictures::{decode, read_plain};
+use crate::model::sample_pictures::{MAX_PICTURE_BYTES, decode, read_plain};
 use crate::model::samples::{SampleStore, counted_files};
 
 /// Type of our chunk: ancillary, private, and not to be copied by programs that change the picture.
@@ -40,9 +40,12 @@ fn chunks(png: &[u8]) -> Option<Vec<Chunk<'_>>> {
     Some(found)
 }
 
-/// What was read of the crop of this file; `None` where nothing was.
-fn reading_in(png: &[u8]) -> Option<&[u8]> {
-    chunks(png)?.into_iter().find(|chunk| chunk.kind == CHUNK).map(|chunk| chunk.data)
+/// What was read of the crop of this file; `None` where nothing was, or the disk has changed it.
+pub(crate) fn reading_in(png: &[u8]) -> Option<&[u8]> {
+    let chunk = chunks(png)?.into_iter().find(|chunk| chunk.kind == CHUNK)?;
+    let end = chunk.at + chunk.data.len() + AROUND;
+    let checksum = png.get(end - 4..end)?;
+    (checksum == crc32fast::hash(png.get(chunk.at + 4..end - 4)?).to_be_bytes()).then_some(chunk.data)
 }
 
 /// The file with a reading in place of the one that it has; `None` where it is no PNG.
@@ -63,13 +66,19 @@ fn with_reading(png: &[u8], reading: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl SampleStore {
-    /// A task's crops of the given labels with their files, in the order of [`SampleStore::load`].
+    /// The files of a task's crops of the given labels, in the order of [`SampleStore::load`].
     ///
     /// # Errors
     /// The list of labels or a folder cannot be read.
     pub(crate) fn paths(&self, task: &TaskName, labels: &[Label]) -> Result<Vec<PathBuf>, SampleError> {
-        let dir = self.dir(task);
-        counted_files(&dir, labels)
+        Ok(counted_files(&self.dir(task), labels)?.into_iter().map(|(_, path)| path).collect())
+    }
+
+    /// The crop of this file, where it was not read by these weights yet; `None` too where there is no crop.
+    pub(crate) fn unread(&self, path: &Path, names: &[String]) -> Option<FaceCrop> {
+        let png = read_plain(path, self.cipher.as_deref()).ok()?;
+        let is_read = reading_in(&png).is_some_and(|bytes| FaceReading::is_of(bytes, names));
+        if is_read { None } else { decode(path, &png).ok() }
     }
 
     /// What was read of the crop of this file before; `names` as in [`FaceReading::from_bytes`].
@@ -93,6 +102,10 @@ impl SampleStore {
             Some(cipher) => cipher.encrypt(&whole).map_err(|said| SampleError::io(path)(io::Error::other(said)))?,
             None => whole,
         };
+        // Nobody would read it any more.
+        if bytes.len() as u64 > MAX_PICTURE_BYTES {
+            return Ok(false);
+        }
         disk::write_atomic(path, &bytes, Access::Private).map_err(SampleError::io(path))?;
         Ok(true)
     }
@@ -142,6 +155,44 @@ mod tests {
         store.forget(&task("mood"), None).unwrap();
         assert!(!store.keep_reading(&path, &face, b"reading").unwrap());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_reading_that_makes_the_file_too_large_is_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, path, face) = store(dir.path());
+        assert!(!store.keep_reading(&path, &face, &vec![1; MAX_PICTURE_BYTES as usize]).unwrap());
+        assert_eq!(store.load_all(&task("mood")).unwrap()[0].face, face);
+    }
+
+    #[test]
+    fn a_reading_that_the_disk_has_changed_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, path, face) = store(dir.path());
+        store.keep_reading(&path, &face, b"reading").unwrap();
+        let mut png = fs::read(&path).unwrap();
+        let at = png.windows(7).position(|bytes| bytes == b"reading").unwrap();
+        png[at] ^= 1;
+        assert_eq!(reading_in(&png), None);
+    }
+
+    #[test]
+    fn under_a_key_readings_are_encrypted_with_their_crops() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("key");
+        fs::write(&key, [7; 32]).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        let store = SampleStore::new(&dir.path().join("state"), 10).with_key(Some(&key)).unwrap();
+        let face = FaceCrop::from_fn(|at| (at % 256) as u8);
+        store.add(&task("mood"), &[LabelledFace { label: label("up"), face: face.clone() }]).unwrap();
+        let path = store.paths(&task("mood"), &[label("up")]).unwrap().remove(0);
+        assert!(store.keep_reading(&path, &face, b"reading").unwrap());
+        let stored = fs::read(&path).unwrap();
+        assert!(crate::model::sample_cipher::is_encrypted(&stored));
+        assert!(!stored.windows(4).any(|bytes| bytes == CHUNK));
+        let plain = read_plain(&path, store.cipher.as_deref()).unwrap();
+        assert_eq!(reading_in(&plain), Some(&b"reading"[..]));
+        assert_eq!(store.load_all(&task("mood")).unwrap()[0].face, face);
     }
 
     proptest! {

@@ -182,16 +182,10 @@ impl SampleStore {
     /// # Errors
     /// A picture that is broken, by name.
     pub fn load(&self, task: &TaskName, labels: &[Label]) -> Result<Vec<LabelledFace>, SampleError> {
-        let dir = self.dir(task);
-        let index = SampleIndex::read(&dir)?;
-        let mut samples = Vec::new();
-        for label in labels {
-            let Some(entry) = index.entry(label) else { continue };
-            for (_, path) in counted(&dir, entry)? {
-                samples.push(LabelledFace { label: label.clone(), face: read_picture(&path, self.cipher.as_deref())? });
-            }
-        }
-        Ok(samples)
+        let read = |(label, path): (Label, PathBuf)| {
+            Ok(LabelledFace { label, face: read_picture(&path, self.cipher.as_deref())? })
+        };
+        counted_files(&self.dir(task), labels)?.into_iter().map(read).collect()
     }
 
     /// Reads all crops of a task.
@@ -207,10 +201,8 @@ impl SampleStore {
     pub(crate) fn files(&self, task: &TaskName) -> Result<Vec<PathBuf>, SampleError> {
         let dir = self.dir(task);
         let index = SampleIndex::read(&dir)?;
-        let mut files = Vec::new();
-        for entry in index.labels() {
-            files.extend(counted(&dir, entry)?.into_iter().map(|(_, path)| path));
-        }
+        let labels: Vec<Label> = index.labels().iter().map(|entry| entry.label.clone()).collect();
+        let mut files: Vec<PathBuf> = counted_files(&dir, &labels)?.into_iter().map(|(_, path)| path).collect();
         if !index.labels().is_empty() {
             files.push(dir.join(INDEX));
         }
@@ -323,12 +315,12 @@ fn write_all(
     index.write(dir)
 }
 
-/// The pictures of labels, label after label.
-pub(crate) fn counted_files(dir: &Path, labels: &[Label]) -> Result<Vec<PathBuf>, SampleError> {
+/// The pictures of labels, label after label, each with its label.
+pub(crate) fn counted_files(dir: &Path, labels: &[Label]) -> Result<Vec<(Label, PathBuf)>, SampleError> {
     let index = SampleIndex::read(dir)?;
     let mut files = Vec::new();
     for entry in labels.iter().filter_map(|label| index.entry(label)) {
-        files.extend(counted(dir, entry)?.into_iter().map(|(_, path)| path));
+        files.extend(counted(dir, entry)?.into_iter().map(|(_, path)| (entry.label.clone(), path)));
     }
     Ok(files)
 }

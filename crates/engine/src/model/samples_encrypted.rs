@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::disk::{self, Access};
-use crate::model::sample_cipher::{SampleCipher, is_encrypted};
+use crate::model::sample_cipher::SampleCipher;
 use crate::model::sample_error::SampleError;
-use crate::model::sample_pictures::{pictures, read_stored};
+use crate::model::sample_pictures::{pictures, read_stored, starts_encrypted};
 use crate::model::samples::SampleStore;
 
 impl SampleStore {
@@ -30,13 +30,13 @@ impl SampleStore {
     /// Whether some encrypted crop can be decrypted, or there is none. A single one that cannot is a broken picture of its
     /// task. What cannot be read is told where it is needed.
     fn key_fits(&self) -> bool {
-        let stored = self.all_pictures().into_iter().filter_map(|path| read_stored(&path).ok());
-        let mut encrypted = stored.filter(|bytes| is_encrypted(bytes)).peekable();
+        let is_encrypted = |path: &PathBuf| starts_encrypted(path).unwrap_or(false);
+        let mut encrypted = self.all_pictures().into_iter().filter(is_encrypted).peekable();
         if encrypted.peek().is_none() {
             return true;
         }
         let Some(cipher) = &self.cipher else { return false };
-        encrypted.any(|bytes| cipher.decrypt(&bytes).is_some())
+        encrypted.any(|path| read_stored(&path).is_ok_and(|bytes| cipher.decrypt(&bytes).is_some()))
     }
 
     /// Encrypts crops that were stored before there was a key; how many, and how many could not be.
@@ -71,10 +71,10 @@ fn files(label: &Path) -> Vec<PathBuf> {
 
 /// False where it is encrypted already.
 fn encrypt_file(path: &Path, cipher: &SampleCipher) -> Result<bool, SampleError> {
-    let bytes = read_stored(path)?;
-    if is_encrypted(&bytes) {
+    if starts_encrypted(path)? {
         return Ok(false);
     }
+    let bytes = read_stored(path)?;
     let bytes = cipher.encrypt(&bytes).map_err(|said| SampleError::io(path)(std::io::Error::other(said)))?;
     disk::write_atomic(path, &bytes, Access::Private).map_err(SampleError::io(path))?;
     Ok(true)
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!((with_key.encrypt_all(), with_key.encrypt_all()), ((3, 0), (0, 0)));
         with_key.add(&task("gaze"), &faces("down", 2)).unwrap();
         let paths = with_key.all_pictures();
-        assert!(paths.len() == 5 && paths.iter().all(|path| is_encrypted(&fs::read(path).unwrap())), "{paths:?}");
+        assert!(paths.len() == 5 && paths.iter().all(|path| starts_encrypted(path).unwrap()), "{paths:?}");
         let pixels = |loaded: Vec<LabelledFace>| loaded.into_iter().map(|it| it.face.to_vec()).collect::<Vec<_>>();
         let expected = [faces("up", 3), faces("down", 2)].map(pixels).concat();
         assert_eq!(pixels(open(Some(&right)).unwrap().load_all(&task("gaze")).unwrap()), expected);

@@ -68,7 +68,9 @@ impl Waiting {
         }
     }
 
-    /// The next batch of those that are allowed; empty when none of them is due. Each look at a track shows its face in another of [`LOOKS`]: the running mean
+    /// The next batch of those that are allowed; empty when none of them is due.
+    ///
+    /// Each look at a track shows its face in another of [`LOOKS`]: the running mean
     /// of a track, which merges what the network says of them, is right more often for no more work.
     pub(crate) fn next_batch(&mut self, allowed: Allowed) -> Vec<DueFace> {
         let candidate =
@@ -113,6 +115,9 @@ impl WaitingRoom {
         let mut room = self.lock();
         room.waiting.set_config(config);
         room.budget.set_share(config.cpu_share);
+        drop(room);
+        // Who waits for a smaller share to be kept need not.
+        self.offered.notify_one();
     }
 
     pub(crate) fn offer(&self, seen: &Seen, active: &[TrackId]) {

@@ -132,12 +132,15 @@ impl Board {
 
     /// What a task draws from where nobody says: in the newest version what it drew from, or all that may be drawn from.
     pub(crate) fn default_sources(&self, name: &TaskName) -> Vec<TaskName> {
-        let drawable =
-            self.shipped.iter().chain(&self.taught).filter(|other| other.transferable && other.name != *name);
         match self.taught(name) {
             Some(old) => old.sources.iter().map(|source| self.newest(&source.name, name)).collect(),
-            None => drawable.map(|other| other.name.clone()).collect(),
+            None => self.drawable(name).map(|other| other.name.clone()).collect(),
         }
+    }
+
+    /// Columns that a task of this name may draw from.
+    fn drawable(&self, name: &TaskName) -> impl Iterator<Item = &ColumnRecord> {
+        self.shipped.iter().chain(&self.taught).filter(move |other| other.transferable && other.name != *name)
     }
 
     fn sources_of(&self, request: &AddTask<LabelledFace>) -> Result<Vec<TaskName>, TaskError> {
@@ -150,7 +153,6 @@ impl Board {
             };
         }
         let columns = || self.shipped.iter().chain(&self.taught);
-        let transferable = || columns().filter(|other| other.transferable && other.name != *name);
         if request.sources.is_empty() {
             return Ok(self.default_sources(name));
         }
@@ -163,7 +165,7 @@ impl Board {
                 Some(_) => return Err(TaskError::SourceNotTransferable(source.clone())),
                 None if self.names().contains(source) => return Err(TaskError::SourceNotReady(source.clone())),
                 None => {
-                    let known = list(transferable().map(|other| &other.name));
+                    let known = list(self.drawable(name).map(|other| &other.name));
                     return Err(TaskError::UnknownSource { name: source.clone(), known });
                 }
             }

@@ -1,6 +1,7 @@
 //! What becomes of samples before, while and after a task is taught with them.
 
 use super::*;
+use crate::model::sample_reading::reading_in;
 
 #[test]
 fn samples_are_erased_after_the_training_when_they_are_not_to_be_kept() {
@@ -122,22 +123,33 @@ fn without_the_key_of_its_samples_a_node_answers_and_teaches_nothing() {
     assert!(bench.stored("mood").is_empty());
 }
 
-/// Whether files of crops have what was read of them.
-fn read(bench: &Bench, name: &str) -> Vec<bool> {
-    let labels = [label("up"), label("down")];
-    let files = SampleStore::new(bench.state.path(), 100).paths(&task(name), &labels).unwrap();
-    let has = |path: &std::path::PathBuf| fs::read(path).unwrap().windows(4).any(|bytes| bytes == b"faRD");
-    files.iter().map(has).collect()
+/// Files of the crops of `up`, then of `down`.
+fn crops(bench: &Bench, name: &str) -> Vec<std::path::PathBuf> {
+    SampleStore::new(bench.state.path(), 1000).paths(&task(name), &[label("up"), label("down")]).unwrap()
+}
+
+/// What was read of the crop of a file.
+fn reading(path: &std::path::PathBuf) -> Option<Vec<u8>> {
+    reading_in(&fs::read(path).unwrap()).map(<[u8]>::to_vec)
+}
+
+/// Waits until all crops of a task were read.
+fn wait_until_read(bench: &Bench, name: &str) {
+    let start = std::time::Instant::now();
+    while !crops(bench, name).iter().all(|path| reading(path).is_some()) {
+        assert!(start.elapsed() < Duration::from_secs(60), "samples of {name} were not read");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
 fn samples_are_read_before_their_task_is_taught() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
+    // In closed form.
+    bench.config.training.epochs = 0;
     let tasks = bench.start();
     tasks.add_samples(&task("mood"), [samples("up", 4), samples("down", 3)].concat()).unwrap();
-    while read(&bench, "mood") != [true; 7] {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until_read(&bench, "mood");
     let before = bench.stored("mood");
     let outcome = teach(&tasks, AddTask { samples: Vec::new(), ..request("mood", 0) });
     assert_eq!((outcome.samples, outcome.accuracy.value), (vec![4, 3], 1.0));
@@ -147,8 +159,42 @@ fn samples_are_read_before_their_task_is_taught() {
     let elsewhere = tempfile::tempdir().unwrap();
     let folder = elsewhere.path().join("mood");
     tasks.export(&task("mood"), &folder, true).unwrap();
-    let pictures = SampleStore::new(&folder, 100).paths(&task("mood"), &[label("up")]).unwrap();
-    assert!(pictures.iter().all(|path| !fs::read(path).unwrap().windows(4).any(|bytes| bytes == b"faRD")));
+    let pictures = SampleStore::new(&folder, 100).paths(&task("mood"), &[label("up"), label("down")]).unwrap();
+    assert_eq!(pictures.iter().filter_map(reading).count(), 0);
+}
+
+#[test]
+fn what_was_read_before_is_what_a_task_is_taught_with() {
+    let mut bench = Bench::new();
+    // In closed form.
+    bench.config.training.epochs = 0;
+    let tasks = bench.start();
+    tasks.add_samples(&task("mood"), [samples("up", 4), samples("down", 4)].concat()).unwrap();
+    wait_until_read(&bench, "mood");
+    let says_up = |name: &str| {
+        let logits = bits(&bench.newest(), name).remove(0);
+        f32::from_bits(logits[0]) > f32::from_bits(logits[1])
+    };
+    // Readings of the other label: the task learns the labels the wrong way round.
+    let (files, store) = (crops(&bench, "mood"), SampleStore::new(bench.state.path(), 1000));
+    let readings: Vec<Vec<u8>> = files.iter().filter_map(reading).collect();
+    for (at, path) in files.iter().enumerate() {
+        let face = crate::model::sample_pictures::read_picture(path, None).unwrap();
+        assert!(store.keep_reading(path, &face, &readings[(at + 4) % 8]).unwrap());
+    }
+    teach(&tasks, AddTask { samples: Vec::new(), ..request("mood", 0) });
+    assert!(!says_up("mood"));
+    teach(&tasks, request("plain", 4));
+    assert!(says_up("plain"));
+}
+
+#[test]
+fn a_training_goes_before_samples_that_are_read_ahead_which_then_goes_on() {
+    let bench = Bench::new();
+    let tasks = bench.start();
+    tasks.add_samples(&task("mood"), [samples("up", 60), samples("down", 60)].concat()).unwrap();
+    teach(&tasks, request("trust", 3));
+    wait_until_read(&bench, "mood");
 }
 
 #[test]

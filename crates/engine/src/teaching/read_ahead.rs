@@ -2,19 +2,15 @@
 
 use std::path::PathBuf;
 
-use learning::{FaceReading, FewShotConfig, Reader};
-use network::{ColumnConfig, Label, NetworkBackend, ProgressiveNetwork, TaskName};
+use learning::{FaceReading, FewShotConfig, MANY_FACES, Reader};
+use network::{Label, NetworkBackend, ProgressiveNetwork, TaskName};
 use rayon::ThreadPool;
 
 use crate::model::sample_error::SampleError;
-use crate::model::sample_pictures::{decode, read_plain};
 use crate::model::samples::SampleStore;
 use crate::teaching::served_model::ServedModel;
 use crate::teaching::tasks::TaskError;
 use crate::teaching::workshop::Workshop;
-
-/// Of more samples each is looked at once, in its own way: see [`learning::teach`].
-const MOST: usize = 1000;
 
 /// Samples' files, and what readings in them are named by: the weights that read them. Another encoder or source reads them anew.
 pub(crate) struct ReadFiles {
@@ -55,7 +51,6 @@ fn names_of<B: NetworkBackend>(served: &ServedModel<B>, sources: &[TaskName]) ->
 struct Unread<B: NetworkBackend> {
     network: ProgressiveNetwork<B>,
     device: B::Device,
-    sizes: ColumnConfig,
     sources: Vec<TaskName>,
     samples: ReadFiles,
 }
@@ -67,7 +62,6 @@ fn find<B: NetworkBackend>(workshop: &Workshop<B>, name: &TaskName) -> Result<Un
     Ok(Unread {
         network: served.network.clone(),
         device: served.device.clone(),
-        sizes: served.column_config(),
         samples: ReadFiles::of(&served, name, &labels, &sources)?,
         sources,
     })
@@ -84,27 +78,25 @@ pub(crate) fn read<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool,
 fn try_read<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, name: &TaskName) -> Result<(), TaskError> {
     let unread = find(workshop, name)?;
     let config = FewShotConfig::default();
-    let reader = Reader {
-        network: &unread.network,
-        sources: &unread.sources,
-        like: &ColumnConfig { sources: unread.sources.len(), ..unread.sizes.clone() },
-        device: &unread.device,
-    };
+    let reader = Reader { network: &unread.network, sources: &unread.sources, device: &unread.device };
     let ReadFiles { store, files, names } = &unread.samples;
-    for path in files.iter().filter(|_| files.len() <= MOST) {
-        if workshop.is_wanted_elsewhere(name) {
+    // Of more samples each is looked at in one way only, which is not known yet.
+    for path in files.iter().filter(|_| files.len() <= MANY_FACES) {
+        if workshop.is_wanted_elsewhere() {
+            workshop.read_ahead(name);
             return Ok(());
         }
-        let known = store.reading(path, names).is_some();
-        let Ok(png) = read_plain(path, store.cipher.as_deref()) else { continue };
-        let Some(face) = decode(path, &png).ok().filter(|_| !known) else { continue };
+        // One that cannot be read is told when the task is taught.
+        let Some(face) = store.unread(path, names) else { continue };
+        workshop.yield_to_network();
         let failed = |reason: String| TaskError::Failed { name: name.clone(), reason };
         let reading = pool.install(|| reader.read_whole(&face, &config)).map_err(|error| failed(error.to_string()))?;
         let bytes = reading.to_bytes(names).map_err(failed)?;
         let served = workshop.served();
-        if served.state.writable() {
-            served.samples.keep_reading(path, &face, &bytes)?;
+        if !served.state.writable() {
+            return Ok(());
         }
+        served.samples.keep_reading(path, &face, &bytes)?;
     }
     Ok(())
 }

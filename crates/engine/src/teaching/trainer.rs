@@ -1,4 +1,4 @@
-//! The background thread: one training after the other, at low priority, in threads of its own.
+//! The background thread: one training after the other, in threads of its own, which let the network go first.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -18,7 +18,7 @@ use rayon::ThreadPool;
 use crate::TaskKind;
 use crate::model::manifest::ColumnRecord;
 use crate::model::samples::LabelledFace;
-use crate::sync::{be_nice, said_by};
+use crate::sync::{be_nicer, said_by};
 use crate::teaching::board::{Note, Running};
 use crate::teaching::progress_files::{checkpoint, discard, progress_folder};
 use crate::teaching::queue::JobSpec;
@@ -47,7 +47,7 @@ enum Work {
 
 /// Trains until the engine stops.
 pub(crate) fn run<B: NetworkBackend>(workshop: &Workshop<B>) {
-    be_nice(workshop.training.nice);
+    be_nicer(workshop.training.nice);
     // Its threads inherit the niceness of this one.
     let pool = network::threads(workshop.training.threads, "teaching").build();
     let pool = match pool {

@@ -160,14 +160,10 @@ impl<B: NetworkBackend> Workshop<B> {
         self.wake.notify_all();
     }
 
-    /// Whether the teaching thread has more to do than to read samples of a task; they then wait again.
-    pub(crate) fn is_wanted_elsewhere(&self, name: &TaskName) -> bool {
-        let mut board = self.board();
-        let training = !board.waiting.is_empty() && !board.held;
-        if training {
-            board.unread.push_front(name.clone());
-        }
-        training || board.stopping
+    /// Whether the teaching thread has more to do than to read samples.
+    pub(crate) fn is_wanted_elsewhere(&self) -> bool {
+        let board = self.board();
+        board.stopping || (!board.waiting.is_empty() && !board.held)
     }
 
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {

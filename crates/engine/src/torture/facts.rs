@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::damage::MANIFEST_COPY;
 use crate::model::manifest::MANIFEST;
+use crate::model::sample_error::SampleError;
+use crate::model::sample_pictures::read_picture;
 use crate::model::samples::SampleStore;
 use crate::model::state::StateStore;
 use crate::model::store::ModelStore;
@@ -60,6 +62,14 @@ impl Facts {
         let mut samples = BTreeMap::new();
         for task in stored.tasks().map_err(|error| error.to_string())? {
             let counts = stored.counts(&task).map_err(|error| error.to_string())?;
+            // What was read of a crop is written into its file: each must still be one.
+            let labels: Vec<_> = counts.iter().map(|(label, _)| label.clone()).collect();
+            for path in stored.paths(&task, &labels).map_err(|error| error.to_string())? {
+                match read_picture(&path, None) {
+                    Ok(_) | Err(SampleError::Encrypted { .. }) => {}
+                    Err(error) => return Err(error.to_string()),
+                }
+            }
             let counts = counts.into_iter().filter(|(_, count)| *count > 0);
             let counts: BTreeMap<_, _> = counts.map(|(label, count)| (label.to_string(), count)).collect();
             if !counts.is_empty() {

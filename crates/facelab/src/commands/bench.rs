@@ -66,7 +66,7 @@ pub struct Args {
     /// Also measure how times grow with faces, columns, threads and the frame's size, and draw it (PNG)
     #[arg(long, value_name = "FILE")]
     growth: Option<PathBuf>,
-    /// Also measure what this machine can do at most, and each layer against it; FASTCONV_ISA=avx2 takes a narrower instruction set
+    /// Also measure what this machine's processor can do at most, and each layer against it; FASTCONV_ISA=avx2 takes a narrower instruction set
     #[arg(long)]
     roof: bool,
     /// Write the figures as JSON
@@ -155,6 +155,7 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
         }
         None => vec![],
     };
+    let memory = Memory::now();
     bar.set_message("roof");
     let roof = args.roof.then(|| measure_roof(&args.batches, runs)).transpose()?;
     bar.finish_and_clear();
@@ -169,7 +170,7 @@ fn bench<B: NetworkBackend>(args: &Args, common: &Common, device_line: String) -
         timings,
         growth,
         roof,
-        memory: Memory::now(),
+        memory,
         command: command_line(),
     })
 }

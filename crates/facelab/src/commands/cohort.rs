@@ -76,7 +76,7 @@ pub(super) fn describe<B: NetworkBackend>(
     let once = FewShotConfig { looks: 1, ..FewShotConfig::default() };
     let seen: Vec<FaceCrop> =
         strangers.par_iter().enumerate().map(|(at, face)| LOOKS[at % LOOKS.len()].at(face)).collect();
-    let reader = Reader { network: &network, sources: &[], like: &like, device };
-    let read = reader.read(&seen, &once, 0, NOTHING_KNOWN, &mut |_| ControlFlow::Continue(()))?;
+    let reader = Reader { network: &network, sources: &[], device };
+    let read = reader.read(&seen, &like, &once, 0, NOTHING_KNOWN, &mut |_| ControlFlow::Continue(()))?;
     Ok(read.described(&head, device).all(0).to_vec())
 }

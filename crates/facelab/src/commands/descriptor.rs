@@ -69,8 +69,8 @@ fn make<B: NetworkBackend>(args: &Args, common: &Common) -> anyhow::Result<()> {
     let read = |faces: &DescribedFaces, name: &str| {
         let bar = progress::bar(common, name, 1);
         let seen: Vec<_> = faces.faces.iter().enumerate().map(|(at, face)| LOOKS[at % LOOKS.len()].at(face)).collect();
-        let reader = Reader { network: &network, sources: &[], like: &like, device: &device };
-        let read = reader.read(&seen, &once, 0, NOTHING_KNOWN, &mut |at| {
+        let reader = Reader { network: &network, sources: &[], device: &device };
+        let read = reader.read(&seen, &like, &once, 0, NOTHING_KNOWN, &mut |at| {
             bar.set_length(u64::from(at.steps));
             bar.set_position(u64::from(at.step));
             ControlFlow::Continue(())

@@ -120,8 +120,8 @@ fn measure<B: NetworkBackend>(args: &Args, common: &Common, device_line: String)
             bar.set_message(format!("{} {task}", candidate.name));
             let read = |faces: &LabelledFaces| {
                 let before = bar.position();
-                let reader = Reader { network: &network, sources: &[], like: &like, device: &device };
-                let read = reader.read(&faces.faces, &config, 0, NOTHING_KNOWN, &mut |at| {
+                let reader = Reader { network: &network, sources: &[], device: &device };
+                let read = reader.read(&faces.faces, &like, &config, 0, NOTHING_KNOWN, &mut |at| {
                     bar.set_position(before + faces.len() as u64 * u64::from(at.step) / u64::from(at.steps.max(1)));
                     ControlFlow::Continue(())
                 });

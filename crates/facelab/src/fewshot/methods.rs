@@ -53,8 +53,8 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         progress: &mut dyn FnMut(f32),
     ) -> anyhow::Result<Self> {
         let start = Instant::now();
-        let reader = Reader { network, sources: &sources, like: &like, device };
-        let readings = reader.read(&pool.faces, &config, 0, NOTHING_KNOWN, &mut |at| {
+        let reader = Reader { network, sources: &sources, device };
+        let readings = reader.read(&pool.faces, &like, &config, 0, NOTHING_KNOWN, &mut |at| {
             progress(at.step as f32 / at.steps as f32);
             ControlFlow::Continue(())
         })?;
@@ -86,9 +86,10 @@ impl<'a, B: NetworkBackend> Bench<'a, B> {
         let cover = |(at, face)| Corruption::MouthAndEyesCovered.of(face, !(at as u64));
         let covered: Vec<FaceCrop> = faces.iter().enumerate().map(cover).collect();
         let once = FewShotConfig { looks: 1, ..self.config.clone() };
-        let reader = Reader { network: self.network, sources: &self.sources, like: &self.like, device: self.device };
-        self.covered = Some(reader.read(&covered, &once, 0, NOTHING_KNOWN, &mut go_on)?);
-        let illegible = reader.read(faces, &once, faces.len(), NOTHING_KNOWN, &mut go_on)?;
+        let none = FewShotConfig { looks: 0, ..self.config.clone() };
+        let reader = Reader { network: self.network, sources: &self.sources, device: self.device };
+        self.covered = Some(reader.read(&covered, &self.like, &once, 0, NOTHING_KNOWN, &mut go_on)?);
+        let illegible = reader.read(faces, &self.like, &none, faces.len(), NOTHING_KNOWN, &mut go_on)?;
         self.readings = self.readings.with_outliers_of(illegible);
         Ok(self)
     }

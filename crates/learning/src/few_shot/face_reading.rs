@@ -2,14 +2,12 @@
 
 use super::config::FewShotConfig;
 use crate::looks::LOOKS;
+use crate::occlusion::illegible;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use network::FaceCrop;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-
-use crate::occlusion::illegible;
 
 /// Rows of a reading: the looks, and the face made illegible.
 pub(crate) const ROWS: usize = LOOKS.len() + 1;
@@ -56,10 +54,16 @@ impl FaceReading {
         safetensors::serialize(views, Some(recipe)).map_err(|error| error.to_string())
     }
 
+    /// Whether bytes of [`Self::to_bytes`] have parts of these names, and were read as it is done now.
+    pub fn is_of(bytes: &[u8], names: &[String]) -> bool {
+        let Ok((_, header)) = SafeTensors::read_metadata(bytes) else { return false };
+        let recipe = header.metadata().as_ref().and_then(|metadata| metadata.get("recipe"));
+        recipe.is_some_and(|recipe| recipe == RECIPE) && names.iter().all(|name| header.info(name).is_some())
+    }
+
     /// Those of [`Self::to_bytes`] with these names, in this order; `None` where one is missing, or was read in another way.
     pub fn from_bytes(bytes: &[u8], names: &[String]) -> Option<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
-        if header.metadata().as_ref()?.get("recipe").map(String::as_str) != Some(RECIPE) {
+        if !Self::is_of(bytes, names) {
             return None;
         }
         let tensors = SafeTensors::deserialize(bytes).ok()?;
@@ -69,7 +73,7 @@ impl FaceReading {
 }
 
 /// Pixels of what a head reads.
-const PIXELS: usize = 16;
+pub(crate) const PIXELS: usize = 16;
 
 /// Shape `[rows, pixels, channels]`, with one pixel where all are equal, and little-endian values.
 fn halves(rows: &[Vec<f32>]) -> (Vec<usize>, Vec<u8>) {
@@ -103,10 +107,10 @@ pub(crate) fn shown(face: &FaceCrop, row: usize, config: &FewShotConfig) -> Face
     }
 }
 
+/// FNV-1a, which is the same in every build: what is kept of a face was read with this seed.
 fn seed_of(face: &FaceCrop) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    face.as_slice().hash(&mut hasher);
-    hasher.finish()
+    let add = |hash: u64, pixel: &u8| (hash ^ u64::from(*pixel)).wrapping_mul(0x0000_0100_0000_01b3);
+    face.as_slice().iter().fold(0xcbf2_9ce4_8422_2325, add)
 }
 
 #[cfg(test)]
@@ -166,5 +170,11 @@ mod tests {
         assert_eq!(all(&face)[0], face);
         let distinct: std::collections::BTreeSet<FaceCrop> = all(&face).into_iter().collect();
         assert_eq!(distinct.len(), ROWS);
+        // Whatever changes these changes what kept readings are of: RECIPE grows with it.
+        let seeds: Vec<u64> = all(&face).iter().map(seed_of).collect();
+        assert_eq!(
+            (RECIPE, seeds.iter().fold(0, |sum: u64, seed| sum.rotate_left(9) ^ seed)),
+            ("1", 7_172_800_366_844_825_220)
+        );
     }
 }

@@ -72,8 +72,8 @@ pub fn teach_people<B: NetworkBackend>(
     };
     let looks = config.samples.looks_at(faces.len());
     let samples = FewShotConfig { looks, ..config.samples.clone() };
-    let reader = Reader { network, sources: &[], like: &like, device };
-    let readings = reader.read(&faces.faces, &samples, 0, read, observer)?.described(descriptor, device);
+    let reader = Reader { network, sources: &[], device };
+    let readings = reader.read(&faces.faces, &like, &samples, 0, read, observer)?.described(descriptor, device);
     let found = fit_people(&readings, faces, known, &cohort.rows(), config.strangers_named)?;
     let (column, sizes) = Column::identity(&like, descriptor, &found.head, device);
     let new = |class: &usize| known.get(*class).is_none_or(Option::is_none);

@@ -35,8 +35,8 @@ use ridge::Ridge;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// Faces from which each is looked at once.
-const MANY_FACES: usize = 1000;
+/// From more faces on each is looked at once.
+pub const MANY_FACES: usize = 1000;
 
 /// Teaches a head for `faces.labels`; the training's sizes are those of the model's columns. Its observer is called after every batch of
 /// faces and for every choice of what the head reads. `known`: what was read of each face before, by the network as it is.
@@ -58,8 +58,8 @@ pub fn teach<B: NetworkBackend>(
     let seen = if many { faces.seen_in_turn() } else { faces.clone() };
     // Of many faces each is shown in another way, which none of them was read in.
     let known = if many { NOTHING_KNOWN } else { known };
-    let reader = Reader { network, sources, like: &like, device };
-    let readings = reader.read(&seen.faces, config, outliers::FEW, known, observer)?;
+    let reader = Reader { network, sources, device };
+    let readings = reader.read(&seen.faces, &like, config, outliers::FEW, known, observer)?;
     let read = Progress { step: 1, ..Progress::begin(1, 1) };
     let late = || config.time_budget_s > 0.0 && started.elapsed().as_secs_f32() >= config.time_budget_s;
     let fit = fit_while(&readings, faces, config, &mut || match observer(&read) {

@@ -1,7 +1,7 @@
 //! What heads read of faces: the encoder's pooled features and the sources' last blocks.
 
 use super::config::FewShotConfig;
-use super::face_reading::{FaceReading, ILLEGIBLE, ROWS, shown};
+use super::face_reading::{FaceReading, ILLEGIBLE, PIXELS, ROWS, shown};
 use super::group::Group;
 use super::outliers::{self, EnergyShift};
 use crate::data::FaceCrop;
@@ -38,8 +38,6 @@ pub struct Reader<'a, B: NetworkBackend> {
     pub network: &'a ProgressiveNetwork<B>,
     /// Columns that are read, too.
     pub sources: &'a [TaskName],
-    /// Sizes of the column that is to read them.
-    pub like: &'a ColumnConfig,
     /// Where it is computed.
     pub device: &'a B::Device,
 }
@@ -52,19 +50,20 @@ pub const NOTHING_KNOWN: Known<'static> = &|_| None;
 impl<B: NetworkBackend> Reader<'_, B> {
     /// Reads each of `faces` at so many of [`LOOKS`] as `config` says: first as it is, then others, changed at random, which go round
     /// from face to face so that few looks at many faces see all of them; and at most `outliers` of the faces made illegible, spread
-    /// over all. `observer` is called after every batch.
+    /// over all. `like` has the sizes of what will be taught. `observer` is called after every batch.
     ///
     /// # Errors
     /// A source does not exist, or the observer asked to stop.
     pub fn read(
         &self,
         faces: &[FaceCrop],
+        like: &ColumnConfig,
         config: &FewShotConfig,
         outliers: usize,
         known: Known<'_>,
         observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Readings, TrainError> {
-        let looks = config.looks.clamp(1, LOOKS.len());
+        let looks = config.looks.min(LOOKS.len());
         let others = LOOKS.len() - 1;
         let row_of = |look: usize, face: usize| if look == 0 { 0 } else { 1 + (face + look - 1) % others };
         let mut wanted: Vec<(usize, usize)> =
@@ -73,11 +72,16 @@ impl<B: NetworkBackend> Reader<'_, B> {
         wanted.extend(made_of.iter().map(|&face| (face, ILLEGIBLE)));
 
         let parts = 1 + self.sources.len();
+        let channels: Vec<usize> =
+            (0..parts).map(|part| if part == 0 { like.features } else { like.channels[1] }).collect();
+        let fits = |row: &Vec<Vec<f32>>| {
+            row.len() == parts && row.iter().zip(&channels).all(|(part, channels)| part.len() == PIXELS * channels)
+        };
         let mut found: Vec<Option<Vec<Vec<f32>>>> = vec![None; wanted.len()];
         for face in 0..faces.len() {
             let Some(reading) = known(face) else { continue };
             for (found, (_, row)) in found.iter_mut().zip(&wanted).filter(|(_, (of, _))| *of == face) {
-                *found = Some(reading.row(*row)).filter(|row| row.len() == parts);
+                *found = Some(reading.row(*row)).filter(fits);
             }
         }
         let missing: Vec<usize> = (0..wanted.len()).filter(|&at| found[at].is_none()).collect();
@@ -90,13 +94,7 @@ impl<B: NetworkBackend> Reader<'_, B> {
         }
         let of_outliers = values[0].split_off(looks * faces.len());
         values.iter_mut().for_each(|part| part.truncate(looks * faces.len()));
-        let channels = (0..parts).map(|part| if part == 0 { self.like.features } else { self.like.channels[1] });
-        Ok(Readings {
-            values,
-            channels: channels.collect(),
-            faces: faces.len(),
-            outliers: made_of.into_iter().zip(of_outliers).collect(),
-        })
+        Ok(Readings { values, channels, faces: faces.len(), outliers: made_of.into_iter().zip(of_outliers).collect() })
     }
 
     /// Reads one face at all looks, so that [`Self::read`] need not.

@@ -114,6 +114,15 @@ pub(crate) fn is_of_the_file(error: &io::Error) -> bool {
 
 /// Reads a regular file of at most `limit` bytes: no pipe that nobody writes to, no device, nothing that fills the memory.
 pub(crate) fn read_file(path: &Path, limit: u64, links: Links) -> io::Result<Vec<u8>> {
+    let bytes = read_start(path, limit.saturating_add(1), links)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("has more than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// The first bytes of a regular file, at most so many; otherwise as [`read_file`].
+pub(crate) fn read_start(path: &Path, count: u64, links: Links) -> io::Result<Vec<u8>> {
     let no_follow = if links == Links::Refused { libc::O_NOFOLLOW } else { 0 };
     // A pipe is opened without a writer, and refused below.
     let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | no_follow).open(path) {
@@ -126,10 +135,7 @@ pub(crate) fn read_file(path: &Path, limit: u64, links: Links) -> io::Result<Vec
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no regular file"));
     }
     let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("has more than {limit} bytes")));
-    }
+    file.take(count).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
