@@ -95,7 +95,6 @@ pub(crate) fn sweep(dir: &Path, keep: &BTreeSet<&str>) -> Result<(), StoreError>
 }
 
 /// Names of the parts that are in a folder; none where there is no folder.
-#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
 pub(crate) fn found(dir: &Path) -> Result<Vec<String>, StoreError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,

@@ -20,7 +20,6 @@ pub(crate) enum Access {
     /// Everybody may read: models that ship.
     Shared,
     /// The owner alone: face samples and what was taught with them.
-    #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "samples and taught tasks are left out"))]
     Private,
 }
 
@@ -103,7 +102,6 @@ pub(crate) enum Links {
     /// Installed models may be links to the workspace.
     Followed,
     /// What the node keeps, and what a request hands over: a link could lead to a file that is not the caller's.
-    #[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
     Refused,
 }
 
@@ -172,18 +170,15 @@ pub(crate) fn sweep_unfinished(dir: &Path) -> io::Result<()> {
 }
 
 /// Put before the names of files that were found broken, and kept.
-#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
 pub(crate) const SET_ASIDE: &str = "damaged-";
 
 /// Renames a broken file out of the way, `damaged-N-…` beside it, where it is there.
-#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
 pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
     rename(path, &place_aside(path)?)?;
     sync_parent(path)
 }
 
 /// Keeps a copy of a file of at most `limit` bytes as it is, `damaged-N-…` beside it, where it is there.
-#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
 pub(crate) fn copy_aside(path: &Path, limit: u64) -> io::Result<()> {
     match read_file(path, limit, Links::Refused) {
         Ok(bytes) => write_atomic(&place_aside(path)?, &bytes, Access::Private),
@@ -193,7 +188,6 @@ pub(crate) fn copy_aside(path: &Path, limit: u64) -> io::Result<()> {
     }
 }
 
-#[cfg_attr(not(feature = "perception"), expect(dead_code, reason = "taught tasks are left out"))]
 fn place_aside(path: &Path) -> io::Result<std::path::PathBuf> {
     let name = path.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidInput)?;
     let place = |number: u32| path.with_file_name(format!("{SET_ASIDE}{number}-{name}"));
