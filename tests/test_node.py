@@ -144,6 +144,49 @@ def test_a_threshold_changes_while_the_node_runs(answers, peer):
     assert get_parameter(peer, "detector.score_threshold").double_value == before
 
 
+def test_how_often_a_face_is_judged_changes_while_the_node_runs(answers, peer):
+    def judgements(count):
+        """Stamps of so many estimates of a face that follow each other, seconds."""
+        stamps = []
+        while len(stamps) < count:
+            answer = answers.next(lambda answer: answer.faces and answer.faces[0].attributes, "a judged face")
+            stamp = answer.faces[0].attributes[0].stamp
+            if stamp.sec + stamp.nanosec / 1e9 not in stamps:
+                stamps.append(stamp.sec + stamp.nanosec / 1e9)
+        return stamps
+
+    before = get_parameter(peer, "scheduler.refresh_hz").double_value
+    try:
+        assert set_parameter(peer, "scheduler.refresh_hz", 0.5).successful
+        # What was judged before is due by the rate of before.
+        slow = judgements(4)
+        assert slow[-1] - slow[-2] >= 1.9
+    finally:
+        assert set_parameter(peer, "scheduler.refresh_hz", before).successful
+    fast = judgements(4)
+    assert fast[-1] - fast[-2] < 1.9
+
+
+@pytest.mark.parametrize(
+    "name, good, bad, words",
+    [
+        ("scheduler.cpu_share", 0.25, 0.0, "0.01 to 1"),
+        ("smoothing.lasting_half_life_s", 5.0, -1.0, "0 to 3600 s"),
+        ("smoothing.lasting", "gender", "gender,gender", "none twice"),
+    ],
+)
+def test_shares_and_half_lives_change_while_the_node_runs(name, good, bad, words, node, peer):
+    before = get_parameter(peer, name)
+    kept = before.double_value if before.type == 3 else before.string_value
+    try:
+        assert set_parameter(peer, name, good).successful
+        refused = set_parameter(peer, name, bad)
+        assert not refused.successful and words in refused.reason
+        assert get_parameter(peer, name) == value(good)
+    finally:
+        assert set_parameter(peer, name, kept).successful
+
+
 def test_a_rate_changes_while_the_node_runs(answers, camera, peer):
     with peer.listen(CompressedImage, "annotated/compressed") as viewer:
         viewer.wait_for(lambda message: True, "a picture")
