@@ -110,6 +110,8 @@ def test_every_evaluation_of_the_list_is_measured(workshop):
     assert ended.returncode == 0, ended.stderr
     results = ["_".join(row[:3]) for row in EVALUATED] + [f"few/{row[0]}" for row in FEW]
     assert [option(line, "--json") for line in told] == [str(workshop / f"out/{name}.json") for name in results]
+    # The results hold these commands, and are committed.
+    assert not any(option(line, "--data").startswith("/") for line in told)
 
 
 def columns_of(model):

@@ -7,7 +7,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fastconv::{
     Activation, Algorithm, Buffer, ConvShape, Epilogue, Separable, Weights, backward_input, backward_weight, forward,
-    zeros,
+    roof, zeros,
 };
 use std::hint::black_box;
 use std::time::Duration;
@@ -18,22 +18,9 @@ fn values(len: usize) -> Buffer {
     buffer
 }
 
-/// Encoder and column: side, input and output channels, stride.
-const LAYERS: [(usize, usize, usize, usize); 9] = [
-    (128, 1, 64, 1),
-    (128, 64, 64, 1),
-    (128, 64, 64, 2),
-    (64, 64, 128, 1),
-    (64, 128, 128, 1),
-    (64, 128, 128, 2),
-    (32, 128, 128, 1),
-    (16, 256, 256, 1),
-    (8, 256, 256, 1),
-];
-
 fn convolutions(c: &mut Criterion) {
     for n in [1, 16] {
-        for (side, ci, co, stride) in LAYERS {
+        for (side, ci, co, stride) in roof::LAYERS {
             let s = ConvShape { n, h: side, w: side, ci, co, kernel: 3, stride };
             let mut group = c.benchmark_group(format!("{n}x{side}x{side} {ci}-{co} stride {stride}"));
             group.throughput(Throughput::Elements(2 * (s.output_len() * 9 * ci) as u64));

@@ -15,6 +15,20 @@ const ROUNDS: usize = 20_000;
 /// Values that no cache keeps: 256 MB.
 const VALUES: usize = 64 << 20;
 
+/// 3×3 layers of the encoder and of a whole column of Table III, which benchmarks measure: side, input and output channels, stride.
+pub const LAYERS: [(usize, usize, usize, usize); 10] = [
+    (128, 1, 64, 1),
+    (128, 64, 64, 1),
+    (128, 64, 64, 2),
+    (64, 64, 128, 1),
+    (64, 128, 128, 1),
+    (64, 128, 128, 2),
+    (32, 128, 128, 1),
+    (32, 128, 128, 2),
+    (16, 256, 256, 1),
+    (8, 256, 256, 1),
+];
+
 /// Multiply-adds in registers; gives the floating-point operations that were done.
 struct MultiplyAdd;
 

@@ -10,20 +10,6 @@ use std::time::Duration;
 /// How long the peak is measured.
 const PEAK_TIME: Duration = Duration::from_millis(500);
 
-/// 3×3 layers of the encoder and of a whole column of Table III: side, input and output channels, stride.
-const LAYERS: [(usize, usize, usize, usize); 10] = [
-    (128, 1, 64, 1),
-    (128, 64, 64, 1),
-    (128, 64, 64, 2),
-    (64, 64, 128, 1),
-    (64, 128, 128, 1),
-    (64, 128, 128, 2),
-    (32, 128, 128, 1),
-    (32, 128, 128, 2),
-    (16, 256, 256, 1),
-    (8, 256, 256, 1),
-];
-
 /// The machine, and each layer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Roof {
@@ -65,7 +51,7 @@ pub fn measure_roof(batches: &[u32], runs: usize) -> anyhow::Result<Roof> {
     let (peak, memory) = (roof::peak(PEAK_TIME), roof::memory_rate());
     let mut layers = Vec::new();
     for &batch in batches {
-        for (side, ci, co, stride) in LAYERS {
+        for (side, ci, co, stride) in roof::LAYERS {
             layers.push(layer(batch as usize, (side, ci, co, stride), runs, peak, memory)?);
         }
     }
