@@ -10,6 +10,14 @@ use crate::ros_arguments::Override;
 
 const PREFIX: &str = "qos_overrides.";
 
+/// Of the node's services: requests that wait to be taken. Of ROS's ten the first are lost without a word when a burst comes.
+const REQUESTS: usize = 64;
+
+/// How services and actions offer themselves.
+pub(crate) const fn services() -> QosProfile {
+    QosProfile { depth: REQUESTS, ..QosProfile::services_default() }
+}
+
 /// Which end of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entity {

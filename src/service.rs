@@ -4,9 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::StreamExt;
-use r2r::{Node, QosProfile, ServiceRequest, WrappedServiceTypeSupport};
+use r2r::{Node, ServiceRequest, WrappedServiceTypeSupport};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+
+use crate::qos;
 
 /// Requests of one service that are worked on at once.
 const AT_ONCE: usize = 16;
@@ -56,7 +58,7 @@ where
     S::Request: Send,
     S::Response: Send,
 {
-    let mut requests = node.create_service::<S>(name, QosProfile::services_default())?;
+    let mut requests = node.create_service::<S>(name, qos::services())?;
     let name: Arc<str> = name.into();
     let answer = Arc::new(answer);
     let places = Arc::new(Semaphore::new(AT_ONCE));

@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::clock::NodeClock;
+use crate::qos;
 use crate::ros::log_unpublished;
 use crate::service::{Order, offer, respond};
 
@@ -171,7 +172,7 @@ where
     )?;
 
     let service = format!("{name}/_action/get_result");
-    let mut requests = node.create_service::<A::GetResult>(&service, QosProfile::services_default())?;
+    let mut requests = node.create_service::<A::GetResult>(&service, qos::services())?;
     let handle = runtime.clone();
     runtime.spawn(async move {
         while let Some(request) = requests.next().await {

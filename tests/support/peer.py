@@ -14,6 +14,8 @@ from .process import PATIENCE_S
 ONE_TRY_S = 2.0
 RELIABLE = QoSProfile(depth=50)
 SENSOR = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+# A client's own queue: of ten, the default, the first are overwritten when more are asked at once.
+MANY_CALLS = QoSProfile(depth=64)
 LATCHED = QoSProfile(depth=10, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -68,7 +70,7 @@ class Peer:
         """Calls a service; the reply comes later."""
         client = self._clients.get(name)
         if client is None:
-            client = self._clients[name] = self.node.create_client(service, name)
+            client = self._clients[name] = self.node.create_client(service, name, qos_profile=MANY_CALLS)
         assert client.wait_for_service(timeout_sec=PATIENCE_S), f"nobody offers {name}"
         return client.call_async(service.Request(**fields))
 
