@@ -67,7 +67,7 @@ pub enum ImageError {
     /// Neither JPEG nor PNG.
     #[error("the data is neither JPEG nor PNG nor TIFF")]
     Format,
-    /// A JPEG or PNG that does not decode.
+    /// A JPEG, PNG or TIFF that does not decode.
     #[error("the picture does not decode: {0}")]
     Decode(String),
     /// A picture that cannot be written as JPEG or PNG.

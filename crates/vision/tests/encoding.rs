@@ -236,3 +236,17 @@ fn pictures_are_written_and_read_again_and_resized() {
     assert!(worst_difference(&back, &known()) < 12);
     assert!(known().resized(0, 5).is_err());
 }
+
+/// What `cargo fuzz` found, made from the seeds in `fuzz/src`: a decoder that we use panicked.
+#[test]
+fn what_a_decoder_panics_at_is_refused() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/broken");
+    let mut found = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let refused = decode_compressed(&std::fs::read(&path).unwrap(), 1 << 20);
+        assert!(matches!(refused, Err(ImageError::Decode(_))), "{}", path.display());
+        found += 1;
+    }
+    assert!(found > 0);
+}

@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use ::image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use super::guard::guarded;
 use super::{jpeg, mosaic};
 use crate::{BgrImage, ImageError, MAX_SIDE, bayer, image::check_size};
 
@@ -18,7 +19,7 @@ const FORMATS: [ImageFormat; 3] = [ImageFormat::Jpeg, ImageFormat::Png, ImageFor
 /// # Errors
 /// [`ImageError::Format`], [`ImageError::Size`], [`ImageError::TooLarge`] or [`ImageError::Decode`].
 pub fn decode_compressed(bytes: &[u8], max_pixels: u64) -> Result<BgrImage, ImageError> {
-    let (mut picture, orientation) = decode(bytes, max_pixels)?;
+    let (mut picture, orientation) = guarded(|| decode(bytes, max_pixels))?;
     picture.apply_orientation(orientation);
     to_bgr(picture)
 }
@@ -30,7 +31,7 @@ pub fn decode_compressed(bytes: &[u8], max_pixels: u64) -> Result<BgrImage, Imag
 /// # Errors
 /// As [`decode_compressed`].
 pub fn decode_camera(bytes: &[u8], format: &str, max_pixels: u64) -> Result<BgrImage, ImageError> {
-    let (picture, _) = decode(bytes, max_pixels)?;
+    let (picture, _) = guarded(|| decode(bytes, max_pixels))?;
     let (raw, file) = format.split_once(';').unwrap_or_default();
     // With colours it names them: `bayer_rggb8; jpeg compressed bgr8`.
     let as_it_is = file.trim().ends_with("compressed") && !picture.color().has_color();

@@ -1,6 +1,7 @@
 //! What cameras send, decoded to [`BgrImage`]. Every input is taken as hostile: it is refused, it never panics.
 
 mod compressed;
+mod guard;
 mod jpeg;
 mod yuv;
 
