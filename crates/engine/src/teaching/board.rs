@@ -11,6 +11,7 @@ use crate::TaskKind;
 use crate::model::manifest::ColumnRecord;
 use crate::model::samples::SampleCounts;
 use crate::model::store_error::list;
+use crate::teaching::fresh_crops::FreshCrops;
 use crate::teaching::queue::JobSpec;
 use crate::teaching::tasks::{RemoveTask, TaskError, TaskState, TaskStatus, TrainingOutcome};
 
@@ -55,6 +56,36 @@ pub(crate) struct Note {
     pub(crate) spec: Option<JobSpec>,
 }
 
+impl Note {
+    /// How a training ended.
+    pub(crate) fn of(spec: JobSpec, result: &Result<TrainingOutcome, TaskError>) -> Self {
+        match result {
+            Ok(outcome) => Self {
+                state: TaskState::Ready,
+                message: format!(
+                    "trained in {:.1} s{} with {} samples; {}",
+                    outcome.training_seconds,
+                    over(outcome.epochs),
+                    outcome.samples.iter().sum::<u32>(),
+                    outcome.accuracy.in_words(),
+                ),
+                epochs: outcome.epochs,
+                spec: None,
+            },
+            Err(error) => {
+                let cancelled = matches!(error, TaskError::Cancelled(_));
+                let state = if cancelled { TaskState::Cancelled } else { TaskState::Failed };
+                Self { state, message: error.to_string(), epochs: 0, spec: Some(spec) }
+            }
+        }
+    }
+}
+
+/// ` over N epochs`; nothing for a head in closed form.
+fn over(epochs: u32) -> String {
+    if epochs == 0 { String::new() } else { format!(" over {epochs} epochs") }
+}
+
 /// The registry of tasks. Everything here is in memory and quick; the disk has its own lock.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
@@ -65,6 +96,8 @@ pub(crate) struct Board {
     pub(crate) waiting: VecDeque<Job>,
     /// Tasks with samples that may not have been read yet.
     pub(crate) unread: VecDeque<TaskName>,
+    /// Crops of captures that run.
+    pub(crate) fresh: FreshCrops,
     pub(crate) running: Option<Running>,
     pub(crate) notes: BTreeMap<TaskName, Note>,
     pub(crate) kept: BTreeMap<TaskName, SampleCounts>,

@@ -179,14 +179,14 @@ impl Captures {
 
     /// Collects crops of one track, spread over the time, one a frame at most, until there are `count` or the time is up.
     ///
-    /// Faces of too little quality are left out. It ends early, with what there is, when the track is lost. `go_on` is told some
-    /// times a second how many there are, and may end it.
+    /// Faces of too little quality are left out. It ends early, with what there is, when the track is lost. `go_on` is given
+    /// them some times a second, and may end it.
     pub(crate) fn collect(
         &self,
         selector: TrackSelector,
         count: u32,
         time: Duration,
-        go_on: &mut dyn FnMut(u32) -> bool,
+        go_on: &mut dyn FnMut(&[FaceCrop]) -> bool,
     ) -> Result<(TrackId, Vec<FaceCrop>), CaptureError> {
         let limits = |name, value: String, range| Err(CaptureError::Range { name, value, range });
         if !(1..=200).contains(&count) {
@@ -218,7 +218,7 @@ impl Captures {
                 told = Some(Instant::now());
                 // It may take its time, and the vision thread must not wait for it.
                 drop(newest);
-                if !go_on(crops.len() as u32) {
+                if !go_on(&crops) {
                     return Err(CaptureError::Cancelled);
                 }
                 newest = self.lock();

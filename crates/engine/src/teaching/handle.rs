@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use network::{Label, NetworkBackend, TaskName};
+use network::{FaceCrop, Label, NetworkBackend, TaskName};
 use vision::FaceDetector;
 
 use crate::EngineConfig;
@@ -106,12 +106,25 @@ impl Tasks {
         go_on: &mut dyn FnMut(u32) -> bool,
     ) -> Result<Captured, CaptureError> {
         let camera = self.camera_of(wanted);
-        let (track, crops) = self.captures[camera].collect(wanted.track.clone(), wanted.count, wanted.time, go_on)?;
-        let captured = crops.len() as u32;
-        let labelled = |face| LabelledFace { label: wanted.label.clone(), face };
-        let samples: Vec<_> = crops.into_iter().map(labelled).collect();
-        let stored = self.requests.add_samples(&wanted.name, &samples)?;
-        Ok(Captured { track, camera, captured, counts: stored.counts })
+        let mut taken = 0;
+        let mut read_and_go_on = |crops: &[FaceCrop]| {
+            self.requests.read_fresh(&wanted.name, &crops[taken..]);
+            taken = crops.len();
+            go_on(taken as u32)
+        };
+        let (selector, count) = (wanted.track.clone(), wanted.count);
+        let collected = self.captures[camera].collect(selector, count, wanted.time, &mut read_and_go_on);
+        let stored = collected.and_then(|(track, crops)| {
+            let captured = crops.len() as u32;
+            let labelled = |face| LabelledFace { label: wanted.label.clone(), face };
+            let samples: Vec<_> = crops.into_iter().map(labelled).collect();
+            let counts = self.requests.add_samples(&wanted.name, &samples)?.counts;
+            Ok(Captured { track, camera, captured, counts })
+        });
+        if stored.is_err() {
+            self.requests.forget_fresh(&wanted.name);
+        }
+        stored
     }
 
     /// The wanted camera; without one, that which follows the track or has the largest face.

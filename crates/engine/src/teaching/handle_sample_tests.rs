@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::sample_reading::reading_in;
+use crate::testing::{seen, track};
 
 #[test]
 fn samples_are_erased_after_the_training_when_they_are_not_to_be_kept() {
@@ -209,4 +210,66 @@ fn samples_that_are_forgotten_while_they_are_read_stay_forgotten() {
     drop(tasks);
     let left: Vec<_> = fs::read_dir(bench.state.path().join("samples")).into_iter().flatten().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// Captures crops of the one face in view, all of them different.
+fn capture(tasks: &Tasks, text: &str, go_on: &mut (dyn FnMut(u32) -> bool + Send)) -> Result<Captured, CaptureError> {
+    let wanted = CaptureRequest {
+        name: task("mood"),
+        label: label(text),
+        camera: None,
+        track: TrackSelector::Largest,
+        count: 4,
+        time: Duration::from_secs(1),
+    };
+    std::thread::scope(|scope| {
+        let captured = scope.spawn(|| tasks.capture(&wanted, go_on));
+        let mut crops = faces(text, 1000).into_iter();
+        while !captured.is_finished() {
+            let mut seen = seen(0.0, &[(track(0), 40.0, 0.9)]);
+            seen.faces[0].crop = crops.next().map(|sample| sample.face);
+            tasks.captures[0].offer(&seen);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        captured.join().unwrap()
+    })
+}
+
+fn wait_until_fresh_are_read(tasks: &Tasks, count: usize) {
+    let start = std::time::Instant::now();
+    while tasks.requests.fresh_readings() < count {
+        assert!(start.elapsed() < Duration::from_secs(60), "{count} crops were not read");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn crops_are_read_while_their_capture_runs() {
+    let mut bench = Bench::new();
+    // In closed form.
+    bench.config.training.epochs = 0;
+    let tasks = bench.start();
+    for text in ["up", "down"] {
+        let mut go_on = |taken| {
+            wait_until_fresh_are_read(&tasks, taken as usize);
+            true
+        };
+        assert_eq!(capture(&tasks, text, &mut go_on).unwrap().captured, 4);
+    }
+    let outcome = teach(&tasks, AddTask { samples: Vec::new(), ..request("mood", 0) });
+    assert_eq!((outcome.samples, outcome.accuracy.value), (vec![4, 4], 1.0));
+    wait_until_read(&bench, "mood");
+    drop(tasks);
+}
+
+#[test]
+fn of_a_capture_that_is_cancelled_nothing_stays() {
+    let bench = Bench::new();
+    let tasks = bench.start();
+    let mut go_on = |taken| {
+        wait_until_fresh_are_read(&tasks, taken as usize);
+        taken < 2
+    };
+    assert!(matches!(capture(&tasks, "up", &mut go_on), Err(CaptureError::Cancelled)));
+    assert_eq!(tasks.requests.fresh_readings(), 0);
 }

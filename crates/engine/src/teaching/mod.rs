@@ -5,6 +5,7 @@ pub(crate) mod board;
 pub(crate) mod capture;
 pub(crate) mod crops;
 pub(crate) mod exchange;
+pub(crate) mod fresh_crops;
 pub(crate) mod handle;
 pub(crate) mod progress_files;
 pub(crate) mod promise;

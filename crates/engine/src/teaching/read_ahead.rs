@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use learning::{FaceReading, FewShotConfig, MANY_FACES, Reader};
-use network::{Label, NetworkBackend, ProgressiveNetwork, TaskName};
+use network::{FaceCrop, Label, NetworkBackend, ProgressiveNetwork, TaskName};
 use rayon::ThreadPool;
 
 use crate::model::sample_error::SampleError;
@@ -35,9 +35,15 @@ impl ReadFiles {
         Ok(Self { store: served.samples.clone(), files, names: names_of(served, sources) })
     }
 
-    /// What was read of a sample before.
-    pub(crate) fn reading(&self, sample: usize) -> Option<FaceReading> {
-        self.store.reading(self.files.get(sample)?, &self.names)
+    /// What was read of a sample before: it is in its file, or goes there next.
+    pub(crate) fn reading<B: NetworkBackend>(
+        &self,
+        workshop: &Workshop<B>,
+        name: &TaskName,
+        (sample, face): (usize, &FaceCrop),
+    ) -> Option<FaceReading> {
+        let in_file = self.store.reading(self.files.get(sample)?, &self.names);
+        in_file.or_else(|| workshop.board().fresh.reading(name, face, &self.names))
     }
 }
 
@@ -47,39 +53,75 @@ fn names_of<B: NetworkBackend>(served: &ServedModel<B>, sources: &[TaskName]) ->
     std::iter::once(encoder).chain(columns).collect()
 }
 
-/// Samples of a task to be read, and by what.
-struct Unread<B: NetworkBackend> {
+/// What reads the samples of a task.
+struct TaskReader<B: NetworkBackend> {
     network: ProgressiveNetwork<B>,
     device: B::Device,
     sources: Vec<TaskName>,
-    samples: ReadFiles,
+    names: Vec<String>,
 }
 
-fn find<B: NetworkBackend>(workshop: &Workshop<B>, name: &TaskName) -> Result<Unread<B>, TaskError> {
-    let served = workshop.served();
-    let labels: Vec<Label> = served.samples.counts(name)?.into_iter().map(|(label, _)| label).collect();
-    let sources = workshop.board().default_sources(name);
-    Ok(Unread {
-        network: served.network.clone(),
-        device: served.device.clone(),
-        samples: ReadFiles::of(&served, name, &labels, &sources)?,
-        sources,
-    })
-}
+impl<B: NetworkBackend> TaskReader<B> {
+    fn new(workshop: &Workshop<B>, served: &ServedModel<B>, name: &TaskName) -> Self {
+        let sources = workshop.board().default_sources(name);
+        let names = names_of(served, &sources);
+        Self { network: served.network.clone(), device: served.device.clone(), sources, names }
+    }
 
-/// Reads what of a task's samples was not read yet, until a training wants to begin: then the task waits again.
-pub(crate) fn read<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, name: &TaskName) {
-    if let Err(error) = try_read(workshop, pool, name) {
-        // They are read when the task is taught, and what is wrong is told then.
-        tracing::debug!(task = %name, "samples are not read ahead: {}", error.without_labels());
+    /// Bytes of a [`FaceReading`], when the network has judged.
+    fn read(
+        &self,
+        workshop: &Workshop<B>,
+        pool: &ThreadPool,
+        name: &TaskName,
+        face: &FaceCrop,
+    ) -> Result<Vec<u8>, TaskError> {
+        let reader = Reader { network: &self.network, sources: &self.sources, device: &self.device };
+        workshop.yield_to_network();
+        let failed = |reason: String| TaskError::Failed { name: name.clone(), reason };
+        let read = pool.install(|| reader.read_whole(face, &FewShotConfig::default()));
+        read.map_err(|error| failed(error.to_string()))?.to_bytes(&self.names).map_err(failed)
     }
 }
 
-fn try_read<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, name: &TaskName) -> Result<(), TaskError> {
-    let unread = find(workshop, name)?;
-    let config = FewShotConfig::default();
-    let reader = Reader { network: &unread.network, sources: &unread.sources, device: &unread.device };
-    let ReadFiles { store, files, names } = &unread.samples;
+/// Reads a crop of a capture that may still run.
+pub(crate) fn read_fresh<B: NetworkBackend>(
+    workshop: &Workshop<B>,
+    pool: &ThreadPool,
+    name: &TaskName,
+    face: FaceCrop,
+) {
+    let reader = TaskReader::new(workshop, &workshop.served(), name);
+    match reader.read(workshop, pool, name, &face) {
+        Ok(reading) => workshop.board().fresh.keep(name, face, reading),
+        Err(error) => not_read(name, &error),
+    }
+}
+
+/// Reads what of a task's samples was not read yet, until a training wants to begin: then the task waits again.
+pub(crate) fn read_files<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, name: &TaskName) {
+    if let Err(error) = try_read_files(workshop, pool, name) {
+        not_read(name, &error);
+    }
+}
+
+/// They are read when the task is taught, and what is wrong is told then.
+fn not_read(name: &TaskName, error: &TaskError) {
+    tracing::debug!(task = %name, "samples are not read ahead: {}", error.without_labels());
+}
+
+fn try_read_files<B: NetworkBackend>(
+    workshop: &Workshop<B>,
+    pool: &ThreadPool,
+    name: &TaskName,
+) -> Result<(), TaskError> {
+    let (reader, ReadFiles { store, files, names }) = {
+        let served = workshop.served();
+        let labels: Vec<Label> = served.samples.counts(name)?.into_iter().map(|(label, _)| label).collect();
+        let reader = TaskReader::new(workshop, &served, name);
+        let files = ReadFiles::of(&served, name, &labels, &reader.sources)?;
+        (reader, files)
+    };
     // Of more samples each is looked at in one way only, which is not known yet.
     for path in files.iter().filter(|_| files.len() <= MANY_FACES) {
         if workshop.is_wanted_elsewhere() {
@@ -87,16 +129,14 @@ fn try_read<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, name: 
             return Ok(());
         }
         // One that cannot be read is told when the task is taught.
-        let Some(face) = store.unread(path, names) else { continue };
-        workshop.yield_to_network();
-        let failed = |reason: String| TaskError::Failed { name: name.clone(), reason };
-        let reading = pool.install(|| reader.read_whole(&face, &config)).map_err(|error| failed(error.to_string()))?;
-        let bytes = reading.to_bytes(names).map_err(failed)?;
+        let Some(face) = store.unread(path, &names) else { continue };
+        let fresh = workshop.board().fresh.take(name, &face).filter(|bytes| FaceReading::is_of(bytes, &names));
+        let reading = fresh.map_or_else(|| reader.read(workshop, pool, name, &face), Ok)?;
         let served = workshop.served();
         if !served.state.writable() {
             return Ok(());
         }
-        served.samples.keep_reading(path, &face, &bytes)?;
+        served.samples.keep_reading(path, &face, &reading)?;
     }
     Ok(())
 }

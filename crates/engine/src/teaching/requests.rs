@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
-use network::{Label, NetworkBackend, TaskName};
+use network::{FaceCrop, Label, NetworkBackend, TaskName};
 
 use crate::model::state::CannotTeach;
 use crate::model::store_error::list;
@@ -29,6 +29,13 @@ pub(crate) trait Requests: Send + Sync {
     fn changes(&self) -> Receiver<()>;
     fn add_task(&self, request: &AddTask<LabelledFace>) -> Result<TaskTicket, TaskError>;
     fn add_samples(&self, name: &TaskName, samples: &[LabelledFace]) -> Result<Stored, TaskError>;
+    /// Crops that a capture has just taken: they are read while it runs.
+    fn read_fresh(&self, name: &TaskName, crops: &[FaceCrop]);
+    /// The capture has failed.
+    fn forget_fresh(&self, name: &TaskName);
+    /// Crops without a file that were read.
+    #[cfg(test)]
+    fn fresh_readings(&self) -> usize;
     fn remove_task(&self, request: &RemoveTask) -> Result<Removed, TaskError>;
     fn cancel_training(&self, name: Option<&TaskName>) -> Result<TaskName, TaskError>;
     fn export_task(&self, name: &TaskName, directory: &Path, with_samples: bool) -> Result<Exported, TaskError>;
@@ -95,11 +102,32 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             }
         }
         let counts = served.samples.add(name, samples)?;
-        self.board().kept.insert(name.clone(), counts.clone());
+        {
+            let mut board = self.board();
+            board.kept.insert(name.clone(), counts.clone());
+            board.fresh.stored(name);
+        }
         drop(served);
         self.read_ahead(name);
         self.tell();
         Ok(Stored { counts })
+    }
+
+    fn read_fresh(&self, name: &TaskName, crops: &[FaceCrop]) {
+        if crops.is_empty() {
+            return;
+        }
+        self.board().fresh.add(name, crops);
+        self.wake.notify_all();
+    }
+
+    fn forget_fresh(&self, name: &TaskName) {
+        self.board().fresh.forget(name);
+    }
+
+    #[cfg(test)]
+    fn fresh_readings(&self) -> usize {
+        self.board().fresh.read()
     }
 
     fn remove_task(&self, request: &RemoveTask) -> Result<Removed, TaskError> {
@@ -225,6 +253,7 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
             return Err(TaskError::NoSamples { label: label.clone(), labels });
         }
         let erased = served.samples.forget(name, label)?;
+        self.board().fresh.forget(name);
         self.settle(&served, &mut self.board(), std::slice::from_ref(name))?;
         drop(served);
         self.tell();

@@ -12,7 +12,7 @@ use learning::{
     ColumnTrainingConfig, FewShotConfig, IdentityConfig, LabelledFaces, Parts, Progress, TrainError, TrainedColumn,
     Training, teach, teach_people, train_column,
 };
-use network::{Label, NetworkBackend, Person, TaskName};
+use network::{FaceCrop, Label, NetworkBackend, Person, TaskName};
 use rayon::ThreadPool;
 
 use crate::TaskKind;
@@ -23,7 +23,7 @@ use crate::teaching::board::{Note, Running};
 use crate::teaching::progress_files::{checkpoint, discard, progress_folder};
 use crate::teaching::queue::JobSpec;
 use crate::teaching::read_ahead::{self, ReadFiles};
-use crate::teaching::tasks::{TaskError, TaskState, TrainingOutcome};
+use crate::teaching::tasks::{TaskError, TrainingOutcome};
 use crate::teaching::workshop::Workshop;
 
 /// Progress is told at each epoch and so often in between.
@@ -41,8 +41,8 @@ struct Begun {
 /// What the teaching thread does next.
 enum Work {
     Train(Begun),
-    /// Of the samples of this task what was not read yet.
-    ReadAhead(TaskName),
+    /// This crop of a capture, or of the samples of this task what was not read yet.
+    Read(TaskName, Option<FaceCrop>),
 }
 
 /// Trains until the engine stops.
@@ -60,8 +60,11 @@ pub(crate) fn run<B: NetworkBackend>(workshop: &Workshop<B>) {
     while let Some(work) = next(workshop) {
         let begun = match work {
             Work::Train(begun) => begun,
-            Work::ReadAhead(name) => {
-                let read = catch_unwind(AssertUnwindSafe(|| read_ahead::read(workshop, &pool, &name)));
+            Work::Read(name, crop) => {
+                let read = catch_unwind(AssertUnwindSafe(|| match crop {
+                    Some(crop) => read_ahead::read_fresh(workshop, &pool, &name, crop),
+                    None => read_ahead::read_files(workshop, &pool, &name),
+                }));
                 if let Err(panic) = read {
                     tracing::error!(task = %name, "samples could not be read ahead: {}", said_by(&*panic));
                 }
@@ -85,8 +88,10 @@ fn next<B: NetworkBackend>(workshop: &Workshop<B>) -> Option<Work> {
         {
             let mut board = workshop.board();
             while (board.waiting.is_empty() || board.held) && !board.stopping {
-                if let Some(name) = board.unread.pop_front() {
-                    return Some(Work::ReadAhead(name));
+                let fresh = board.fresh.next().map(|(name, crop)| (name, Some(crop)));
+                let unread = fresh.or_else(|| board.unread.pop_front().map(|name| (name, None)));
+                if let Some((name, crop)) = unread {
+                    return Some(Work::Read(name, crop));
                 }
                 board = workshop.wake.wait(board).unwrap_or_else(PoisonError::into_inner);
             }
@@ -143,7 +148,10 @@ fn train<B: NetworkBackend>(workshop: &Workshop<B>, pool: &ThreadPool, begun: &B
         None => vec![None; spec.labels.len()],
     };
     let (faces, chosen) = labelled(spec, &samples, &known);
-    let read_before = |face: usize| files.reading(*chosen.get(face)?);
+    let read_before = |face: usize| {
+        let sample = *chosen.get(face)?;
+        files.reading(workshop, &spec.name, (sample, &samples[sample].face))
+    };
     let few_shot = ColumnTrainingConfig::few_shot();
     let by_gradient = ColumnTrainingConfig {
         epochs: spec.epochs,
@@ -296,7 +304,7 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
             }
         } else {
             board.running = None;
-            let note = note(spec, &result);
+            let note = Note::of(spec, &result);
             // Reasons may name labels, which may be people's names: they stay on `tasks` and in the reply.
             match &result {
                 Ok(_) | Err(TaskError::Cancelled(_)) => tracing::info!(task = %name, "{}", note.message),
@@ -321,31 +329,4 @@ fn finish<B: NetworkBackend>(workshop: &Workshop<B>, begun: Begun, result: Outco
     workshop.tell();
     // Nobody may be waiting.
     outcome.try_send(result).ok();
-}
-
-/// ` over N epochs`; nothing for a head in closed form.
-fn over(epochs: u32) -> String {
-    if epochs == 0 { String::new() } else { format!(" over {epochs} epochs") }
-}
-
-fn note(spec: JobSpec, result: &Outcome) -> Note {
-    match result {
-        Ok(outcome) => Note {
-            state: TaskState::Ready,
-            message: format!(
-                "trained in {:.1} s{} with {} samples; {}",
-                outcome.training_seconds,
-                over(outcome.epochs),
-                outcome.samples.iter().sum::<u32>(),
-                outcome.accuracy.in_words(),
-            ),
-            epochs: outcome.epochs,
-            spec: None,
-        },
-        Err(error) => {
-            let cancelled = matches!(error, TaskError::Cancelled(_));
-            let state = if cancelled { TaskState::Cancelled } else { TaskState::Failed };
-            Note { state, message: error.to_string(), epochs: 0, spec: Some(spec) }
-        }
-    }
 }

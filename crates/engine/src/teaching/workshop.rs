@@ -163,7 +163,7 @@ impl<B: NetworkBackend> Workshop<B> {
     /// Whether the teaching thread has more to do than to read samples.
     pub(crate) fn is_wanted_elsewhere(&self) -> bool {
         let board = self.board();
-        board.stopping || (!board.waiting.is_empty() && !board.held)
+        board.stopping || (!board.waiting.is_empty() && !board.held) || board.fresh.are_waiting()
     }
 
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
@@ -195,6 +195,7 @@ impl<B: NetworkBackend> Workshop<B> {
             let counts = served.samples.counts(name)?;
             if counts.is_empty() {
                 board.kept.remove(name);
+                board.fresh.forget(name);
             } else {
                 board.kept.insert(name.clone(), counts);
             }
