@@ -78,7 +78,7 @@ impl Default for EngineConfig {
 
 impl EngineConfig {
     /// [`Self::exchange_dir`], or where it is when it is empty.
-    pub(crate) fn exchange(&self) -> PathBuf {
+    pub fn exchange(&self) -> PathBuf {
         if self.exchange_dir.as_os_str().is_empty() { self.state_dir.join(FOLDER) } else { self.exchange_dir.clone() }
     }
 }

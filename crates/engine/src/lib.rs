@@ -66,6 +66,7 @@ pub use crate::{
     model::heads::{AnsweringTask, NetworkUpdate},
     model::repair::{StateReport, check_state, repair_state},
     model::sample_error::SampleError,
+    model::sample_list::{StoredCrop, crop_png},
     model::samples::{SampleCounts, SampleStore},
     model::state::{CannotTeach, StateStore},
     newest_slot::NewestSlot,

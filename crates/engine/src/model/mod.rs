@@ -18,6 +18,8 @@ pub(crate) mod sample_error;
 #[cfg(feature = "perception")]
 pub(crate) mod sample_index;
 #[cfg(feature = "perception")]
+pub(crate) mod sample_list;
+#[cfg(feature = "perception")]
 pub(crate) mod sample_pictures;
 #[cfg(feature = "perception")]
 pub(crate) mod sample_reading;

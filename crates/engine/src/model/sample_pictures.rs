@@ -5,7 +5,7 @@ use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
 use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader};
+use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, ImageResult};
 use network::{FACE_SIZE, FaceCrop, FaceCropError};
 
 use crate::model::disk::{self, Access, Links};
@@ -41,16 +41,21 @@ pub(crate) fn pictures(folder: &Path) -> Result<Vec<(u32, PathBuf)>, SampleError
     Ok(found)
 }
 
+/// A crop as 128×128 grey PNG.
+pub(crate) fn encode(face: &FaceCrop) -> ImageResult<Vec<u8>> {
+    let mut png = Vec::new();
+    let side = FACE_SIZE as u32;
+    PngEncoder::new(&mut png).write_image(face.as_slice(), side, side, ExtendedColorType::L8)?;
+    Ok(png)
+}
+
 pub(crate) fn write_picture(
     folder: &Path,
     path: &Path,
     face: &FaceCrop,
     cipher: Option<&SampleCipher>,
 ) -> Result<(), SampleError> {
-    let mut png = Vec::new();
-    PngEncoder::new(&mut png)
-        .write_image(face.as_slice(), FACE_SIZE as u32, FACE_SIZE as u32, ExtendedColorType::L8)
-        .map_err(|error| SampleError::io(path)(io::Error::other(error)))?;
+    let png = encode(face).map_err(|error| SampleError::io(path)(io::Error::other(error)))?;
     let bytes = match cipher {
         Some(cipher) => cipher.encrypt(&png).map_err(|said| SampleError::io(path)(io::Error::other(said)))?,
         None => png,

@@ -11,6 +11,7 @@ use vision::FaceDetector;
 
 use crate::EngineConfig;
 use crate::model::heads::NetworkUpdate;
+use crate::model::sample_list::StoredCrop;
 use crate::model::state::CannotTeach;
 use crate::sync::{join, lock};
 use crate::teaching::capture::{CaptureError, CaptureRequest, Captured, Captures, TrackSelector};
@@ -125,6 +126,30 @@ impl Tasks {
             self.requests.forget_fresh(&wanted.name);
         }
         stored
+    }
+
+    /// The stored crops of a task; none where it has none.
+    ///
+    /// # Errors
+    /// Their folder cannot be read.
+    pub fn crops(&self, name: &TaskName) -> Result<Vec<StoredCrop>, TaskError> {
+        self.requests.crops(name)
+    }
+
+    /// One stored crop, by an id of [`Self::crops`].
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn crop(&self, name: &TaskName, id: &str) -> Result<FaceCrop, TaskError> {
+        self.requests.crop(name, id)
+    }
+
+    /// Erases one stored crop for good.
+    ///
+    /// # Errors
+    /// There is none, its task trains, or the disk refuses.
+    pub fn discard(&self, name: &TaskName, id: &str) -> Result<(), TaskError> {
+        self.requests.discard(name, id)
     }
 
     /// The wanted camera; without one, that which follows the track or has the largest face.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, bounded};
 use network::{FaceCrop, Label, NetworkBackend, TaskName};
 
+use crate::model::sample_list::StoredCrop;
 use crate::model::state::CannotTeach;
 use crate::model::store_error::list;
 use crate::sync::lock;
@@ -41,6 +42,9 @@ pub(crate) trait Requests: Send + Sync {
     fn export_task(&self, name: &TaskName, directory: &Path, with_samples: bool) -> Result<Exported, TaskError>;
     fn import_task(&self, directory: &Path, name: Option<&TaskName>) -> Result<Imported, TaskError>;
     fn forget_samples(&self, name: &TaskName, label: Option<&Label>) -> Result<u32, TaskError>;
+    fn crops(&self, name: &TaskName) -> Result<Vec<StoredCrop>, TaskError>;
+    fn crop(&self, name: &TaskName, id: &str) -> Result<FaceCrop, TaskError>;
+    fn discard(&self, name: &TaskName, id: &str) -> Result<(), TaskError>;
     fn stop(&self);
 }
 
@@ -258,6 +262,30 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         drop(served);
         self.tell();
         Ok(erased)
+    }
+
+    fn crops(&self, name: &TaskName) -> Result<Vec<StoredCrop>, TaskError> {
+        Ok(self.served().samples.crops(name)?)
+    }
+
+    fn crop(&self, name: &TaskName, id: &str) -> Result<FaceCrop, TaskError> {
+        let found = self.served().samples.crop(name, id)?;
+        found.ok_or_else(|| TaskError::NoCrop { name: name.clone(), id: id.to_owned() })
+    }
+
+    fn discard(&self, name: &TaskName, id: &str) -> Result<(), TaskError> {
+        let served = self.served();
+        served.state.require_writable()?;
+        if self.board().in_training(name) {
+            return Err(TaskError::InTraining(name.clone()));
+        }
+        if !served.samples.discard(name, id)? {
+            return Err(TaskError::NoCrop { name: name.clone(), id: id.to_owned() });
+        }
+        self.settle(&served, &mut self.board(), std::slice::from_ref(name))?;
+        drop(served);
+        self.tell();
+        Ok(())
     }
 
     fn stop(&self) {

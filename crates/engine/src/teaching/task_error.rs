@@ -71,6 +71,14 @@ pub enum TaskError {
         /// Labels that have samples.
         labels: String,
     },
+    /// No crop of this id is stored.
+    #[error("task `{name}` has no crop `{id}`; it may have been erased already")]
+    NoCrop {
+        /// The task.
+        name: TaskName,
+        /// What was asked for.
+        id: String,
+    },
     /// A sample shows something that the task does not tell apart.
     #[error("a sample is labelled `{label}`, but the task's labels are {labels}; add the label or correct the sample")]
     UnlistedLabel {

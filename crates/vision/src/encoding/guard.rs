@@ -47,6 +47,6 @@ mod tests {
         assert!(matches!(guarded(panics), Err(ImageError::Decode(_))));
         assert!(!GUARDED.get());
         assert!(matches!(guarded(|| Ok(7)), Ok(7)));
-        assert!(panic::catch_unwind(|| panics()).is_err());
+        assert!(panic::catch_unwind(panics).is_err());
     }
 }
