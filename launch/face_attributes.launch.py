@@ -24,6 +24,8 @@ ARGUMENTS = [
     ),
     ("autostart", "", "true or false: wait, unconfigured, for lifecycle transitions; empty: as in the parameter file"),
     ("rep155", "", "true or false: also publish people as REP-155 has them; empty: as in the parameter file"),
+    ("page_port", "", "Port of the page for a browser, 0 for none; empty: as in the parameter file"),
+    ("page_address", "", "Where the page is served; others than 127.0.0.1 need a token; empty: as in the parameter file"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
     ("respawn", "false", "true: start the node again when it ends by itself"),
     ("respawn_delay", "2.0", "Seconds before it is started again"),
@@ -38,6 +40,7 @@ ARGUMENTS = [
 PARAMETERS = ("image_transport", "device", "model", "state_dir")
 PATHS = ("model", "state_dir")
 SWITCHES = ("autostart", "rep155")
+PAGE = {"page_port": "page.port", "page_address": "page.address"}
 # Two names of the same: Fast DDS before and from 3.0 on.
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
@@ -58,6 +61,12 @@ def truth(argument, text):
     return text.lower() == "true"
 
 
+def port(argument, text):
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise RuntimeError(f"{argument}:={text}: must be a port, 0 to 65535")
+    return int(text)
+
+
 def seconds(argument, text):
     try:
         value = float(text)
@@ -75,6 +84,9 @@ def settings(arguments, environment, share):
     for name in SWITCHES:
         if arguments[name]:
             parameters[name] = truth(name, arguments[name])
+    for name, parameter in PAGE.items():
+        if arguments[name]:
+            parameters[parameter] = port(name, arguments[name]) if name == "page_port" else arguments[name]
     profile = arguments["fastdds_profile"]
     variables = {}
     if profile or not any(environment.get(name) for name in PROFILE_VARIABLES):

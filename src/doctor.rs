@@ -1,15 +1,19 @@
 //! `--doctor`: looks for some seconds at what the node would see, and says on one page what is there and what to do.
 
 use std::fmt::Write;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::{Engine, FrameResult, check_state};
 use r2r::Node;
+use tokio::runtime::Runtime;
 use vision::{DetectorKind, Quality};
 
-use crate::camera::{CameraInput, ImageTopics, Input, InputCounts, LastPicture, Source};
+use crate::camera::{self, CameraInput, ImageTopics, Input, InputCounts, LastPicture, Source};
+use crate::graph::Graph;
 use crate::options::NodeConfig;
 
 /// Longest wait for a message.
@@ -73,11 +77,46 @@ struct Findings<'a> {
     cannot_teach: Option<String>,
 }
 
+/// Prints a doctor's page for each camera; whether there is nothing to do.
+///
+/// # Errors
+/// When ROS or the system refuses what is needed to look.
+pub(crate) fn examine_all(
+    mut node: Node,
+    runtime: &Runtime,
+    graph: &Graph,
+    config: &NodeConfig,
+    engine: Arc<Engine>,
+    time: Duration,
+) -> anyhow::Result<bool> {
+    let mut all_healthy = true;
+    for (index, name) in config.node.camera_names().iter().enumerate() {
+        let input = Arc::new(Input::default());
+        let transport = config.node.image_transport;
+        let camera = graph.camera(&node, name, transport, &input, runtime.handle())?;
+        input.set_active(true);
+        let decoder = camera::decode(&input, config.node.max_image_pixels, {
+            let camera = engine.camera(index);
+            move |frame| camera.submit(frame)
+        })?;
+        let examined = examine(&mut node, camera, &input, (&engine, index), config, time);
+        input.close();
+        // A panic has been reported by the thread itself.
+        let _ = decoder.join();
+        let (page, healthy) = examined?;
+        all_healthy &= healthy;
+        // A closed pipe is no failure of ours.
+        let _ = io::Write::write_all(&mut io::stdout(), page.as_bytes());
+    }
+    engine.shutdown();
+    Ok(all_healthy)
+}
+
 /// Looks for so long and gives the page; false when there is something to do.
 ///
 /// # Errors
 /// When ROS refuses a subscription.
-pub(crate) fn examine(
+fn examine(
     node: &mut Node,
     mut camera: CameraInput,
     input: &Input,

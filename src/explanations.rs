@@ -44,6 +44,28 @@ pub(crate) fn explain_loop(
     }
 }
 
+/// Where a task looks in a face of an answer, as JPEG; `None` where the face cannot be seen whole, or the task says nothing.
+///
+/// # Errors
+/// The weights cannot be loaded, or OpenCV cannot draw.
+pub(crate) fn of_face(
+    result: &FrameResult,
+    track: &str,
+    task: &str,
+    config: &EngineConfig,
+    jpeg_quality: u8,
+) -> Result<Option<Vec<u8>>, Box<dyn std::error::Error>> {
+    let Some(image) = result.image.as_ref() else { return Ok(None) };
+    let Some(face) = result.faces.iter().find(|face| face.track_id.as_str() == track) else { return Ok(None) };
+    let Ok(aligned) = align::face(image, face.landmarks.as_ref(), &face.roi) else { return Ok(None) };
+    let mut found = Explainer::open(config)?.explain(aligned.pixels.as_slice())?;
+    found.retain(|explained| explained.task.as_str() == task);
+    if found.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(sheet(aligned.pixels.as_slice(), track, &found)?.encode_jpeg(jpeg_quality)?))
+}
+
 fn explanation(
     result: FrameResult,
     explainer: &mut Option<Explainer>,

@@ -29,6 +29,7 @@ mod memory;
 mod names;
 mod node;
 mod options;
+mod page;
 mod parameter_services;
 mod params;
 mod publishers;

@@ -22,6 +22,7 @@ use crate::graph::Graph;
 use crate::lifecycle::{ChangeError, Lifecycle};
 use crate::logging::{self, LogLevel};
 use crate::options::{Callers, NodeConfig};
+use crate::page::{self, Page};
 use crate::params::{self, ParamError, Params};
 use crate::publishers::Publishers;
 use crate::qos::QosOverrides;
@@ -146,7 +147,8 @@ fn run(line: &[String], ros: &[String], doctor: Option<Duration>) -> Result<bool
         let scratch = std::env::temp_dir().join(format!("{}-{}", names::DOCTOR, std::process::id()));
         let engine = EngineConfig { state_dir: scratch.clone(), ..config.engine.clone() };
         let engine = Engine::start(engine, config.node.camera_names().len()).map_err(Failure::other)?;
-        let healthy = examine(node, &runtime, &graph, &config, Arc::new(engine), time);
+        let healthy =
+            doctor::examine_all(node, &runtime, &graph, &config, Arc::new(engine), time).map_err(Failure::Other);
         let _ = std::fs::remove_dir_all(scratch);
         runtime.shutdown_background();
         drop(ros_context);
@@ -161,39 +163,6 @@ fn run(line: &[String], ros: &[String], doctor: Option<Duration>) -> Result<bool
         shutdown::end_now(0);
     }
     Ok(true)
-}
-
-/// Prints a doctor's page for each camera; whether there is nothing to do.
-fn examine(
-    mut node: Node,
-    runtime: &Runtime,
-    graph: &Graph,
-    config: &NodeConfig,
-    engine: Arc<Engine>,
-    time: Duration,
-) -> Result<bool, Failure> {
-    let mut all_healthy = true;
-    for (index, name) in config.node.camera_names().iter().enumerate() {
-        let input = Arc::new(Input::default());
-        let transport = config.node.image_transport;
-        let camera = graph.camera(&node, name, transport, &input, runtime.handle()).map_err(Failure::other)?;
-        input.set_active(true);
-        let decoder = camera::decode(&input, config.node.max_image_pixels, {
-            let camera = engine.camera(index);
-            move |frame| camera.submit(frame)
-        })
-        .map_err(Failure::other)?;
-        let examined = doctor::examine(&mut node, camera, &input, (&engine, index), config, time);
-        input.close();
-        // A panic has been reported by the thread itself.
-        let _ = decoder.join();
-        let (page, healthy) = examined.map_err(Failure::other)?;
-        all_healthy &= healthy;
-        // A closed pipe is no failure of ours.
-        let _ = write!(io::stdout(), "{page}");
-    }
-    engine.shutdown();
-    Ok(all_healthy)
 }
 
 /// Connects the node's parts, until a signal comes. False when not everything has ended: what is left ends with the process.
@@ -232,8 +201,13 @@ fn serve(
     } else {
         (None, None)
     };
-    let publishing = (publishers, humans.clone());
-    let serving = Serving::new(config, inputs.clone(), publishing, Arc::clone(&live), clock.clone(), options.autostart);
+    let page = match options.page.port {
+        0 => None,
+        _ => Some(Page::start(&cameras, &inputs, &live).map_err(Failure::other)?),
+    };
+    let publishing = (publishers, humans.clone(), page.clone());
+    let serving =
+        Serving::new(config.clone(), inputs.clone(), publishing, Arc::clone(&live), clock.clone(), options.autostart);
     let serving = Arc::new(serving);
     let mut threads = vec![];
     for (index, input) in inputs.iter().enumerate() {
@@ -245,6 +219,10 @@ fn serve(
     let tasks = TaskServices::new(Arc::clone(&serving), cameras.clone(), limits, options.teaching.allowed);
     services::start(&mut node, handle, &tasks).map_err(Failure::other)?;
     actions::start(&mut node, handle, &tasks, |name| graph.resolved(name)).map_err(Failure::other)?;
+    if let Some(page) = page.clone() {
+        let (live, node_name) = (Arc::clone(&live), node_name.clone());
+        page::offer(handle, page::Offer { page, tasks: tasks.clone(), config, live, node_name });
+    }
     let events = graph.publisher(names::PARAMETER_EVENTS, QosProfile::parameter_events());
     parameter_services::start(&mut node, handle, params, events, {
         let (serving, live) = (Arc::clone(&serving), Arc::clone(&live));
@@ -267,6 +245,7 @@ fn serve(
         cameras: cameras.into_iter().zip(inputs.iter().cloned()).collect(),
         live,
         clock,
+        page: page.clone(),
         node_name,
     };
     let diagnosed = graph.publisher(names::DIAGNOSTICS, QosProfile::default());
@@ -294,6 +273,7 @@ fn serve(
     });
     shutdown::watch(failure.as_ref().map_or(0, |failure| failure.code().into()));
     inputs.iter().for_each(|input| input.close());
+    page.iter().for_each(Page::end);
     let calm = shutdown::within(shutdown::CALM, move || serving.end());
     tracing::info!("{}", if calm { "stopped" } else { "stopped, with something still busy" });
     if let Some(humans) = humans {

@@ -1,5 +1,6 @@
 //! The configuration of the node: the engine's, and what only a node has.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
 use engine::{EngineConfig, lock};
@@ -37,6 +38,7 @@ pub(crate) struct NodeOptions {
     pub(crate) annotated: AnnotatedOptions,
     pub(crate) explanation: ExplanationOptions,
     pub(crate) diagnostics: DiagnosticsOptions,
+    pub(crate) page: PageOptions,
     /// Topics and frames of REP-155.
     pub(crate) rep155: bool,
     /// Time from `/clock`, for the stamps of what the node itself originates.
@@ -55,6 +57,7 @@ impl Default for NodeOptions {
             annotated: AnnotatedOptions::default(),
             explanation: ExplanationOptions::default(),
             diagnostics: DiagnosticsOptions::default(),
+            page: PageOptions::default(),
             rep155: false,
             use_sim_time: false,
         }
@@ -132,6 +135,26 @@ pub(crate) struct ExplanationOptions {
 impl Default for ExplanationOptions {
     fn default() -> Self {
         Self { rate_hz: 0.5 }
+    }
+}
+
+/// The page for a browser.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PageOptions {
+    /// 0: none.
+    pub(crate) port: u16,
+    /// Where it is served.
+    pub(crate) address: IpAddr,
+    /// Pictures a second at most.
+    pub(crate) rate_hz: f32,
+    /// 1 to 100.
+    pub(crate) jpeg_quality: u8,
+}
+
+impl Default for PageOptions {
+    fn default() -> Self {
+        Self { port: 8765, address: IpAddr::V4(Ipv4Addr::LOCALHOST), rate_hz: 10.0, jpeg_quality: 75 }
     }
 }
 

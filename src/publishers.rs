@@ -20,6 +20,7 @@ use crate::explanations::explain_loop;
 use crate::humans::Humans;
 use crate::names;
 use crate::options::{self, Live};
+use crate::page::Page;
 use crate::ros::{is_watched, log_unpublished};
 use crate::shutdown::Stop;
 
@@ -33,6 +34,7 @@ pub(crate) struct Publishing {
     /// One a camera.
     pub(crate) inputs: Vec<Arc<Input>>,
     pub(crate) humans: Option<Humans>,
+    pub(crate) page: Option<Page>,
     pub(crate) live: Live,
     pub(crate) clock: NodeClock,
     pub(crate) stop: Stop,
@@ -88,11 +90,12 @@ impl Publishers {
             threads.extend(publishers.start(index, of, input)?);
         }
         let (tasks, clock, humans) = (self.tasks.clone(), of.clock.clone(), of.humans.clone());
-        let (engine, stop) = (Arc::clone(&of.engine), of.stop.clone());
+        let (engine, stop, page) = (Arc::clone(&of.engine), of.stop.clone(), of.page.clone());
         threads.push(thread("tasks").spawn(move || {
             let told = |list: &[TaskStatus]| {
                 publish_tasks(&tasks, &clock, list);
                 humans.iter().for_each(|humans| humans.set_tasks(list));
+                page.iter().for_each(|page| page.set_tasks(list));
             };
             tasks_loop(&engine, told, &stop);
         })?);
@@ -100,8 +103,9 @@ impl Publishers {
     }
 
     /// Tells that there are no tasks: no model is in memory.
-    pub(crate) fn no_tasks(&self, clock: &NodeClock) {
+    pub(crate) fn no_tasks(&self, clock: &NodeClock, page: Option<&Page>) {
         publish_tasks(&self.tasks, clock, &[]);
+        page.iter().for_each(|page| page.set_tasks(&[]));
     }
 }
 
@@ -125,6 +129,7 @@ impl CameraPublishers {
             explanations_wanted: Arc::clone(&curious),
             faces: Arc::clone(&faces),
             humans: of.humans.clone(),
+            page: of.page.clone(),
             live: Arc::clone(&of.live),
         };
         let (annotated, explanation, config) = (self.annotated.clone(), self.explanation.clone(), of.config.clone());
@@ -152,6 +157,7 @@ struct Answers {
     explanations_wanted: Arc<AtomicBool>,
     faces: Arc<NewestSlot<FrameResult>>,
     humans: Option<Humans>,
+    page: Option<Page>,
     live: Live,
 }
 
@@ -159,7 +165,7 @@ impl Answers {
     fn run(self, stop: &Stop) {
         let results = self.camera.results();
         let mut looked = Instant::now();
-        let (mut pace, mut explaining) = (Pace::default(), Pace::default());
+        let (mut pace, mut explaining, mut page_pace) = (Pace::default(), Pace::default(), Pace::default());
         let (mut explained, mut viewed) = (false, false);
         while !stop.is_set() {
             let result = results.recv_timeout(GLANCE);
@@ -173,6 +179,12 @@ impl Answers {
                         humans.put(self.index, result.clone());
                     }
                     let live = options::current(&self.live);
+                    if let Some(page) = self.page.as_ref().filter(|page| page.is_watched(self.index))
+                        && result.image.is_some()
+                        && page_pace.is_due(Instant::now(), live.page.rate_hz)
+                    {
+                        page.put(self.index, result.clone());
+                    }
                     let wanted = self.explanations_wanted.load(Ordering::Relaxed);
                     if wanted && result.image.is_some() && explaining.is_due(Instant::now(), live.explanation.rate_hz) {
                         self.faces.put(result.clone());
@@ -198,7 +210,11 @@ impl Answers {
                 self.explanations_wanted.store(explanations, Ordering::Relaxed);
                 viewed = wanted(&self.viewers, live.annotated.rate_hz);
                 let humans = self.humans.as_ref().is_some_and(Humans::want_pictures);
-                self.camera.keep_images(viewed || explanations || humans);
+                let paged = self.page.as_ref().is_some_and(|page| page.is_watched(self.index));
+                if let Some(page) = self.page.as_ref().filter(|_| !paged) {
+                    page.clear(self.index);
+                }
+                self.camera.keep_images(viewed || explanations || humans || paged);
             }
         }
         if let Some(humans) = &self.humans {

@@ -12,6 +12,7 @@ use crate::convert::texts;
 use crate::humans::Humans;
 use crate::memory;
 use crate::options::Live;
+use crate::page::Page;
 use crate::publishers::{Publishers, Publishing};
 use crate::service::Refusal;
 use crate::shutdown::Stop;
@@ -38,6 +39,7 @@ pub(crate) struct Serving {
     // A publisher may be moved, but not shared, between threads.
     publishers: Mutex<Publishers>,
     humans: Option<Humans>,
+    page: Option<Page>,
     live: Live,
     clock: NodeClock,
     place: Mutex<Place>,
@@ -66,7 +68,7 @@ impl Serving {
     pub(crate) fn new(
         config: EngineConfig,
         inputs: Vec<Arc<Input>>,
-        (publishers, humans): (Publishers, Option<Humans>),
+        (publishers, humans, page): (Publishers, Option<Humans>, Option<Page>),
         live: Live,
         clock: NodeClock,
         awaited: bool,
@@ -80,6 +82,7 @@ impl Serving {
             inputs,
             publishers,
             humans,
+            page,
             live,
             clock,
             place,
@@ -205,6 +208,7 @@ impl Serving {
             config: self.config.clone(),
             inputs: self.inputs.clone(),
             humans: self.humans.clone(),
+            page: self.page.clone(),
             live: Arc::clone(&self.live),
             clock: self.clock.clone(),
             stop: stop.clone(),
@@ -220,7 +224,7 @@ impl Serving {
             if !self.has_let_go() {
                 tracing::warn!("a request is still worked on; the model's memory is given back after it");
             }
-            lock(&self.publishers).no_tasks(&self.clock);
+            lock(&self.publishers).no_tasks(&self.clock, self.page.as_ref());
             memory::give_back_what_is_free();
         }
         self.put(if finally { Place::Finalized } else { Place::Unloaded });

@@ -83,6 +83,8 @@ def test_texts_stay_texts_whatever_is_in_them_and_a_tilde_is_the_home(settings, 
         ("respawn", "perhaps", "respawn:=perhaps: must be true or false"),
         ("autostart", "no", "autostart:=no: must be true or false"),
         ("respawn_delay", "soon", "respawn_delay:=soon: must be a number of seconds"),
+        ("page_port", "65536", "page_port:=65536: must be a port, 0 to 65535"),
+        ("page_port", "-1", "page_port:=-1: must be a port, 0 to 65535"),
         ("respawn_delay", "-1", "respawn_delay:=-1: must be a number of seconds"),
     ],
 )
@@ -98,6 +100,12 @@ def test_a_fast_dds_profile_of_the_user_stays(launch, settings, tmp_path):
     own.write_text("<profiles/>")
     found = settings({launch.PROFILE_VARIABLES[0]: "/my/profile.xml"}, fastdds_profile=str(own))
     assert set(found["variables"].values()) == {str(own)}
+
+
+def test_the_page_is_where_it_is_asked_for(settings):
+    assert settings(page_port="0")["parameters"] == {"page.port": 0}
+    found = settings(page_port="9000", page_address="0.0.0.0")
+    assert found["parameters"] == {"page.port": 9000, "page.address": "0.0.0.0"}
 
 
 def test_the_node_is_started_again_where_that_is_asked_for(settings):

@@ -34,4 +34,9 @@ install_packages() {
   apt-get update && $manual"
 }
 
+# The browser of the page's tests; without one they are skipped, and say so.
+offer_browser() {
+  have chromium || have chromium-browser || (install_packages chromium) || warn "there is no Chromium: the page is not tested"
+}
+
 apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 "$@" >&2; }

@@ -17,6 +17,7 @@ use crate::clock::NodeClock;
 use crate::lifecycle::Lifecycle;
 use crate::names;
 use crate::options::Live;
+use crate::page::Page;
 use crate::ros::log_unpublished;
 use crate::serving::Serving;
 
@@ -30,6 +31,8 @@ pub(crate) struct Watched {
     pub(crate) cameras: Vec<(String, Arc<Input>)>,
     pub(crate) live: Live,
     pub(crate) clock: NodeClock,
+    /// Who looks at the page hears it, too.
+    pub(crate) page: Option<Page>,
     /// Fully qualified name of the node.
     pub(crate) node_name: String,
 }
@@ -47,6 +50,7 @@ pub(crate) fn start(node: &mut Node, runtime: &Handle, watched: Watched, qos: Qo
         loop {
             ticks.tick().await;
             let status = statuses(&watched, &mut failed_before);
+            watched.page.iter().for_each(|page| page.set_health(&status));
             let message =
                 DiagnosticArray { header: Header { stamp: watched.clock.now(), frame_id: String::new() }, status };
             log_unpublished(names::DIAGNOSTICS, publisher.publish(&message));

@@ -27,7 +27,7 @@ pub(crate) fn descriptor(spec: &Spec) -> ParameterDescriptor {
             descriptor.floating_point_range = vec![FloatingPointRange { from_value: min, to_value: max, step: 0.0 }];
         }
         Kind::Choice(_) => descriptor.additional_constraints = format!("one of: {}", spec.range()),
-        Kind::Names => descriptor.additional_constraints = spec.range(),
+        Kind::Names | Kind::Address => descriptor.additional_constraints = spec.range(),
         Kind::Bool | Kind::Path => {}
     }
     descriptor
@@ -39,7 +39,7 @@ pub(crate) fn type_code(spec: &Spec) -> u8 {
         Kind::Bool => 1,
         Kind::Integer { .. } | Kind::Stepped { .. } => 2,
         Kind::Double { .. } => 3,
-        Kind::Choice(_) | Kind::Path | Kind::Names => 4,
+        Kind::Choice(_) | Kind::Path | Kind::Names | Kind::Address => 4,
     }
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn to_message(spec: &Spec, value: &Value) -> msg::ParameterValue {
         Kind::Bool => message.bool_value = value.as_bool().unwrap_or_default(),
         Kind::Integer { .. } | Kind::Stepped { .. } => message.integer_value = value.as_i64().unwrap_or_default(),
         Kind::Double { .. } => message.double_value = value.as_f64().unwrap_or_default(),
-        Kind::Choice(_) | Kind::Path | Kind::Names => {
+        Kind::Choice(_) | Kind::Path | Kind::Names | Kind::Address => {
             value.as_str().unwrap_or_default().clone_into(&mut message.string_value)
         }
     }

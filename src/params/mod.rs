@@ -5,6 +5,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
+
 use r2r::ParameterValue;
 use serde_json::{Value, json};
 
@@ -189,6 +191,9 @@ fn accept(name: &str, value: &ParameterValue) -> Result<Change, ParamError> {
             choices.contains(&value.as_str()).then(|| json!(value)).ok_or_else(out_of_range)?
         }
         (Kind::Path, ParameterValue::String(value)) => json!(value),
+        (Kind::Address, ParameterValue::String(value)) => {
+            value.parse::<IpAddr>().map(|address| json!(address)).map_err(|_| out_of_range())?
+        }
         (Kind::Names, ParameterValue::String(value)) => {
             let names: Vec<&str> = value.split(',').map(str::trim).collect();
             are_names(&names).then(|| json!(names.join(","))).ok_or_else(out_of_range)?
@@ -221,7 +226,7 @@ fn article(spec: &Spec) -> &'static str {
         Kind::Bool => "a bool",
         Kind::Integer { .. } | Kind::Stepped { .. } => "an integer",
         Kind::Double { .. } => "a number",
-        Kind::Choice(_) | Kind::Path | Kind::Names => "a string",
+        Kind::Choice(_) | Kind::Path | Kind::Names | Kind::Address => "a string",
     }
 }
 

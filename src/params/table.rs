@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Path,
     /// Names of ROS, separated by commas; empty: none.
     Names,
+    /// An IP address.
+    Address,
 }
 
 /// One parameter. Its name is its place in the configuration, with dots.
@@ -60,6 +62,7 @@ impl Spec {
             Kind::Double { min, max } => format!("{min} to {max}{unit}"),
             Kind::Choice(choices) => choices.join(", "),
             Kind::Path => "a path".to_owned(),
+            Kind::Address => "an IP address, as 127.0.0.1, 0.0.0.0 or ::1".to_owned(),
             Kind::Names => "at most 16 names of small letters, digits and _, none twice".to_owned(),
         }
     }
@@ -70,7 +73,7 @@ impl Spec {
             Kind::Bool => "bool",
             Kind::Integer { .. } | Kind::Stepped { .. } => "integer",
             Kind::Double { .. } => "double",
-            Kind::Choice(_) | Kind::Path | Kind::Names => "string",
+            Kind::Choice(_) | Kind::Path | Kind::Names | Kind::Address => "string",
         }
     }
 }
@@ -160,6 +163,10 @@ pub(crate) static SPECS: &[Spec] = &[
     double("annotated.rate_hz", 0.0, 60.0, "Pictures a second on annotated/compressed at most, and only while somebody subscribes; 0: none.").unit("Hz").live(),
     int("annotated.jpeg_quality", 1, 100, "JPEG quality of annotated/compressed.").live(),
     double("explanation.rate_hz", 0.0, 10.0, "Sheets a second on explanation/compressed at most, and only while somebody subscribes; each takes some seconds of a core. 0: none.").unit("Hz").live(),
+    int("page.port", 0, 65_535, "Port of the page for a browser: see, name and teach faces. 0: no page. A port that is taken is told, and the node goes on without a page."),
+    Spec::new("page.address", Kind::Address, "Where the page is served. On an address that other machines reach, its viewers need a token: it is logged once and kept in state_dir/page_token. The page is not encrypted."),
+    double("page.rate_hz", 0.1, 60.0, "Pictures a second on the page at most, and only while somebody looks.").unit("Hz").live(),
+    int("page.jpeg_quality", 1, 100, "JPEG quality of the page's pictures.").live(),
     double("diagnostics.stale_s", 0.1, 3600.0, "/diagnostics warns when the newest frame is older.").unit("s").live(),
     switch("rep155", "Publish people as REP-155 (ROS4HRI) has them, below /humans, and the frames of heads on /tf. Needs a build with hri_msgs and tf2_msgs."),
     switch("use_sim_time", "Take the time from /clock, for the stamps of tasks and /diagnostics. Attributes always carry the stamps of their frames.").live(),

@@ -62,7 +62,7 @@ fn the_engine_takes_both_ends_of_every_range() {
             Kind::Choice(choices) => {
                 choices.iter().map(|choice| ParameterValue::String((*choice).to_owned())).collect()
             }
-            Kind::Bool | Kind::Path | Kind::Names => vec![],
+            Kind::Bool | Kind::Path | Kind::Names | Kind::Address => vec![],
         };
         for end in ends {
             let config = with(&[(spec.name, end.clone())]).unwrap().config();

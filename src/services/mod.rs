@@ -6,7 +6,7 @@ mod teaching;
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::{RemoveTask as Removal, TaskStatus};
+use engine::{Engine, RemoveTask as Removal, TaskStatus};
 use network::{Label, TaskName};
 use r2r::face_attributes::msg::Sample;
 use r2r::face_attributes::srv::{
@@ -49,6 +49,14 @@ impl TaskServices {
     /// Why not.
     pub(crate) fn may_change(&self) -> Result<(), Refusal> {
         if self.allowed == Callers::None { Err(Refusal(NOBODY.to_owned())) } else { Ok(()) }
+    }
+
+    /// The engine, for what no service offers.
+    ///
+    /// # Errors
+    /// While no model is in memory.
+    pub(crate) fn engine(&self) -> Result<Arc<Engine>, Refusal> {
+        self.serving.engine()
     }
 
     /// All tasks as they are now.
@@ -129,7 +137,11 @@ impl TaskServices {
         Ok(AddSamples::Response { success: true, message, labels, samples })
     }
 
-    fn remove_task(&self, request: RemoveTask::Request) -> Answer<RemoveTask::Service> {
+    /// Removes a task.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub(crate) fn remove_task(&self, request: RemoveTask::Request) -> Answer<RemoveTask::Service> {
         let removal = Removal {
             name: TaskName::try_from(request.name)?,
             cascade: request.cascade,
@@ -184,7 +196,11 @@ impl TaskServices {
         })
     }
 
-    fn forget_samples(&self, request: ForgetSamples::Request) -> Answer<ForgetSamples::Service> {
+    /// Erases samples for good.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub(crate) fn forget_samples(&self, request: ForgetSamples::Request) -> Answer<ForgetSamples::Service> {
         let name = TaskName::try_from(request.name)?;
         let label = (!request.label.is_empty()).then(|| Label::try_from(request.label)).transpose()?;
         let erased = self.serving.engine()?.tasks().forget(&name, label.as_ref())?;

@@ -9,7 +9,8 @@ class FaceNode:
     def __init__(self, program, folder, environment, namespace="/face", **parameters):
         self.namespace = namespace
         self.state_dir = folder / "state"
-        self.parameters = {"state_dir": self.state_dir, **parameters}
+        # Without the page: several nodes of the tests run at once.
+        self.parameters = {"state_dir": self.state_dir, "page.port": 0, **parameters}
         # Words of the command line in front of the parameters.
         self.extra = []
         # It has started when it has said so.

@@ -1,0 +1,308 @@
+//! What the page asks for, translated into the services' own requests.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use engine::{TaskKind, TaskState, TaskStatus, crop_png};
+use network::TaskName;
+use r2r::face_attributes::srv::{AddTask, CaptureSamples, ForgetSamples, RemoveTask};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::state::Server;
+use crate::service::Refusal;
+
+const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
+
+/// Replies: what was asked for, or why not.
+pub(super) type Reply = Result<Response, Refused>;
+
+/// A refusal with its status.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) StatusCode, pub(super) String);
+
+impl From<Refusal> for Refused {
+    fn from(Refusal(message): Refusal) -> Self {
+        Self(StatusCode::CONFLICT, message)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Refusal::from(error).into()
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Self(status, message) = self;
+        (status, JSON, json!({"success": false, "message": message}).to_string()).into_response()
+    }
+}
+
+/// A granted request: `message` and what else there is to say.
+pub(super) fn granted(message: impl Into<String>, mut more: Value) -> Response {
+    more["success"] = true.into();
+    more["message"] = message.into().into();
+    (JSON, more.to_string()).into_response()
+}
+
+fn parsed<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
+    serde_json::from_slice(body)
+        .map_err(|error| Refused(StatusCode::BAD_REQUEST, format!("the request is not understood: {error}")))
+}
+
+/// Does work that may take its time beside the threads that serve.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    let done = tokio::task::spawn_blocking(work).await;
+    // The panic itself is on the console.
+    let broken = |_| {
+        Refused(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "this request made the node fail; please report it with the log".to_owned(),
+        )
+    };
+    done.map_err(broken)?
+}
+
+#[derive(Deserialize)]
+pub(super) struct Capture {
+    task: String,
+    label: String,
+    #[serde(default)]
+    camera: String,
+    track_id: String,
+    #[serde(default)]
+    count: u32,
+    #[serde(default)]
+    seconds: f32,
+}
+
+pub(super) async fn capture(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
+    let Capture { task, label, camera, track_id, count, seconds } = parsed(&body)?;
+    aside(move || {
+        server.tasks.may_change()?;
+        let asked = CaptureSamples::Request { name: task, label, camera, track_id, count, seconds };
+        let reply = server.tasks.capture(&server.tasks.capture_request(asked)?, &mut |_| true)?;
+        Ok(granted(
+            reply.message,
+            json!({"captured": reply.captured, "labels": reply.labels, "samples": reply.samples}),
+        ))
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+pub(super) struct Teach {
+    task: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    labels: Vec<String>,
+}
+
+/// Teaches a task, or teaches it anew.
+pub(super) async fn teach(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
+    let asked: Teach = parsed(&body)?;
+    aside(move || {
+        server.tasks.may_change()?;
+        let request = server.add_task(asked)?;
+        let accepted = server.tasks.accept(request)?;
+        let (name, task_id) = (accepted.name.to_string(), accepted.ticket.id.clone());
+        let (page, of) = (server.page.clone(), name.clone());
+        let waits = move || {
+            if let Ok(outcome) = accepted.ticket.wait() {
+                page.set_promise(&of, promise(&outcome.promise.columns));
+            }
+        };
+        // It ends with the training.
+        std::thread::Builder::new().name("promise".into()).spawn(waits)?;
+        Ok(granted(format!("the training of {name} begins"), json!({"task_id": task_id})))
+    })
+    .await
+}
+
+/// What a training has left as it was, in words. A change that would alter one of them is not made.
+fn promise(columns: &[TaskName]) -> String {
+    let names: Vec<&str> = columns.iter().map(TaskName::as_str).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!("The task {one} answers bit for bit as it did before."),
+        [others @ .., last] => {
+            format!("The tasks {} and {last} answer bit for bit as they did before.", others.join(", "))
+        }
+    }
+}
+
+impl Server {
+    /// The request of the service: labels that are not given are those with crops, and a task that is there is taught anew.
+    fn add_task(&self, asked: Teach) -> Result<AddTask::Request, Refused> {
+        let Teach { task, kind, mut labels } = asked;
+        let name = TaskName::try_from(task)?;
+        let known = self.tasks.tasks()?.into_iter().find(|status| status.name == name);
+        let taught = known.filter(|status: &TaskStatus| status.state != TaskState::Untaught && status.version > 0);
+        let kind = match (&taught, kind.as_str()) {
+            (Some(status), _) => status.kind,
+            (None, "identity") => TaskKind::Identity,
+            (None, "" | "general") => TaskKind::General,
+            (None, other) => {
+                return Err(Refused(
+                    StatusCode::BAD_REQUEST,
+                    format!("kind is `{other}`; it must be general or identity"),
+                ));
+            }
+        };
+        if labels.is_empty() {
+            for crop in self.tasks.engine()?.tasks().crops(&name)? {
+                let label = crop.label.as_str();
+                if !labels.iter().any(|other| other == label) {
+                    labels.push(label.to_owned());
+                }
+            }
+        }
+        Ok(AddTask::Request {
+            name: name.to_string(),
+            kind: kind as u8,
+            labels,
+            retrain: taught.is_some(),
+            ..AddTask::Request::default()
+        })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct OfTask {
+    task: String,
+    #[serde(default)]
+    label: String,
+    #[serde(default)]
+    keep_samples: bool,
+    #[serde(default)]
+    cascade: bool,
+    #[serde(default)]
+    id: String,
+}
+
+pub(super) async fn cancel(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
+    let asked: OfTask = parsed(&body)?;
+    aside(move || {
+        server.tasks.may_change()?;
+        let cancelled = server.tasks.cancel(Some(&TaskName::try_from(asked.task)?))?;
+        Ok(granted(format!("the training of {cancelled} is being cancelled"), json!({})))
+    })
+    .await
+}
+
+pub(super) async fn remove(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
+    let OfTask { task, keep_samples, cascade, .. } = parsed(&body)?;
+    aside(move || {
+        server.tasks.may_change()?;
+        let asked = RemoveTask::Request { name: task, keep_samples, cascade, ..RemoveTask::Request::default() };
+        let reply = server.tasks.remove_task(asked)?;
+        Ok(granted(reply.message, json!({"removed": reply.removed})))
+    })
+    .await
+}
+
+pub(super) async fn forget(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
+    let OfTask { task, label, .. } = parsed(&body)?;
+    aside(move || {
+        server.tasks.may_change()?;
+        let reply = server.tasks.forget_samples(ForgetSamples::Request { name: task, label })?;
+        Ok(granted(reply.message, json!({"erased": reply.erased})))
+    })
+    .await
+}
+
+pub(super) async fn discard(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
+    let OfTask { task, id, .. } = parsed(&body)?;
+    aside(move || {
+        server.tasks.may_change()?;
+        server.tasks.engine()?.tasks().discard(&TaskName::try_from(task)?, &id)?;
+        Ok(granted("1 crop erased", json!({})))
+    })
+    .await
+}
+
+pub(super) async fn samples(State(server): State<Arc<Server>>, Query(asked): Query<OfTask>) -> Reply {
+    aside(move || {
+        let crops = server.tasks.engine()?.tasks().crops(&TaskName::try_from(asked.task)?)?;
+        let listed: Vec<Value> =
+            crops.iter().map(|crop| json!({"label": crop.label.as_str(), "id": crop.id})).collect();
+        Ok(granted(format!("{} crops", listed.len()), json!({"samples": listed})))
+    })
+    .await
+}
+
+pub(super) async fn sample(State(server): State<Arc<Server>>, Query(asked): Query<OfTask>) -> Reply {
+    aside(move || {
+        let engine = server.tasks.engine()?;
+        let crop = engine.tasks().crop(&TaskName::try_from(asked.task)?, &asked.id);
+        let crop = crop.map_err(|error| Refused(StatusCode::NOT_FOUND, error.to_string()))?;
+        let png = crop_png(&crop).map_err(|reason| Refused(StatusCode::INTERNAL_SERVER_ERROR, reason))?;
+        Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response())
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+pub(super) struct Explain {
+    #[serde(default)]
+    camera: String,
+    track_id: String,
+    task: String,
+}
+
+pub(super) async fn explanation(State(server): State<Arc<Server>>, Query(asked): Query<Explain>) -> Reply {
+    // Each takes some seconds of a core.
+    let Ok(_turn) = server.explaining.try_acquire() else {
+        return Err(Refused(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "another explanation is being made; try again".to_owned(),
+        ));
+    };
+    let server = Arc::clone(&server);
+    let (jpeg_quality, config) = (server.live().jpeg_quality, server.config.clone());
+    aside(move || {
+        let missing = |what: String| Refused(StatusCode::NOT_FOUND, what);
+        let feed = server.page.feeds().camera(&asked.camera);
+        let feed = feed.ok_or_else(|| missing(format!("there is no camera `{}`", asked.camera)))?;
+        let newest = feed.newest().ok_or_else(|| missing("no picture has come yet".to_owned()))?;
+        let found = crate::explanations::of_face(&newest, &asked.track_id, &asked.task, &config, jpeg_quality)
+            .map_err(|error| Refused(StatusCode::CONFLICT, error.to_string()))?;
+        let jpeg = found.ok_or_else(|| {
+            missing(format!("the face {} is not in the picture, or {} has not judged it", asked.track_id, asked.task))
+        })?;
+        Ok(([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response())
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_names_the_tasks_that_stay() {
+        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<TaskName>>();
+        assert_eq!(promise(&[]), "");
+        assert_eq!(promise(&names(&["age"])), "The task age answers bit for bit as it did before.");
+        assert_eq!(
+            promise(&names(&["gender", "age", "emotion"])),
+            "The tasks gender, age and emotion answer bit for bit as they did before."
+        );
+    }
+
+    #[test]
+    fn what_is_no_request_is_told_so() {
+        let Err(Refused(status, message)) = parsed::<Teach>(&Bytes::from_static(b"{\"kind\": 3}")) else { panic!() };
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(message.contains("not understood"), "{message}");
+    }
+}

@@ -1,0 +1,286 @@
+"""The page in a real browser (Chromium), on recorded video: two people are named, taught and recognised by clicks alone."""
+
+import json
+import shutil
+import socket
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from conftest import ROOT
+from support.node import FaceNode
+from support.process import PATIENCE_S, Process
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: run scripts/setup")
+
+SIZE, RATE_HZ = "640x480", 15
+# Playwright counts milliseconds.
+PATIENCE_MS = 1000 * PATIENCE_S
+FILMS = ("single_face.mp4", "WolfgangLanger_Pexels.mp4", "franck.mp4")
+
+
+def free_port():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return held.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        pytest.skip("there is no Chromium (Debian: apt-get install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        # As root it does not start with its sandbox.
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def node(program, environment, tmp_path_factory):
+    """The node with the model that ships, and its page."""
+    folder = tmp_path_factory.mktemp("paged")
+    options = {"model": ROOT / "models/default", "device": "cpu", "page.port": free_port()}
+    node = FaceNode(program("face_attributes_node"), folder, environment, **options)
+    node.start()
+    yield node
+    if node.process:
+        node.process.kill()
+
+
+@pytest.fixture(scope="module")
+def film(program, environment, medium, tmp_path_factory):
+    """Three people beside each other, without end."""
+    command = [program("image_stream"), "--namespace", "face", "--rate", str(RATE_HZ), "--size", SIZE, "--quiet"]
+    stream = Process([*command, *map(medium, FILMS)], tmp_path_factory.mktemp("film") / "image_stream.log", environment)
+    yield stream
+    stream.stop()
+
+
+def address(node):
+    return f"http://127.0.0.1:{node.parameters['page.port']}"
+
+
+@pytest.fixture
+def page(browser, node, film):
+    """The page in a window of its own; what it says on the console fails the test."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(address(node))
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def found(page, name, **attributes):
+    return page.locator(f'[data-test="{name}"]' + "".join(f'[data-{key}="{value}"]' for key, value in attributes.items()))
+
+
+def expect(locator):
+    return sync_api.expect(locator)
+
+
+def faces_from_left(page, count):
+    """Tracks in view, from the left, once there are so many."""
+    buttons = found(page, "face")
+    expect(buttons).to_have_count(count, timeout=PATIENCE_MS)
+    places = [(button.bounding_box()["x"], button.get_attribute("data-track")) for button in buttons.all()]
+    return [track for _, track in sorted(places)]
+
+
+def mark_alone(page, track):
+    """Marks one face and no other."""
+    for button in found(page, "face").all():
+        wanted = button.get_attribute("data-track") == track
+        if (button.get_attribute("aria-pressed") == "true") != wanted:
+            button.click()
+
+
+def hold_capture(page, seconds):
+    box = found(page, "capture").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.wait_for_timeout(1000 * seconds)
+    page.mouse.up()
+
+
+def answer(page, track, task):
+    card = found(page, "face-card", track=track)
+    return card.locator(f'[data-test="answer"][data-task="{task}"]').locator('[data-test="answer-label"]')
+
+
+def wait_for_answer(page, track, task, label):
+    expect(answer(page, track, task)).to_contain_text(label, timeout=PATIENCE_MS)
+
+
+def confirm(page):
+    found(page, "confirm").click()
+    expect(found(page, "dialog")).to_be_hidden()
+
+
+def test_two_people_are_named_taught_recognised_and_removed_on_the_page_alone(page, node, tmp_path):
+    begun = time.monotonic()
+    first, second, third = faces_from_left(page, 3)
+    found(page, "task-input").fill("who")
+    found(page, "kind-identity").check()
+    for track, label in ((first, "alex"), (second, "robin")):
+        mark_alone(page, track)
+        found(page, "label-input").fill(label)
+        hold_capture(page, 1.5)
+        expect(found(page, "crop").first).to_be_visible()
+    crops = found(page, "crop")
+    page.wait_for_timeout(500)
+    before = crops.count()
+    found(page, "crop-delete").first.click()
+    if found(page, "dialog").is_visible():
+        confirm(page)
+    expect(crops).to_have_count(before - 1)
+
+    found(page, "teach").click()
+    row = found(page, "task-row", task="who")
+    expect(row.locator('[data-test="accuracy"]')).to_contain_text("held-back crops right", timeout=PATIENCE_MS)
+    expect(row.locator('[data-test="promise"]')).to_contain_text("bit for bit")
+    wait_for_answer(page, first, "who", "alex")
+    wait_for_answer(page, second, "who", "robin")
+    wait_for_answer(page, third, "who", "unknown")
+
+    # Teach again, take it away as a file, and have it removed.
+    row.locator('[data-test="task-retrain"]').click()
+    if found(page, "dialog").is_visible():
+        confirm(page)
+    expect(row.locator('[data-test="task-version"]')).to_contain_text("2", timeout=PATIENCE_MS)
+    row.locator('[data-test="task-export"]').click()
+    with page.expect_download() as download:
+        found(page, "confirm").click()
+    saved = tmp_path / "who.tar"
+    download.value.save_as(saved)
+    assert saved.stat().st_size > 10_000
+    row.locator('[data-test="task-remove"]').click()
+    confirm(page)
+    expect(row).to_have_count(0)
+    assert not any(path.name == "who" for path in node.state_dir.glob("samples/*"))
+    print(f"page: two people named, taught, recognised, removed in {time.monotonic() - begun:.0f} s")
+
+    # It comes back from the file.
+    found(page, "task-import").click()
+    found(page, "import-file").set_input_files(saved)
+    confirm(page)
+    expect(row).to_have_count(1)
+    wait_for_answer(page, first, "who", "alex")
+    row.locator('[data-test="task-remove"]').click()
+    confirm(page)
+    expect(row).to_have_count(0)
+    assert list((node.state_dir / "exchange").glob("page-*")) == []
+
+
+def test_an_open_page_outlives_its_node(page, node):
+    faces_from_left(page, 3)
+    found(page, "label-input").fill("kept while the node is away")
+    node.process.kill()
+    expect(found(page, "banner", banner="connection")).to_be_visible()
+    node.start()
+    expect(found(page, "banner", banner="connection")).to_have_count(0)
+    faces_from_left(page, 3)
+    expect(found(page, "label-input")).to_have_value("kept while the node is away")
+
+
+def test_what_one_page_does_another_shows(page, browser, node):
+    other = browser.new_context().new_page()
+    other.set_default_timeout(PATIENCE_MS)
+    other.goto(address(node))
+    track = faces_from_left(page, 3)[0]
+    hostile = "<script>document.title='taken'</script>"
+    found(page, "task-input").fill("mood_of_today")
+    found(page, "label-input").fill(hostile)
+    mark_alone(page, track)
+    found(page, "capture").click()
+    expect(found(page, "capture-status")).to_contain_text("crop")
+    row = found(other, "task-row", task="mood_of_today")
+    expect(row).to_contain_text(hostile)
+    assert "taken" not in (page.title(), other.title())
+    other.reload()
+    expect(row).to_contain_text(hostile)
+    row.locator('[data-test="task-forget"]').click()
+    confirm(other)
+    expect(row).to_have_count(0)
+    expect(found(page, "task-row", task="mood_of_today")).to_have_count(0)
+    other.context.close()
+
+
+def test_a_refusal_is_told_in_the_words_of_the_service(page, tmp_path):
+    rubbish = tmp_path / "rubbish.tar"
+    rubbish.write_bytes(b"no archive " * 100)
+    found(page, "task-import").click()
+    found(page, "import-file").set_input_files(rubbish)
+    found(page, "confirm").click()
+    expect(found(page, "dialog-error")).to_contain_text("this is no archive of a task")
+    found(page, "dialog-cancel").click()
+    # What ships cannot be taught: the page says so before anybody asks.
+    found(page, "task-input").fill("emotion")
+    found(page, "label-input").fill("mine")
+    expect(found(page, "capture")).to_have_attribute("aria-disabled", "true")
+
+
+def test_a_slow_network_shows_the_newest_picture_and_lets_people_type(page):
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    slow = {"offline": False, "latency": 300, "downloadThroughput": 60_000, "uploadThroughput": 20_000}
+    session.send("Network.emulateNetworkConditions", slow)
+    page.wait_for_timeout(3000)
+    begun = time.monotonic()
+    found(page, "task-input").fill("typed_on_a_slow_network")
+    assert time.monotonic() - begun < 2.0
+    expect(found(page, "picture", state="live")).to_be_visible()
+
+
+def test_the_page_fits_a_telephone_and_is_named_for_those_who_do_not_see_it(browser, node, film):
+    for width, scheme in ((360, "light"), (360, "dark"), (1400, "dark")):
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(address(node))
+        faces_from_left(page, 3)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        unnamed = page.evaluate(
+            """() => [...document.querySelectorAll('button, input, select, summary')]
+                .filter(control => control.checkVisibility() && !(control.ariaLabel || control.labels?.length
+                    || control.textContent.trim() || control.getAttribute('aria-labelledby')))
+                .map(control => control.outerHTML)"""
+        )
+        assert unnamed == []
+        context.close()
+
+
+def ask(node, path, headers=None, body=None):
+    """Status and body of a request that no browser sends."""
+    request = urllib.request.Request(address(node) + path, data=body, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
+            return reply.status, reply.read()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read()
+
+
+def test_pages_of_others_get_nothing(node):
+    own = {"Origin": address(node), "Content-Type": "application/json"}
+    nothing = json.dumps({"task": "nothing"}).encode()
+    status, body = ask(node, "/")
+    assert status == 200 and b"<title>" in body
+    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert ask(node, "/api/samples?task=who", headers)[0] == 403, headers
+    assert ask(node, "/api/forget", {"Content-Type": "application/json"}, nothing)[0] == 403
+    status, body = ask(node, "/api/forget", own, nothing)
+    assert status == 409 and "nothing" in json.loads(body)["message"]
+    for broken in (b"", b"[]", b"{", b'{"task": 3}', b"\xff" * 1000):
+        status, body = ask(node, "/api/teach", own, broken)
+        assert status == 400 and not json.loads(body)["success"], broken
+    assert ask(node, "/api/teach", own, b" " * 100_000)[0] == 413
+    assert ask(node, "/api/sample?task=who&id=../../queue.yaml")[0] == 404
+    assert ask(node, "/../../etc/passwd")[0] == 404
+    assert ask(node, "/api/import", own, b"rubbish" * 1000)[0] == 400
