@@ -1,13 +1,18 @@
 """The page in a real browser (Chromium), on recorded video: two people are named, taught and recognised by clicks alone."""
 
 import json
+import os
 import shutil
 import socket
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 
 from conftest import ROOT
 from support.node import FaceNode
@@ -19,6 +24,13 @@ SIZE, RATE_HZ = "640x480", 15
 # Playwright counts milliseconds.
 PATIENCE_MS = 1000 * PATIENCE_S
 FILMS = ("single_face.mp4", "WolfgangLanger_Pexels.mp4", "franck.mp4")
+
+
+def set_parameter(peer, name, value):
+    kind = ParameterType.PARAMETER_DOUBLE
+    wanted = ParameterMessage(name=name, value=ParameterValue(type=kind, double_value=value))
+    (result,) = peer.call(SetParameters, "face_attributes/set_parameters", parameters=[wanted]).results
+    assert result.successful, result.reason
 
 
 def free_port():
@@ -119,6 +131,17 @@ def wait_for_answer(page, track, task, label):
     expect(answer(page, track, task)).to_contain_text(label, timeout=PATIENCE_MS)
 
 
+def photograph(page, name):
+    """A picture for the documents, where FACE_ATTRIBUTES_SCREENSHOTS names a folder. Whoever is in it stays unknown: it is blurred."""
+    folder = os.environ.get("FACE_ATTRIBUTES_SCREENSHOTS")
+    if folder:
+        blur = "filter => document.querySelectorAll('canvas, img').forEach(shown => shown.style.filter = filter)"
+        page.evaluate(blur, "blur(10px)")
+        page.evaluate("scrollTo(0, 0)")
+        page.screenshot(path=Path(folder) / f"{name}.jpg", type="jpeg", quality=80)
+        page.evaluate(blur, "")
+
+
 def confirm(page):
     found(page, "confirm").click()
     expect(found(page, "dialog")).to_be_hidden()
@@ -149,6 +172,8 @@ def test_two_people_are_named_taught_recognised_and_removed_on_the_page_alone(pa
     wait_for_answer(page, first, "who", "alex")
     wait_for_answer(page, second, "who", "robin")
     wait_for_answer(page, third, "who", "unknown")
+
+    photograph(page, "desk")
 
     # Teach again, take it away as a file, and have it removed.
     row.locator('[data-test="task-retrain"]').click()
@@ -237,6 +262,50 @@ def test_a_slow_network_shows_the_newest_picture_and_lets_people_type(page):
     found(page, "task-input").fill("typed_on_a_slow_network")
     assert time.monotonic() - begun < 2.0
     expect(found(page, "picture", state="live")).to_be_visible()
+
+
+COUNTED = """seconds => new Promise(done => {
+    const socket = new WebSocket(`ws://${location.host}/live`);
+    let count = 0;
+    socket.onmessage = message => { count += typeof message.data !== "string"; };
+    setTimeout(() => { socket.close(); done(count / seconds); }, 1000 * seconds);
+})"""
+
+
+def test_pictures_come_as_often_as_is_set_while_the_node_runs(page, node, peer):
+    faces_from_left(page, 3)
+
+    def rate(rate_hz):
+        set_parameter(peer, "page.rate_hz", rate_hz)
+        return page.evaluate(COUNTED, 4)
+
+    # Before them comes one that is there already.
+    assert rate(1.0) <= 1.6
+    assert rate(10.0) > 2.0
+
+
+def test_a_4k_picture_is_shown_smaller_with_its_faces_where_they_are(browser, program, environment, medium, tmp_path):
+    options = {"model": ROOT / "models/default", "device": "cpu", "page.port": free_port()}
+    node = FaceNode(program("face_attributes_node"), tmp_path, environment, namespace="/large", **options)
+    command = [program("image_stream"), "--namespace", "large", "--rate", "4", "--size", "3840x2160", "--quiet"]
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    stream = Process([*command, medium(FILMS[0])], tmp_path / "image_stream.log", environment)
+    try:
+        node.start()
+        page.goto(address(node))
+        faces_from_left(page, 1)
+        shown, face = found(page, "picture").bounding_box(), found(page, "face").bounding_box()
+        assert shown["x"] < face["x"] and face["x"] + face["width"] < shown["x"] + shown["width"]
+        begun = time.monotonic()
+        found(page, "label-input").fill("typed beside a large picture")
+        assert page.evaluate("document.querySelector('canvas').width") <= 960
+        assert time.monotonic() - begun < PATIENCE_S
+    finally:
+        stream.stop()
+        assert node.process.stop() == 0
+        context.close()
 
 
 def test_the_page_fits_a_telephone_and_is_named_for_those_who_do_not_see_it(browser, node, film):
