@@ -123,7 +123,7 @@ fn run(line: &[String], ros: &[String], doctor: Option<Duration>) -> Result<bool
     let params = parameters(&overrides)?;
     let mut config = params.config().map_err(|error| Failure::Usage(error.to_string()))?;
     if config.node.teaching.allowed == Callers::Local {
-        reach::require_this_machine(&|name| std::env::var(name).ok()).map_err(Failure::Usage)?;
+        reach::require_this_machine(&|name| std::env::var(name).ok(), &config.node.page).map_err(Failure::Usage)?;
     }
     if config.node.rep155 && !humans::BUILT_IN {
         return Err(Failure::Usage(NO_HRI_MSGS.to_owned()));

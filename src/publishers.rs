@@ -210,7 +210,7 @@ impl Answers {
                 self.explanations_wanted.store(explanations, Ordering::Relaxed);
                 viewed = wanted(&self.viewers, live.annotated.rate_hz);
                 let humans = self.humans.as_ref().is_some_and(Humans::want_pictures);
-                let paged = self.page.as_ref().is_some_and(|page| page.is_watched(self.index));
+                let paged = active && self.page.as_ref().is_some_and(|page| page.is_watched(self.index));
                 if let Some(page) = self.page.as_ref().filter(|_| !paged) {
                     page.clear(self.index);
                 }
@@ -219,6 +219,9 @@ impl Answers {
         }
         if let Some(humans) = &self.humans {
             humans.nobody(self.index);
+        }
+        if let Some(page) = &self.page {
+            page.clear(self.index);
         }
         self.pictures.close();
         self.faces.close();

@@ -13,6 +13,14 @@ use crate::qos;
 /// Requests of one service that are worked on at once.
 const AT_ONCE: usize = 16;
 
+/// To the sender of a request that panicked.
+pub(crate) const FAILED: &str = "this request made the node fail; please report it with the log";
+
+/// To the sender of a request beyond the limit.
+pub(crate) fn busy(at_once: usize, to: &str) -> String {
+    format!("{at_once} requests to {to} are being worked on; try again when one has ended")
+}
+
 /// Why a request was not granted, in words for its sender.
 #[derive(Debug)]
 pub(crate) struct Refusal(pub(crate) String);
@@ -65,8 +73,7 @@ where
     runtime.spawn(async move {
         while let Some(mut request) = requests.next().await {
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                let message = format!("{AT_ONCE} requests to {name} are being worked on; try again when one has ended");
-                respond(&name, request, refuse(message));
+                respond(&name, request, refuse(busy(AT_ONCE, &name)));
                 continue;
             };
             let (name, answer) = (Arc::clone(&name), Arc::clone(&answer));
@@ -77,7 +84,7 @@ where
                     Ok(Ok(response)) => return respond(&name, request, response),
                     Ok(Err(Refusal(refused))) => refused,
                     // The panic itself is on the console.
-                    Err(_) => "this request made the node fail; please report it with the log".to_owned(),
+                    Err(_) => FAILED.to_owned(),
                 };
                 // Its sender reads the reason; labels in it may name a person, which nobody else needs to know.
                 tracing::info!("{name}: a request was refused; the reason is in the reply");

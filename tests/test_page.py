@@ -201,7 +201,7 @@ def test_two_people_are_named_taught_recognised_and_removed_on_the_page_alone(pa
     row.locator('[data-test="task-remove"]').click()
     confirm(page)
     expect(row).to_have_count(0)
-    assert list((node.state_dir / "exchange").glob("page-*")) == []
+    assert list((node.state_dir / "exchange").glob(".page-*")) == []
 
 
 def test_an_open_page_outlives_its_node(page, node):

@@ -1,4 +1,4 @@
-// Requests to the node. Every answer is an object with `success` and `message`, also when no answer came.
+// Requests to the node. Every answer is an object with `success` and `message`, also when no answer came; `status` where one came.
 
 const UNREACHABLE = "The node cannot be reached. Is it running, and is the network there?";
 
@@ -16,9 +16,9 @@ async function read(response) {
   try {
     const body = await response.json();
     const success = response.ok && body.success === true;
-    return { ...body, success, message: String(body.message ?? "") || (success ? "" : `Refused (${response.status}).`) };
+    return { ...body, status: response.status, success, message: String(body.message ?? "") || (success ? "" : `Refused (${response.status}).`) };
   } catch {
-    return { success: false, message: `The node answered with status ${response.status} and without words.` };
+    return { success: false, status: response.status, message: `The node answered with status ${response.status} and without words.` };
   }
 }
 

@@ -55,18 +55,10 @@ export function holdable(button, begin, end) {
   return release;
 }
 
-/**
- * One batch of each of `tracks` at the same time. Returns how many crops were stored and what went wrong,
- * `{captured, failures: [{track, message}], notes}`; notes say why a batch has fewer crops than were asked for.
- */
-export async function batch(task, label, camera, tracks) {
-  const replies = await Promise.all(tracks.map(async (track) => {
-    const reply = await api.capture({ task, label, camera, track_id: track, ...BATCH });
-    return { track, reply };
+/** One batch of each of `tracks` at the same time: for each `{track, captured, failure}`, `failure` in words or "". */
+export function batch(task, label, camera, tracks) {
+  return Promise.all(tracks.map(async (track) => {
+    const { success, message, captured } = await api.capture({ task, label, camera, track_id: track, ...BATCH });
+    return { track, captured: success ? Number(captured) || 0 : 0, failure: success ? "" : message };
   }));
-  const words = ({ track, reply }) => ({ track, message: reply.message });
-  const failures = replies.filter(({ reply }) => !reply.success).map(words);
-  const notes = replies.filter(({ reply }) => reply.success && reply.captured < BATCH.count).map(words);
-  const captured = replies.reduce((sum, { reply }) => sum + (Number(reply.captured) || 0), 0);
-  return { captured, failures, notes };
 }

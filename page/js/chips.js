@@ -1,7 +1,7 @@
 // The chips of the teaching panel: marked faces, known tasks, labels with their crops.
 
-import { byId, count, el, icon, keyed, setAttr, setIcon, setText, show } from "./dom.js";
-import { isShipped, store, toggleMark } from "./store.js";
+import { byId, count, el, icon, isOff, keyed, setAttr, setIcon, setOff, setText, show } from "./dom.js";
+import { isTeachable, labelsOf, store, toggleMark } from "./store.js";
 import { slotOf } from "./tracks.js";
 
 /** The marked faces, each with a way to unmark it. */
@@ -23,29 +23,32 @@ function createMarked(track) {
   return el("li", {}, unmark);
 }
 
-/** The tasks that were taught or begun here; `chosen` is pressed, `pick(name)` is called for a click. */
-export function updateTaskChips(chosen, pick) {
-  const own = (store.tasks ?? []).filter((task) => !isShipped(task) && task.state !== "silent");
+/** The tasks that can be taught; `chosen` is pressed, `pick(name)` is called for a click where they are not `off`. */
+export function updateTaskChips(chosen, off, pick) {
+  const own = (store.tasks ?? []).filter(isTeachable);
   keyed(byId("task-chips"), own, ({ name }) => name, ({ name }) => chip("task-chip", name, pick),
-    (item, { name }) => setAttr(item.firstElementChild, "aria-pressed", String(name === chosen)));
+    (item, { name }) => {
+      setAttr(item.firstElementChild, "aria-pressed", String(name === chosen));
+      setOff(item.firstElementChild, off);
+    });
 }
 
-/** The labels of `task` (or `null`), and those of which there are crops: `counts` says how many. */
-export function updateLabelChips(task, counts, chosen, pick) {
-  const labels = [...new Set([...(task && !isShipped(task) ? task.labels : []), ...counts.keys()])];
-  keyed(byId("label-chips"), labels, (label) => label, (label) => chip("label-chip", label, pick), (item, label) => {
+/** The labels of `task`, and of crops that the node has not told of yet: `counts` says how many. */
+export function updateLabelChips(task, counts, chosen, off, pick) {
+  const crops = new Map(counts);
+  if (task && isTeachable(task)) for (const { label, count: n } of labelsOf(task)) crops.set(label, n);
+  keyed(byId("label-chips"), [...crops], ([label]) => label, ([label]) => chip("label-chip", label, pick), (item, [label, n]) => {
     const button = item.firstElementChild;
     setAttr(button, "aria-pressed", String(label === chosen));
-    const at = task?.labels.indexOf(label) ?? -1;
-    const crops = counts.get(label) ?? (counts.size === 0 && at >= 0 ? (task.samples[at] ?? 0) : 0);
-    setText(button.lastElementChild, String(crops));
-    setAttr(button, "aria-label", `Label ${label}, ${count(crops, "crop")}`);
+    setOff(button, off);
+    setText(button.lastElementChild, String(n));
+    setAttr(button, "aria-label", `Label ${label}, ${count(n, "crop")}`);
   });
 }
 
 function chip(hook, name, pick) {
   const number = hook === "label-chip" ? el("span", { class: "number" }) : null;
   const button = el("button", { type: "button", class: "chip", data: { test: hook, name } }, el("bdi", { class: "foreign", text: name }), number);
-  button.addEventListener("click", () => pick(name));
+  button.addEventListener("click", () => !isOff(button) && pick(name));
   return el("li", {}, button);
 }

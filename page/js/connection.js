@@ -18,8 +18,13 @@ export class Connection {
   #wait = FIRST_WAIT_MS;
   #retry = null;
   #heard = 0;
+  #hello = null; // told with what comes next: that may be a refusal
+  #refused = "";
 
-  /** `told(message)` for JSON, `seen(frame)` for pictures, `link("connecting" | "live" | "lost", seconds to the next try)`. */
+  /**
+   * `told(message)` for JSON, `seen(frame)` for pictures, `link("live" | "lost", seconds to the next try, why the node refuses)`.
+   * A refusal is told as `{kind: "refused", message, hello}`; the `hello` before it, if one came, is not told alone.
+   */
   constructor({ told, seen, link }) {
     this.told = told;
     this.seen = seen;
@@ -35,6 +40,8 @@ export class Connection {
     this.#camera = camera;
     clearTimeout(this.#retry);
     this.#retry = null;
+    this.#hello = null;
+    this.#refused = "";
     const old = this.#socket;
     const url = new URL("live", document.baseURI);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
@@ -51,16 +58,30 @@ export class Connection {
   #message(data) {
     this.#heard = performance.now();
     try {
-      if (typeof data !== "string") return this.seen(parseFrame(data));
-      const message = JSON.parse(data);
-      if (message.kind === "hello") {
-        this.#wait = FIRST_WAIT_MS;
-        this.link("live", 0);
+      const message = typeof data === "string" ? JSON.parse(data) : null;
+      if (message?.kind === "hello") {
+        this.#hello = message;
+        return;
       }
-      this.told(message);
+      if (message?.kind === "refused") {
+        this.#wait = LONGEST_WAIT_MS;
+        this.#refused = message.message || "The node gives no reason.";
+        return this.told({ ...message, hello: this.#hello });
+      }
+      if (this.#hello) this.#begin();
+      if (message) this.told(message);
+      else this.seen(parseFrame(data));
     } catch (error) {
       console.warn("a message of the node could not be read:", error);
     }
+  }
+
+  #begin() {
+    const hello = this.#hello;
+    this.#hello = null;
+    this.#wait = FIRST_WAIT_MS;
+    this.link("live", 0, "");
+    this.told(hello);
   }
 
   #lost(socket) {
@@ -69,7 +90,7 @@ export class Connection {
     socket.close();
     const wait = this.#wait * (0.75 + Math.random() / 2);
     this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT_MS);
-    this.link("lost", wait / 1000);
+    this.link("lost", wait / 1000, this.#refused);
     this.#retry = setTimeout(() => this.open(this.#camera), wait);
   }
 }

@@ -3,16 +3,19 @@
 import * as api from "./api.js";
 import { ask, named, says, tick } from "./dialogs.js";
 import { byId, count, el, icon, isOff, keyed, setAttr, setOff, setText, show } from "./dom.js";
-import { mayChange, taskNamed } from "./store.js";
+import { cropsOf, mayChange, store, taskNamed, totalCrops } from "./store.js";
 
 const MOST = 60; // thumbnails at once
 const LOADS = 3; // requests at once: captures go first
+const FIRST_WAIT_MS = 500; // a thumbnail that was refused is asked for again, then after twice that, and so on
+const TRIES = 7;
+const NOT_THERE = 404;
 
 const list = byId("crops-list");
 const head = byId("crops-head");
 const message = byId("crops-message");
 const all = byId("crops-all");
-const seen = new Map(); // task -> {first: keys that were there before, order: Map(key -> n)}
+const seen = new Map(); // task that the node has -> {first: keys that were there before, order: Map(key -> n), n}
 let task = "";
 let crops = []; // [{label, id}]
 let showAll = false;
@@ -20,6 +23,7 @@ let dontAsk = false;
 let changed = () => {};
 let asking = false;
 let askAgain = false;
+let told = null; // what the node last said of the crops of `task`
 let certain = false; // a crop was just stored: the task is there, even if the node has not said so yet
 let loading = 0;
 const waiting = [];
@@ -41,9 +45,41 @@ export function showCropsOf(name) {
   task = name;
   crops = [];
   showAll = false;
+  told = kept();
   setText(message, "");
   draw();
   return refreshCrops();
+}
+
+function kept() {
+  const known = taskNamed(task);
+  return known ? JSON.stringify(cropsOf(known)) : "";
+}
+
+/** The node has told of its tasks: asks for the crops where others are kept now. */
+export function followCrops() {
+  const now = kept();
+  if (now === told) return;
+  told = now;
+  refreshCrops();
+}
+
+/** A capture of `name` begins: where there are no crops yet, all that come are new. */
+export function expectCrops(name) {
+  const known = taskNamed(name);
+  const none = known === null ? store.tasks !== null : totalCrops(known) === 0;
+  if (!seen.has(name) && none) seen.set(name, { first: new Set(), order: new Map(), n: 0 });
+}
+
+/** The node is there again; where it is not the `same`, its crops are others. */
+export function freshCrops(same) {
+  told = null; // asks when it has told of its tasks
+  if (!same) {
+    seen.clear();
+    crops = [];
+    draw();
+  }
+  for (const node of list.querySelectorAll(".broken")) node.load();
 }
 
 /** Asks the node again; calls while it answers become one. */
@@ -67,6 +103,7 @@ export async function refreshCrops(sure = false) {
       take(reply.samples ?? []);
     } else if (known) {
       setText(message, reply.message);
+      draw();
     } else {
       take([]); // a task that does not exist yet has none
     }
@@ -75,8 +112,9 @@ export async function refreshCrops(sure = false) {
 }
 
 function take(samples) {
-  if (!seen.has(task)) seen.set(task, { first: new Set(samples.map(keyOf)), order: new Map(), n: 0 });
-  const known = seen.get(task);
+  // Not for what is only typed.
+  if (!seen.has(task) && (samples.length > 0 || taskNamed(task) !== null)) seen.set(task, { first: new Set(samples.map(keyOf)), order: new Map(), n: 0 });
+  const known = seen.get(task) ?? { first: new Set(), order: new Map() };
   const there = new Set(samples.map(keyOf));
   for (const key of known.first) if (!there.has(key)) known.first.delete(key);
   for (const key of known.order.keys()) if (!there.has(key)) known.order.delete(key);
@@ -120,13 +158,19 @@ function createCrop({ label, id }) {
   const node = el("li", { class: "crop", data: { test: "crop", id } }, picture, name, erase);
   erase.addEventListener("click", () => !isOff(erase) && discard(of, label, id, picture));
   node.addEventListener("gone", () => picture.src && URL.revokeObjectURL(picture.src));
-  waiting.push(async () => {
-    if (!node.isConnected) return;
-    const reply = await api.sample(of, id);
-    if (reply.success && node.isConnected) picture.src = URL.createObjectURL(reply.blob);
-    else node.classList.add("broken");
-  });
-  queueMicrotask(load);
+  node.load = (tries = TRIES) => {
+    node.classList.remove("broken");
+    waiting.push(async () => {
+      if (!node.isConnected) return;
+      const reply = await api.sample(of, id);
+      if (!node.isConnected) return;
+      if (reply.success) picture.src = URL.createObjectURL(reply.blob);
+      else if (tries > 1 && reply.status !== NOT_THERE) setTimeout(node.load, FIRST_WAIT_MS * 2 ** (TRIES - tries), tries - 1);
+      else node.classList.add("broken");
+    });
+    queueMicrotask(load);
+  };
+  node.load();
   return node;
 }
 

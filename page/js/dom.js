@@ -38,9 +38,6 @@ export function setIcon(svg, name) {
   setAttr(svg.firstElementChild, "href", `#icon-${name}`);
 }
 
-/** Text that came from outside: `<bdi>` keeps its writing direction from turning the line around it. */
-export const foreign = (text, extra = "") => el("bdi", { class: `foreign ${extra}`, text });
-
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

@@ -18,7 +18,9 @@ export function updateFaces() {
   const faces = [...store.faces].sort((a, b) => slotOf(a.track_id) - slotOf(b.track_id));
   keyed(list, faces, (face) => face.track_id, createCard, updateCard);
   const text = {
-    lost: "The connection is lost. What was seen last is not shown: it may no longer be so.",
+    lost: store.refused
+      ? "The node shows this page nothing."
+      : "The connection is lost. What was seen last is not shown: it may no longer be so.",
     none: "No picture comes, so no face can be found.",
     waiting: "Waiting for a picture.",
     live: "Nobody there. As soon as a face is in the picture, it is listed here.",

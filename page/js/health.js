@@ -1,7 +1,7 @@
 // How the node is: a traffic light with words, and banners for what stops the work.
 
 import { byId, el, icon, keyed, setAttr, setIcon, setText, show } from "./dom.js";
-import { cameraHealth, store } from "./store.js";
+import { cameraHealth, set, store } from "./store.js";
 
 const LIGHTS = {
   ok: { shape: "light-ok", word: "All well" },
@@ -23,7 +23,7 @@ export function updateHealth() {
   setIcon(light.firstElementChild, LIGHTS[level].shape);
   setText(byId("health-word"), LIGHTS[level].word);
   const told = [health?.summary, health?.level === "ok" ? "" : health?.hint].filter(Boolean).join(" ");
-  const summary = health?.summary ?? (store.link === "lost" ? "The connection to the node is lost." : "Waiting for the node.");
+  const summary = health?.summary ?? (store.link === "lost" ? store.refused || "The connection to the node is lost." : "Waiting for the node.");
   setText(byId("health-summary"), told || summary);
   setText(byId("health-full"), summary);
   setText(byId("health-hint"), health?.hint ?? "");
@@ -51,7 +51,11 @@ function updateBanners() {
   const banners = [];
   if (store.link === "lost") {
     const text = "The page tries again by itself, and keeps what you typed.";
-    banners.push({ name: "connection", heading: "No connection to the node.", text });
+    if (store.refused === "") banners.push({ name: "connection", heading: "No connection to the node.", text });
+    else banners.push({ name: "connection", heading: "The node shows this page nothing.", text: `${sentence(store.refused)} ${text}` });
+  }
+  if (store.cameraGone !== "") {
+    banners.push({ name: "camera", heading: "The camera is not there any more.", text: `${sentence(store.cameraGone)} The first camera is shown.` });
   }
   const camera = cameraHealth();
   if (store.link === "live" && camera && !camera.picture) {
@@ -73,11 +77,20 @@ function updateBanners() {
   });
 }
 
+/** Words of the node as a sentence. */
+const sentence = (words) => (/[.!?]$/.test(words) ? words : `${words}.`).replace(/^./u, (first) => first.toUpperCase());
+
+const ANSWERS = {
+  version: { text: "Load again", click: () => location.reload() },
+  camera: { text: "Close", click: () => set("hello", { cameraGone: "" }) },
+};
+
 function createBanner({ name }) {
-  const serious = name === "version" ? "light-warn" : "light-error";
-  const again = el("button", { type: "button", class: "ghost", text: "Load again", on: { click: () => location.reload() } });
+  const serious = name in ANSWERS ? "light-warn" : "light-error";
+  const { text, click } = ANSWERS[name] ?? {};
+  const button = text ? el("button", { type: "button", class: "ghost", text, on: { click } }) : null;
   return el("div", { class: "banner", role: "alert", data: { test: "banner", banner: name } }, icon(serious),
-    el("p", {}, el("strong", {}), " ", el("span", {}), " ", el("span", { class: "todo" })), name === "version" ? again : null);
+    el("p", {}, el("strong", {}), " ", el("span", {}), " ", el("span", { class: "todo" })), button);
 }
 
 /** Seconds to the next attempt to connect; not part of the alert, which would be read out at each second. */

@@ -1,13 +1,13 @@
 // The last minute of each task: a line for each track, either of the answers or of one label's probability.
 
 import { byId, el, icon, keyed, setAttr, setIcon, setText, show } from "./dom.js";
-import { pictureState } from "./store.js";
+import { patience, pictureState } from "./store.js";
 import { DASHES, history, MINUTE } from "./tracks.js";
 
 const LANE = 18;
 const TALL = 96; // height of a chart of probabilities
 const EDGE = 8;
-const GAP = 3000; // nothing for so long: the line is broken
+const GAP = 3000; // nothing for so long, or longer where pictures come seldom: the line is broken
 
 const list = byId("history-list");
 const empty = byId("history-empty");
@@ -107,11 +107,12 @@ function level({ label, shares, unknown }, chosen, labels, height) {
 }
 
 function line(pen, points, now, width, steps, y) {
+  const gap = patience(GAP);
   pen.beginPath();
   let before = null;
   for (const point of points) {
     const x = width * (1 - (now - point.at) / MINUTE);
-    if (before === null || point.at - before.at > GAP) pen.moveTo(x, y(point));
+    if (before === null || point.at - before.at > gap) pen.moveTo(x, y(point));
     else {
       if (steps) pen.lineTo(x, y(before));
       pen.lineTo(x, y(point));

@@ -2,18 +2,18 @@
 // Files, ids and data-test names that tests may rely on: README.md beside index.html.
 
 import { Connection } from "./connection.js";
-import { refreshCrops } from "./crops.js";
+import { followCrops, freshCrops } from "./crops.js";
 import { byId, el, keyed, setText, show, throttle } from "./dom.js";
 import { updateFaces } from "./faces.js";
 import { setRetry, updateHealth, updateRetry } from "./health.js";
 import { updateHistory } from "./history.js";
 import { clearFaces, describePicture, offer, showMarks } from "./picture.js";
-import { keepMarks, on, pictureState, set, store } from "./store.js";
+import { keepMarks, on, patience, pictureState, set, store } from "./store.js";
 import { freshTasks, updateTasks } from "./tasks.js";
 import { freshTeach, updateTeach } from "./teach.js";
 import { clearTracks, note, present } from "./tracks.js";
 
-const GONE_MS = 3000; // a mark stays so long on a face that is not seen
+const GONE_MS = 3000; // a mark stays so long on a face that is not seen, or longer where pictures come seldom
 let liveSince = 0;
 
 const connection = new Connection({
@@ -21,6 +21,7 @@ const connection = new Connection({
     if (message.kind === "hello") hello(message);
     else if (message.kind === "tasks") set("tasks", { tasks: message.tasks ?? [] });
     else if (message.kind === "health") set("health", { health: message });
+    else if (message.kind === "refused") refused(message);
   },
   seen(frame) {
     if (store.link !== "live") return;
@@ -29,29 +30,50 @@ const connection = new Connection({
     note(frame.faces, now);
     offer(frame);
   },
-  link(state, seconds) {
+  link(state, seconds, refused) {
     if (state === "lost") {
       setRetry(seconds);
       clearFaces();
     }
-    set("link", { link: state });
+    set("link", { link: state, refused });
   },
 });
 
-/** The node is there (again): everything that was seen before may be another node's. */
+/** The node is there (again). Where it was started anew, what was seen before is old; its tasks stay until it names them. */
 function hello(message) {
   const cameras = message.cameras ?? [];
-  if (store.camera !== null && !cameras.includes(store.camera)) store.camera = null;
-  store.frameAt = 0;
+  const same = store.hello !== null && message.instance === store.hello.instance;
+  if (!same) forgetFaces();
   liveSince = performance.now();
-  clearTracks();
-  clearFaces();
-  set("hello", { hello: message, tasks: null, health: null });
+  set("hello", { hello: message, frameAt: 0, health: same ? store.health : null });
   setText(byId("node"), message.node ?? "");
   showCameras(cameras);
-  freshTeach();
-  freshTasks();
-  refreshCrops();
+  if (!same) {
+    freshTeach();
+    freshTasks();
+  }
+  freshCrops(same);
+}
+
+/** The node shows nothing, and says why. A camera that it does not have is not asked for again. */
+function refused({ message, hello: said }) {
+  const cameras = said?.cameras ?? [];
+  if (store.camera === null || cameras.length === 0 || cameras.includes(store.camera)) return; // the banner has the reason
+  set("hello", { cameraGone: message });
+  watch(null);
+}
+
+/** What was seen is another node's, or another camera's. */
+function forgetFaces() {
+  clearTracks();
+  clearFaces();
+  keepMarks(new Set());
+}
+
+function watch(camera) {
+  forgetFaces();
+  set("hello", { camera, frameAt: 0 });
+  connection.open(camera);
 }
 
 function showCameras(cameras) {
@@ -62,10 +84,8 @@ function showCameras(cameras) {
 }
 
 byId("camera").addEventListener("change", ({ target }) => {
-  set("hello", { camera: target.value, frameAt: 0 });
-  clearTracks();
-  clearFaces();
-  connection.open(target.value);
+  set("hello", { cameraGone: "" });
+  watch(target.value);
 });
 
 const faces = throttle(150, updateFaces);
@@ -78,14 +98,15 @@ on("marks", faces);
 on("marks", teach);
 on("tasks hello link", teach);
 on("tasks hello link", tasks);
-on("tasks", throttle(500, refreshCrops));
+on("tasks", followCrops);
 on("health hello link", health);
 on("health hello link faces broken", throttle(100, describePicture));
 
 setInterval(() => {
   const now = performance.now();
-  const certain = pictureState(now) === "live" && now - liveSince > GONE_MS;
-  const gone = certain ? keepMarks(present(now, GONE_MS)) : [];
+  const missing = patience(GONE_MS);
+  const certain = pictureState(now) === "live" && now - liveSince > missing;
+  const gone = certain ? keepMarks(present(now, missing)) : [];
   const names = gone.map((track) => `Face ${track}`).join(", ");
   if (gone.length > 0) setText(byId("marks-said"), `No longer in the picture, so no longer marked: ${names}.`);
   describePicture();

@@ -149,7 +149,7 @@ export function describePicture() {
   if (state !== "live" && store.faces.length > 0) clearFaces(); // they may no longer be there
   const decoding = performance.now() - store.brokenAt < 3000 && store.brokenAt > 0;
   const text = {
-    lost: "Not live: the connection is lost.",
+    lost: store.refused ? "Not live: the node shows this page nothing." : "Not live: the connection is lost.",
     none: "No picture comes from the camera.",
     waiting: store.frameAt > 0 ? "The picture stands still. Waiting for the next one." : "Waiting for the first picture.",
     live: decoding ? "A picture came that could not be decoded." : store.faces.length === 0 ? "Nobody there: no face is seen in the picture." : "",

@@ -1,9 +1,10 @@
 // The list of tasks, and what can be done with each. What erases asks before, and names what goes.
 
 import * as api from "./api.js";
-import { ask, named, says, tick } from "./dialogs.js";
+import { refreshCrops } from "./crops.js";
+import { ask, listed, named, says, tick } from "./dialogs.js";
 import { byId, count, el, isOff, keyed, setAttr, setOff, setText, show } from "./dom.js";
-import { hasColumn, isShipped, mayChange, store, whyNot } from "./store.js";
+import { cropsOf, hasColumn, isShipped, labelsOf, mayChange, store, totalCrops, whyNot } from "./store.js";
 import { teach } from "./teach.js";
 import { createProgress, createResult, createState, isBusy, updateProgress, updateResult, updateState } from "./training.js";
 
@@ -13,8 +14,21 @@ const list = byId("tasks-list");
 const status = byId("tasks-status");
 const importButton = byId("task-import");
 
-const total = (task) => task.samples.reduce((sum, n) => sum + n, 0);
-const others = (name) => (store.tasks ?? []).filter((task) => task.sources?.includes(name) && task.name !== name).map((task) => task.name);
+/** What a removal takes along: tasks that draw from it, be it through others, and sources that are then of no use any more. */
+function goneWith(task) {
+  const tasks = (store.tasks ?? []).filter(({ name }) => name !== task.name);
+  const gone = new Set([task.name]);
+  const draws = ({ sources }) => sources?.some((name) => gone.has(name));
+  for (let before = 0; before < gone.size; ) {
+    before = gone.size;
+    for (const other of tasks) if (draws(other)) gone.add(other.name);
+  }
+  const drawing = tasks.filter(({ name }) => gone.has(name));
+  const stays = tasks.filter(({ name }) => !gone.has(name));
+  const unused = stays.filter(({ silent, name }) => silent && !stays.some(({ sources }) => sources?.includes(name))
+    && [task, ...drawing].some(({ sources }) => sources?.includes(name)));
+  return { drawing, unused };
+}
 
 function say(reply) {
   if (!reply) return;
@@ -22,7 +36,7 @@ function say(reply) {
   status.classList.toggle("failed", !reply.success);
 }
 
-/** The node is there again: what it said before is old. */
+/** The node was started anew: what it said before is old. */
 export const freshTasks = () => setText(status, "");
 
 export function updateTasks() {
@@ -30,7 +44,7 @@ export function updateTasks() {
   const tasks = store.tasks ?? [];
   const [own, shipped] = [tasks.filter((task) => !isShipped(task)), tasks.filter(isShipped)];
   setText(empty, store.tasks === null
-    ? (store.link === "lost" ? "The tasks are not known: there is no connection." : "Waiting for the tasks.")
+    ? (store.link === "lost" ? "The tasks are not known." : "Waiting for the tasks.")
     : "Nothing was taught here yet. Mark a face, and capture.");
   show(empty, own.length === 0);
   list.classList.toggle("stale", store.link !== "live");
@@ -69,11 +83,13 @@ function updateTask(node, task) {
   node.task = task;
   const [head, counts, words, progress, result, actions] = node.children;
   const [, version, state] = head.children;
-  setText(version, `${task.kind === "identity" ? "people" : "general"}${hasColumn(task) ? `, version ${task.version}` : ""}`);
+  const kind = task.kind === "identity" ? "people" : "general";
+  setText(version, [kind, hasColumn(task) && `version ${task.version}`, task.silent && "kept as a source only"].filter(Boolean).join(", "));
   updateState(state, task);
-  keyed(counts, task.labels.map((label, at) => ({ label, n: task.samples[at] ?? 0 })), ({ label }) => label,
+  keyed(counts, labelsOf(task), ({ label }) => label,
     ({ label }) => el("li", { class: "count-of" }, el("bdi", { class: "foreign", text: label }), el("span", { class: "number" })),
-    (item, { n }) => setText(item.lastElementChild, count(n, "crop")));
+    (item, { count: n, learned }) =>
+      setText(item.lastElementChild, `${count(n, "crop")}${hasColumn(task) && !learned ? ", not learned yet" : ""}`));
   const draws = task.sources?.length > 0 ? `Draws from ${task.sources.join(", ")}. ` : "";
   setText(words, `${draws}${task.message ?? ""}`);
   show(words, words.textContent !== "");
@@ -85,30 +101,36 @@ function updateTask(node, task) {
   setText(again, hasColumn(task) ? "Teach again" : "Teach");
   setAttr(again, "aria-label", `${again.textContent} ${task.name}`);
   show(cancel, busy);
-  show(again, !busy);
+  show(again, !busy && !task.silent);
   setOff(cancel, !may);
-  setOff(again, !may || total(task) === 0);
-  setOff(exported, store.link !== "live" || busy || !hasColumn(task));
-  setOff(forget, !may || busy || total(task) === 0);
+  setOff(again, !may || totalCrops(task) === 0);
+  setOff(exported, !may || busy || !hasColumn(task));
+  setOff(forget, !may || busy || totalCrops(task) === 0);
   setOff(remove, !may || busy);
 }
 
 async function removeTask(task) {
-  const drawing = others(task.name);
-  const n = total(task);
-  const keep = tick(`Keep its ${count(n, "crop")}, to teach it again later`, "keep-samples");
-  const cascade = tick(["Also remove ", ...drawing.flatMap((name, at) => [at > 0 ? ", " : "", named(name)]), ", which draw from it"], "cascade");
+  const { drawing, unused } = goneWith(task);
+  const all = [task, ...drawing, ...unused];
+  const n = all.reduce((sum, one) => sum + totalCrops(one), 0);
+  const keep = tick(all.length === 1 ? `Keep its ${count(n, "crop")}, to teach it again later` : `Keep the crops, ${n} in all`, "keep-samples");
+  const cascade = tick(["Also remove ", ...listed(drawing.map(({ name }) => name))], "cascade");
+  const withCrops = (one) => el("li", {}, named(one.name), `, ${count(totalCrops(one), "crop")}`);
+  const these = (tasks) => el("ul", { class: "going" }, ...tasks.map(withCrops));
   say(await ask({
     heading: `Remove the task ${task.name}?`,
     content: [
-      says("The task ", named(task.name), ` and its ${count(n, "crop")} are erased. They do not come back.`),
+      says("The task ", named(task.name), ` and its ${count(totalCrops(task), "crop")} are erased. They do not come back.`),
+      ...(drawing.length > 0
+        ? [says("These tasks draw from it, be it through others. It cannot be removed without them:"), these(drawing), cascade.node] : []),
+      ...(unused.length > 0 ? [says("Kept as a source for these alone, so erased with them if no longer needed:"), these(unused)] : []),
       ...(n > 0 ? [keep.node] : []),
-      ...(drawing.length > 0 ? [says("Other tasks draw from it. Without them it cannot be removed."), cascade.node] : []),
     ],
     confirm: "Remove",
     erases: true,
     act: () => api.post("remove", { task: task.name, keep_samples: n > 0 && keep.input.checked, cascade: cascade.input.checked }),
   }));
+  refreshCrops();
 }
 
 async function forgetTask(task) {
@@ -118,11 +140,8 @@ async function forgetTask(task) {
     return { input, node: el("label", { class: "tick-line" }, input, el("span", {}, ...words)) };
   };
   const choices = [
-    choice("", [`all ${count(total(task), "crop")} of the task`], true),
-    ...task.labels
-      .map((label, at) => ({ label, n: task.samples[at] }))
-      .filter(({ n }) => n > 0)
-      .map(({ label, n }) => choice(label, [`${count(n, "crop")} of `, named(label)], false)),
+    choice("", [`all ${count(totalCrops(task), "crop")} of the task`], true),
+    ...cropsOf(task).map(({ label, count: n }) => choice(label, [`${count(n, "crop")} of `, named(label)], false)),
   ];
   const what = el("fieldset", { class: "choices" }, el("legend", { text: "Erase" }), ...choices.map(({ node }) => node));
   const teaches = hasColumn(task);
@@ -136,10 +155,11 @@ async function forgetTask(task) {
     erases: true,
     act: () => api.post("forget", { task: task.name, label: choices.find(({ input }) => input.checked)?.input.label ?? "" }),
   }));
+  refreshCrops();
 }
 
 async function exportTask(task) {
-  const n = total(task);
+  const n = totalCrops(task);
   const crops = tick(`With its ${count(n, "crop")}. Crops show faces: they are personal data`, "with-samples");
   const reply = await ask({
     heading: `Export the task ${task.name}?`,
@@ -148,7 +168,7 @@ async function exportTask(task) {
     erases: false,
     act: () => api.exported(task.name, n > 0 && crops.input.checked),
   });
-  if (!reply) return;
+  if (!reply?.success) return say(reply);
   const address = URL.createObjectURL(reply.blob);
   el("a", { href: address, download: `${task.name}.tar` }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60000);

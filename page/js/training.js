@@ -1,15 +1,15 @@
 // How far the training of a task is, and what came of it: used by the teaching panel and by the list of tasks.
 
 import { el, icon, setAttr, setIcon, setText, show } from "./dom.js";
+import { hasColumn } from "./store.js";
 
-export const STATES = {
+const STATES = {
   ready: { word: "ready", shape: "light-ok" },
   queued: { word: "waits", shape: "light-none" },
   training: { word: "learns", shape: "light-busy" },
   failed: { word: "failed", shape: "light-error" },
   cancelled: { word: "cancelled", shape: "light-warn" },
   untaught: { word: "not taught yet", shape: "light-none" },
-  silent: { word: "silent", shape: "light-none" },
 };
 
 const OPTIMISTIC = "Crops of one sitting resemble each other, so the figure is optimistic. Capture a second set another time, and look.";
@@ -17,7 +17,7 @@ const OPTIMISTIC = "Crops of one sitting resemble each other, so the figure is o
 export const isBusy = (task) => task?.state === "training" || task?.state === "queued";
 
 /** "about 2 min left". */
-export function left(seconds) {
+function left(seconds) {
   if (!Number.isFinite(seconds) || seconds <= 0) return "nearly done";
   if (seconds < 90) return `about ${Math.ceil(seconds)} s left`;
   return `about ${Math.round(seconds / 60)} min left`;
@@ -67,7 +67,7 @@ export function createResult(withNote) {
 }
 
 export function updateResult(node, task) {
-  show(node, task !== null && task.taught && task.version > 0 && task.state === "ready");
+  show(node, task !== null && hasColumn(task) && task.state === "ready");
   if (node.hidden) return;
   const [words, interval, ...rest] = node.children;
   const promise = rest[rest.length - 1];

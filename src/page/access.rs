@@ -11,7 +11,7 @@ use std::path::Path;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 
 /// In the state folder, mode 600.
-const TOKEN_FILE: &str = "page_token";
+pub(super) const TOKEN_FILE: &str = "page_token";
 /// Where a browser keeps the token.
 const COOKIE: &str = "face_attributes_token";
 /// Letters of a token: 128 bits.
@@ -43,7 +43,8 @@ impl Access {
             return Ok((Self { token: None }, None));
         }
         let path = state_dir.join(TOKEN_FILE);
-        match std::fs::read_to_string(&path) {
+        let kept = if path.is_symlink() { Ok(String::new()) } else { std::fs::read_to_string(&path) };
+        match kept {
             Ok(kept) if is_token(kept.trim()) => {
                 std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
                 return Ok((Self { token: Some(kept.trim().to_owned()) }, None));
@@ -54,7 +55,12 @@ impl Access {
         }
         let token = new_token()?;
         std::fs::create_dir_all(state_dir)?;
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        // Not over what is there: it may be a link, or readable by others.
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         io::Write::write_all(&mut file, token.as_bytes())?;
         file.sync_all()?;
         Ok((Self { token: Some(token.clone()) }, Some(token)))
@@ -111,7 +117,7 @@ fn new_token() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// In the same time, wherever they differ.
+/// In constant time.
 fn is_same(given: &str, token: &str) -> bool {
     given.len() == token.len() && given.bytes().zip(token.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
 }
@@ -189,9 +195,12 @@ mod tests {
     #[test]
     fn a_broken_token_is_made_anew() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(TOKEN_FILE), "short").unwrap();
+        let path = dir.path().join(TOKEN_FILE);
+        std::fs::write(&path, "short").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         let (_, made) = Access::on("192.168.0.2".parse().unwrap(), dir.path()).unwrap();
         assert!(made.is_some_and(|token| is_token(&token)));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(Access::on("127.0.0.1".parse().unwrap(), dir.path()).unwrap().0.token.is_none());
     }
 }

@@ -1,9 +1,9 @@
 //! The files of the page, in the program.
 
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::requests::Refused;
+use super::reply::Refused;
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -21,6 +21,9 @@ macro_rules! files {
 const FILES: &[(&str, &str, &str)] = files! {
     "index.html": HTML,
     "page.css": CSS,
+    "css/live.css": CSS,
+    "css/narrow.css": CSS,
+    "css/teach.css": CSS,
     "icons.svg": SVG,
     "js/api.js": SCRIPT,
     "js/capture.js": SCRIPT,
@@ -43,7 +46,10 @@ const FILES: &[(&str, &str, &str)] = files! {
 };
 
 /// A file, or that there is none.
-pub(super) async fn answer(uri: Uri) -> Response {
+pub(super) async fn answer(method: Method, uri: Uri) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return Refused(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not for {}", uri.path())).into_response();
+    }
     let wanted = match uri.path().trim_start_matches('/') {
         "" => "index.html",
         name => name,

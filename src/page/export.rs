@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use network::TaskName;
 use serde::Deserialize;
 
-use super::requests::{Reply, aside};
-use super::state::Server;
+use super::extract;
+use super::reply::Reply;
+use super::state::{Server, run};
 
 /// Folders of exchanges that are on their way through the page, below `exchange_dir`: this, the process, a number.
-const PREFIX: &str = "page-";
+const PREFIX: &str = ".page-";
 
 /// A folder that goes when its exchange has ended, whichever way.
 pub(super) struct Passage {
@@ -23,10 +24,14 @@ pub(super) struct Passage {
 
 impl Passage {
     /// A name that nobody has yet; the folder is not made.
-    pub(super) fn new(exchange_dir: &Path) -> Self {
+    ///
+    /// # Errors
+    /// The system does not say where a path that is not absolute begins.
+    pub(super) fn new(exchange_dir: &Path) -> std::io::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { path: exchange_dir.join(format!("{PREFIX}{}-{number}", std::process::id())) }
+        let path = exchange_dir.join(format!("{PREFIX}{}-{number}", std::process::id()));
+        Ok(Self { path: std::path::absolute(path)? })
     }
 }
 
@@ -44,8 +49,11 @@ impl Drop for Passage {
 pub(super) fn sweep(exchange_dir: &Path) {
     for entry in std::fs::read_dir(exchange_dir).into_iter().flatten().filter_map(Result::ok) {
         let name = entry.file_name();
-        let of_process =
-            name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<u32>().ok());
+        let numbers = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-'));
+        let of_process = numbers.and_then(|(process, number)| {
+            number.parse::<u32>().ok()?;
+            process.parse::<u32>().ok()
+        });
         let Some(process) = of_process else { continue };
         if process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists() {
             drop(Passage { path: entry.path() });
@@ -61,11 +69,11 @@ pub(super) struct Asked {
 }
 
 /// The task's folder as a tar archive.
-pub(super) async fn export(State(server): State<Arc<Server>>, Query(asked): Query<Asked>) -> Reply {
-    aside(move || {
+pub(super) async fn export(State(server): State<Arc<Server>>, extract::Asked(asked): extract::Asked<Asked>) -> Reply {
+    run(server, move |server| {
         server.tasks.may_change()?;
         let name = TaskName::try_from(asked.task)?;
-        let passage = Passage::new(&server.config.exchange());
+        let passage = Passage::new(&server.config.exchange())?;
         server.tasks.engine()?.tasks().export(&name, &passage.path, asked.samples)?;
         let mut archive = tar::Builder::new(Vec::new());
         archive.mode(tar::HeaderMode::Deterministic);
@@ -86,7 +94,7 @@ mod tests {
     fn folders_of_ended_processes_are_erased_and_others_are_not() {
         let dir = tempfile::tempdir().unwrap();
         // No process has this number: it is above the kernel's limit.
-        for name in ["page-4194305-0", "page-1-7", "mine", "page-x"] {
+        for name in [".page-4194305-0", ".page-1-7", "mine", ".page-x", "page-4194305-0", ".page-4194305-mine"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
         sweep(dir.path());
@@ -95,14 +103,14 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
-        assert_eq!(left, ["mine", "page-1-7", "page-x"]);
+        assert_eq!(left, [".page-1-7", ".page-4194305-mine", ".page-x", "mine", "page-4194305-0"]);
         sweep(&dir.path().join("none"));
     }
 
     #[test]
     fn a_passage_goes_with_its_exchange() {
         let dir = tempfile::tempdir().unwrap();
-        let (first, second) = (Passage::new(dir.path()), Passage::new(dir.path()));
+        let (first, second) = (Passage::new(dir.path()).unwrap(), Passage::new(dir.path()).unwrap());
         assert_ne!(first.path, second.path);
         std::fs::create_dir(&first.path).unwrap();
         drop((first, second));

@@ -1,4 +1,4 @@
-//! What viewers see: the newest picture of each camera, the tasks, how the node is. Nothing is made while nobody looks.
+//! What viewers see: the newest picture of each camera, the tasks, how the node is. No picture is made or kept while nobody looks.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -35,7 +35,7 @@ pub(super) struct Feeds {
 #[derive(Default)]
 struct Known {
     tasks: Vec<TaskStatus>,
-    /// Of each task what its training, begun on the page, has left as it was.
+    /// What trainings begun on the page have left as it was, by the id of what they trained: `mood@2`.
     promises: BTreeMap<String, String>,
 }
 
@@ -93,7 +93,8 @@ impl Page {
     /// Nobody looks at a camera any more: its last picture is let go.
     pub(crate) fn clear(&self, camera: usize) {
         let feed = &self.feeds.cameras[camera];
-        if lock(&feed.newest).take().is_some() {
+        let mut newest = lock(&feed.newest);
+        if newest.take().is_some() {
             feed.shown.send_replace(None);
         }
     }
@@ -104,8 +105,8 @@ impl Page {
     }
 
     /// What a training that was begun on the page has left as it was, in words.
-    pub(super) fn set_promise(&self, task: &str, promise: String) {
-        self.change(|known| drop(known.promises.insert(task.to_owned(), promise)));
+    pub(super) fn set_promise(&self, task_id: String, promise: String) {
+        self.change(|known| drop(known.promises.insert(task_id, promise)));
     }
 
     fn change(&self, change: impl FnOnce(&mut Known)) {
@@ -131,9 +132,9 @@ impl Page {
 }
 
 impl Feeds {
-    /// The camera of a name; of an empty one, the first.
-    pub(super) fn camera(&self, name: &str) -> Option<&CameraFeed> {
-        if name.is_empty() { self.cameras.first() } else { self.cameras.iter().find(|feed| feed.name == name) }
+    /// The number of the camera of a name; of an empty one, the first.
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        if name.is_empty() { Some(0) } else { self.cameras.iter().position(|feed| feed.name == name) }
     }
 }
 
@@ -149,8 +150,11 @@ fn show(feed: &CameraFeed, live: &Live) {
     while let Some(result) = feed.answers.take() {
         match messages::frame(&feed.name, &result, options::current(live).page.jpeg_quality) {
             Ok(Some(message)) => {
-                *lock(&feed.newest) = Some(result);
-                feed.shown.send_replace(Some(message.into()));
+                // Under one lock, so that both go together.
+                let mut newest = lock(&feed.newest);
+                let is_watched = feed.shown.receiver_count() > 0;
+                *newest = is_watched.then_some(result);
+                feed.shown.send_replace(is_watched.then(|| message.into()));
             }
             Ok(None) => {}
             Err(error) => tracing::debug!("no picture for the page: {error}"),

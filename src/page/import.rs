@@ -4,22 +4,26 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use network::TaskName;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::export::Passage;
-use super::requests::{Refused, Reply, aside, granted};
-use super::state::Server;
+use super::extract;
+use super::reply::{Refused, Reply, granted};
+use super::state::{Server, run};
 
 /// Of an uploaded archive, bytes.
-pub(super) const MOST_BYTES: usize = 128 << 20;
+const MOST_BYTES: usize = 128 << 20;
+/// An upload that is not there after so long has lost its sender.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Files and folders in it.
 const MOST_ENTRIES: usize = 25_000;
-/// Folders below each other, with the file: task, samples, task, label, crop.
+/// Names in a path: task, samples, task, label, crop; one may be `.`.
 const MOST_DEEP: usize = 6;
 
 #[derive(Deserialize)]
@@ -28,15 +32,22 @@ pub(super) struct Asked {
     name: String,
 }
 
-pub(super) async fn import(State(server): State<Arc<Server>>, Query(asked): Query<Asked>, body: Bytes) -> Reply {
-    aside(move || {
-        server.tasks.may_change()?;
+pub(super) async fn import(
+    State(server): State<Arc<Server>>,
+    extract::Asked(asked): extract::Asked<Asked>,
+    request: Request,
+) -> Reply {
+    // Before a large body is taken in.
+    server.tasks.may_change()?;
+    let turn = server.import_turn()?;
+    let body = extract::read(request.into_body(), MOST_BYTES, PATIENCE).await?;
+    run(server, move |server| {
+        let _turn = turn;
         let name = (!asked.name.is_empty()).then(|| TaskName::try_from(asked.name)).transpose()?;
         let engine = server.tasks.engine()?;
-        let passage = Passage::new(&server.config.exchange());
-        let folder = unpack(&body, &passage.path).map_err(|error| {
-            Refused(axum::http::StatusCode::BAD_REQUEST, format!("this is no archive of a task: {error}"))
-        })?;
+        let passage = Passage::new(&server.config.exchange())?;
+        let folder = unpack(&body, &passage.path)
+            .map_err(|error| Refused(StatusCode::BAD_REQUEST, format!("this is no archive of a task: {error}")))?;
         let imported = engine.tasks().import(&folder, name.as_ref())?;
         Ok(granted(format!("{} answers", imported.task_id), json!({"task_id": imported.task_id})))
     })
@@ -67,7 +78,7 @@ fn unpack(archive: &[u8], into: &Path) -> io::Result<PathBuf> {
                 }
                 let mut bytes = Vec::new();
                 entry.read_to_end(&mut bytes)?;
-                // What is there twice would be a link's way out, if links were made.
+                // The same path twice is refused.
                 let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&place)?;
                 io::Write::write_all(&mut file, &bytes)?;
                 if path.file_name().is_some_and(|name| name == engine::MANIFEST) {

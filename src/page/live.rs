@@ -8,18 +8,30 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::feed::Feeds;
+use super::messages;
 
-/// Who takes nothing for so long has gone.
+/// A viewer that takes nothing for so long has gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Sends until the viewer or the node goes. While a picture is on its way others come; the newest is sent next.
+/// Sends until the viewer or the node goes. While a picture is on its way others come; the newest is sent next. `view` is the camera,
+/// with the viewer's permit, or why there is none.
 pub(super) async fn show(
     mut socket: WebSocket,
     feeds: Arc<Feeds>,
-    camera: usize,
     hello: String,
-    _place: OwnedSemaphorePermit,
+    view: Result<(usize, OwnedSemaphorePermit), String>,
 ) {
+    let (camera, _permit) = match view {
+        Ok(view) => view,
+        Err(message) => {
+            for text in [hello, messages::refused(&message)] {
+                if !matches!(timeout(PATIENCE, socket.send(Message::text(text))).await, Ok(Ok(()))) {
+                    return;
+                }
+            }
+            return;
+        }
+    };
     let (mut tasks, mut health) = (feeds.tasks.subscribe(), feeds.health.subscribe());
     let mut shown = feeds.cameras[camera].shown.subscribe();
     // What there is already is news to this viewer.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Attribute, Face, FrameResult, TaskKind, TaskState, TaskStatus};
+use engine::{Attribute, Face, FrameResult, MAX_CROPS, TaskKind, TaskState, TaskStatus};
 use network::{Label, TaskName};
 use r2r::diagnostic_msgs::msg::DiagnosticStatus;
 use serde_json::{Value, json};
@@ -16,17 +16,24 @@ pub(super) const NO_HEALTH: &str =
     r#"{"kind":"health","level":"warn","summary":"starting","hint":"","cameras":[],"values":[]}"#;
 
 /// The first message.
-pub(super) fn hello(node: &str, cameras: &[&str], why_not: Option<String>) -> String {
+pub(super) fn hello(node: &str, instance: &str, cameras: &[&str], why_not: Option<String>, rate_hz: f32) -> String {
     json!({
         "kind": "hello",
         "node": node,
+        "instance": instance,
+        "rate_hz": rate_hz,
         "version": env!("CARGO_PKG_VERSION"),
         "cameras": cameras,
         "may_change": why_not.is_none(),
         "why_not": why_not.unwrap_or_default(),
-        "max_crops": 200,
+        "max_crops": MAX_CROPS,
     })
     .to_string()
+}
+
+/// Why a viewer sees nothing.
+pub(super) fn refused(message: &str) -> String {
+    json!({"kind": "refused", "message": message}).to_string()
 }
 
 /// A picture with its faces: the length of the JSON in four bytes, little-endian, the JSON, the JPEG. `None` where the answer came without
@@ -88,10 +95,15 @@ fn attribute(attribute: &Attribute) -> Value {
     })
 }
 
-/// All tasks; `promises` are what trainings begun on the page have left as it was.
+/// What a promise is of: a task as it was trained once.
+fn id(status: &TaskStatus) -> String {
+    format!("{}@{}", status.name, status.version)
+}
+
+/// All tasks; `promises` are what trainings begun on the page have left as it was, by the id of what they trained (`mood@2`).
 pub(super) fn tasks(tasks: &[TaskStatus], promises: &BTreeMap<String, String>) -> String {
     let task = |status: &TaskStatus| {
-        let promise = promises.get(status.name.as_str()).filter(|_| status.state == TaskState::Ready);
+        let promise = promises.get(&id(status)).filter(|_| status.state == TaskState::Ready);
         task(status, promise.map_or("", String::as_str))
     };
     json!({"kind": "tasks", "tasks": tasks.iter().map(task).collect::<Vec<_>>()}).to_string()
@@ -108,6 +120,9 @@ fn task(status: &TaskStatus, promise: &str) -> Value {
         "kind": match status.kind { TaskKind::General => "general", TaskKind::Identity => "identity" },
         "labels": status.labels.iter().map(Label::as_str).collect::<Vec<_>>(),
         "samples": status.samples,
+        "crops": status.kept.iter().map(|(label, count)| json!({"label": label.as_str(), "count": count})).collect::<Vec<_>>(),
+        "has_column": status.has_column,
+        "silent": status.silent,
         "taught": !status.shipped,
         "message": status.message,
         "sources": status.sources.iter().map(TaskName::as_str).collect::<Vec<_>>(),

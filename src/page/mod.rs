@@ -3,10 +3,12 @@
 mod access;
 mod assets;
 mod export;
+mod extract;
 mod feed;
 mod import;
 mod live;
 mod messages;
+mod reply;
 mod requests;
 mod server;
 mod state;

@@ -2,74 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Query, State};
-use axum::http::{HeaderName, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use engine::{TaskKind, TaskState, TaskStatus, crop_png};
 use network::TaskName;
 use r2r::face_attributes::srv::{AddTask, CaptureSamples, ForgetSamples, RemoveTask};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::state::Server;
-use crate::service::Refusal;
-
-const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
-
-/// Replies: what was asked for, or why not.
-pub(super) type Reply = Result<Response, Refused>;
-
-/// A refusal with its status.
-#[derive(Debug)]
-pub(super) struct Refused(pub(super) StatusCode, pub(super) String);
-
-impl From<Refusal> for Refused {
-    fn from(Refusal(message): Refusal) -> Self {
-        Self(StatusCode::CONFLICT, message)
-    }
-}
-
-impl<E: std::error::Error> From<E> for Refused {
-    fn from(error: E) -> Self {
-        Refusal::from(error).into()
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let Self(status, message) = self;
-        (status, JSON, json!({"success": false, "message": message}).to_string()).into_response()
-    }
-}
-
-/// A granted request: `message` and what else there is to say.
-pub(super) fn granted(message: impl Into<String>, mut more: Value) -> Response {
-    more["success"] = true.into();
-    more["message"] = message.into().into();
-    (JSON, more.to_string()).into_response()
-}
-
-fn parsed<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
-    serde_json::from_slice(body)
-        .map_err(|error| Refused(StatusCode::BAD_REQUEST, format!("the request is not understood: {error}")))
-}
-
-/// Does work that may take its time beside the threads that serve.
-pub(super) async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
-) -> Result<T, Refused> {
-    let done = tokio::task::spawn_blocking(work).await;
-    // The panic itself is on the console.
-    let broken = |_| {
-        Refused(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "this request made the node fail; please report it with the log".to_owned(),
-        )
-    };
-    done.map_err(broken)?
-}
+use super::extract::{Asked, Json};
+use super::reply::{Refused, Reply, granted};
+use super::state::{Server, run};
 
 #[derive(Deserialize)]
 pub(super) struct Capture {
@@ -84,9 +28,9 @@ pub(super) struct Capture {
     seconds: f32,
 }
 
-pub(super) async fn capture(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
-    let Capture { task, label, camera, track_id, count, seconds } = parsed(&body)?;
-    aside(move || {
+pub(super) async fn capture(State(server): State<Arc<Server>>, Json(asked): Json<Capture>) -> Reply {
+    let Capture { task, label, camera, track_id, count, seconds } = asked;
+    run(server, move |server| {
         server.tasks.may_change()?;
         let asked = CaptureSamples::Request { name: task, label, camera, track_id, count, seconds };
         let reply = server.tasks.capture(&server.tasks.capture_request(asked)?, &mut |_| true)?;
@@ -108,21 +52,22 @@ pub(super) struct Teach {
 }
 
 /// Teaches a task, or teaches it anew.
-pub(super) async fn teach(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
-    let asked: Teach = parsed(&body)?;
-    aside(move || {
+pub(super) async fn teach(State(server): State<Arc<Server>>, Json(asked): Json<Teach>) -> Reply {
+    run(server, move |server| {
         server.tasks.may_change()?;
         let request = server.add_task(asked)?;
         let accepted = server.tasks.accept(request)?;
         let (name, task_id) = (accepted.name.to_string(), accepted.ticket.id.clone());
-        let (page, of) = (server.page.clone(), name.clone());
+        let page = server.page.clone();
         let waits = move || {
             if let Ok(outcome) = accepted.ticket.wait() {
-                page.set_promise(&of, promise(&outcome.promise.columns));
+                page.set_promise(outcome.task_id, promise(&outcome.promise.columns));
             }
         };
-        // It ends with the training.
-        std::thread::Builder::new().name("promise".into()).spawn(waits)?;
+        // It ends with the training. Without it the training goes on, and its promise is not told.
+        if let Err(error) = std::thread::Builder::new().name("promise".into()).spawn(waits) {
+            tracing::warn!("the promise of {name}'s training will not be on the page: {error}");
+        }
         Ok(granted(format!("the training of {name} begins"), json!({"task_id": task_id})))
     })
     .await
@@ -189,9 +134,8 @@ pub(super) struct OfTask {
     id: String,
 }
 
-pub(super) async fn cancel(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
-    let asked: OfTask = parsed(&body)?;
-    aside(move || {
+pub(super) async fn cancel(State(server): State<Arc<Server>>, Json(asked): Json<OfTask>) -> Reply {
+    run(server, move |server| {
         server.tasks.may_change()?;
         let cancelled = server.tasks.cancel(Some(&TaskName::try_from(asked.task)?))?;
         Ok(granted(format!("the training of {cancelled} is being cancelled"), json!({})))
@@ -199,9 +143,9 @@ pub(super) async fn cancel(State(server): State<Arc<Server>>, body: Bytes) -> Re
     .await
 }
 
-pub(super) async fn remove(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
-    let OfTask { task, keep_samples, cascade, .. } = parsed(&body)?;
-    aside(move || {
+pub(super) async fn remove(State(server): State<Arc<Server>>, Json(asked): Json<OfTask>) -> Reply {
+    let OfTask { task, keep_samples, cascade, .. } = asked;
+    run(server, move |server| {
         server.tasks.may_change()?;
         let asked = RemoveTask::Request { name: task, keep_samples, cascade, ..RemoveTask::Request::default() };
         let reply = server.tasks.remove_task(asked)?;
@@ -210,9 +154,9 @@ pub(super) async fn remove(State(server): State<Arc<Server>>, body: Bytes) -> Re
     .await
 }
 
-pub(super) async fn forget(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
-    let OfTask { task, label, .. } = parsed(&body)?;
-    aside(move || {
+pub(super) async fn forget(State(server): State<Arc<Server>>, Json(asked): Json<OfTask>) -> Reply {
+    let OfTask { task, label, .. } = asked;
+    run(server, move |server| {
         server.tasks.may_change()?;
         let reply = server.tasks.forget_samples(ForgetSamples::Request { name: task, label })?;
         Ok(granted(reply.message, json!({"erased": reply.erased})))
@@ -220,9 +164,9 @@ pub(super) async fn forget(State(server): State<Arc<Server>>, body: Bytes) -> Re
     .await
 }
 
-pub(super) async fn discard(State(server): State<Arc<Server>>, body: Bytes) -> Reply {
-    let OfTask { task, id, .. } = parsed(&body)?;
-    aside(move || {
+pub(super) async fn discard(State(server): State<Arc<Server>>, Json(asked): Json<OfTask>) -> Reply {
+    let OfTask { task, id, .. } = asked;
+    run(server, move |server| {
         server.tasks.may_change()?;
         server.tasks.engine()?.tasks().discard(&TaskName::try_from(task)?, &id)?;
         Ok(granted("1 crop erased", json!({})))
@@ -230,8 +174,8 @@ pub(super) async fn discard(State(server): State<Arc<Server>>, body: Bytes) -> R
     .await
 }
 
-pub(super) async fn samples(State(server): State<Arc<Server>>, Query(asked): Query<OfTask>) -> Reply {
-    aside(move || {
+pub(super) async fn samples(State(server): State<Arc<Server>>, Asked(asked): Asked<OfTask>) -> Reply {
+    run(server, move |server| {
         let crops = server.tasks.engine()?.tasks().crops(&TaskName::try_from(asked.task)?)?;
         let listed: Vec<Value> =
             crops.iter().map(|crop| json!({"label": crop.label.as_str(), "id": crop.id})).collect();
@@ -240,8 +184,8 @@ pub(super) async fn samples(State(server): State<Arc<Server>>, Query(asked): Que
     .await
 }
 
-pub(super) async fn sample(State(server): State<Arc<Server>>, Query(asked): Query<OfTask>) -> Reply {
-    aside(move || {
+pub(super) async fn sample(State(server): State<Arc<Server>>, Asked(asked): Asked<OfTask>) -> Reply {
+    run(server, move |server| {
         let engine = server.tasks.engine()?;
         let crop = engine.tasks().crop(&TaskName::try_from(asked.task)?, &asked.id);
         let crop = crop.map_err(|error| Refused(StatusCode::NOT_FOUND, error.to_string()))?;
@@ -259,23 +203,23 @@ pub(super) struct Explain {
     task: String,
 }
 
-pub(super) async fn explanation(State(server): State<Arc<Server>>, Query(asked): Query<Explain>) -> Reply {
-    // Each takes some seconds of a core.
-    let Ok(_turn) = server.explaining.try_acquire() else {
-        return Err(Refused(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "another explanation is being made; try again".to_owned(),
-        ));
-    };
-    let server = Arc::clone(&server);
-    let (jpeg_quality, config) = (server.live().jpeg_quality, server.config.clone());
-    aside(move || {
+pub(super) async fn explanation(State(server): State<Arc<Server>>, Asked(asked): Asked<Explain>) -> Reply {
+    let turn = server.explanation_turn()?;
+    run(server, move |server| {
+        let _turn = turn;
         let missing = |what: String| Refused(StatusCode::NOT_FOUND, what);
-        let feed = server.page.feeds().camera(&asked.camera);
+        let feeds = server.page.feeds();
+        let feed = feeds.position(&asked.camera).map(|camera| &feeds.cameras[camera]);
         let feed = feed.ok_or_else(|| missing(format!("there is no camera `{}`", asked.camera)))?;
         let newest = feed.newest().ok_or_else(|| missing("no picture has come yet".to_owned()))?;
-        let found = crate::explanations::of_face(&newest, &asked.track_id, &asked.task, &config, jpeg_quality)
-            .map_err(|error| Refused(StatusCode::CONFLICT, error.to_string()))?;
+        let found = crate::explanations::of_face(
+            &newest,
+            &asked.track_id,
+            &asked.task,
+            &server.config,
+            server.options().jpeg_quality,
+        )
+        .map_err(|error| Refused(StatusCode::CONFLICT, error.to_string()))?;
         let jpeg = found.ok_or_else(|| {
             missing(format!("the face {} is not in the picture, or {} has not judged it", asked.track_id, asked.task))
         })?;
@@ -297,12 +241,5 @@ mod tests {
             promise(&names(&["gender", "age", "emotion"])),
             "The tasks gender, age and emotion answer bit for bit as they did before."
         );
-    }
-
-    #[test]
-    fn what_is_no_request_is_told_so() {
-        let Err(Refused(status, message)) = parsed::<Teach>(&Bytes::from_static(b"{\"kind\": 3}")) else { panic!() };
-        assert_eq!(status, StatusCode::BAD_REQUEST);
-        assert!(message.contains("not understood"), "{message}");
     }
 }

@@ -1,12 +1,13 @@
 //! The server of the page.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -15,22 +16,17 @@ use engine::EngineConfig;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
-use super::access::{Access, Entry};
+use super::access::{Access, Entry, TOKEN_FILE};
+use super::extract::Asked;
 use super::feed::Page;
-use super::requests::{self, Refused};
-use super::state::Server;
+use super::reply::Refused;
+use super::requests;
+use super::state::{Server, VIEWERS};
 use super::{assets, export, import, live, messages};
 use crate::options::{self, Live, PageOptions};
 use crate::services::TaskServices;
 
-/// Viewers at once; each takes pictures.
-const VIEWERS: usize = 8;
-/// Requests that are worked on at once; a capture takes as long as it is told.
-const REQUESTS: usize = 16;
-/// Of a request's JSON, bytes.
-const MOST_JSON: usize = 64 << 10;
 /// Nothing from elsewhere, no frame of others around it.
 const POLICY: &str =
     "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -45,35 +41,46 @@ pub(crate) struct Offer {
     pub(crate) node_name: String,
 }
 
-/// Serves from now on; a port that is taken is told, and the node goes on without a page.
+/// Serves from now on. A page that cannot be served is told, and the node goes on without it.
 pub(crate) fn offer(runtime: &Handle, offer: Offer) {
     let PageOptions { address, port, .. } = options::current(&offer.live).page;
-    if let Err(error) = try_offer(runtime, offer, address, port) {
-        tracing::warn!("there is no page: {address}:{port}: {error}; give another page.port, or 0 for none");
+    let socket = SocketAddr::new(address, port);
+    match std::net::TcpListener::bind(socket) {
+        Err(error) => {
+            tracing::warn!("there is no page on {socket}: {error}; give another page.port, or 0 for none");
+        }
+        Ok(listener) => {
+            if let Err(error) = serve(runtime, offer, listener, socket) {
+                tracing::warn!("there is no page on {socket}: {error}");
+            }
+        }
     }
 }
 
-fn try_offer(runtime: &Handle, offer: Offer, address: IpAddr, port: u16) -> io::Result<()> {
+fn serve(runtime: &Handle, offer: Offer, listener: std::net::TcpListener, socket: SocketAddr) -> io::Result<()> {
     let Offer { page, tasks, config, live, node_name } = offer;
-    let socket = SocketAddr::new(address, port);
-    let listener = std::net::TcpListener::bind(socket)?;
     listener.set_nonblocking(true)?;
-    let (access, token) = Access::on(address, &config.state_dir)?;
-    export::sweep(&config.exchange());
-    let query = token.map_or_else(String::new, |token| format!("?token={token}"));
-    tracing::info!("page: http://{socket}/{query}");
-    let server = Server {
-        page,
-        tasks,
-        config,
-        options: live,
-        node_name,
-        access,
-        explaining: Semaphore::new(1),
-        viewers: Arc::new(Semaphore::new(VIEWERS)),
-        places: Semaphore::new(REQUESTS),
+    let (access, token) = Access::on(socket.ip(), &config.state_dir)?;
+    let left = config.exchange();
+    // There may be much of it, and the node does not wait.
+    std::thread::Builder::new().name("sweep".into()).spawn(move || export::sweep(&left))?;
+    let place = if socket.ip().is_unspecified() {
+        format!("this machine's name, port {}", socket.port())
+    } else {
+        socket.to_string()
     };
-    let router = router(Arc::new(server));
+    if socket.ip().is_loopback() {
+        tracing::info!("page: http://{socket}/");
+    } else {
+        tracing::info!("page: http on {place}, with the token in {}", config.state_dir.join(TOKEN_FILE).display());
+    }
+    if let Some(token) = token {
+        // On the console alone: every peer hears the log.
+        eprintln!("page: append /?token={token} to the address; this is told once");
+    }
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let names = (node_name, format!("{}-{started}", std::process::id()));
+    let router = router(Arc::new(Server::new(page, tasks, config, live, names, access)));
     runtime.spawn(async move {
         let served = match TcpListener::from_std(listener) {
             Ok(listener) => axum::serve(listener, router).await,
@@ -98,9 +105,7 @@ fn router(server: Arc<Server>) -> Router {
         .route("/sample", get(requests::sample))
         .route("/explanation", get(requests::explanation))
         .route("/export", get(export::export))
-        .layer(DefaultBodyLimit::max(MOST_JSON))
-        .route("/import", post(import::import).layer(DefaultBodyLimit::max(import::MOST_BYTES)))
-        .layer(middleware::from_fn_with_state(Arc::clone(&server), in_turn));
+        .route("/import", post(import::import));
     Router::new()
         .nest("/api", api)
         .route("/live", get(watch))
@@ -131,38 +136,23 @@ async fn let_in(State(server): State<Arc<Server>>, request: Request, next: Next)
     response
 }
 
-async fn in_turn(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    match server.places.try_acquire() {
-        Ok(_place) => next.run(request).await,
-        Err(_) => {
-            let busy = format!("{REQUESTS} requests are being worked on; try again when one has ended");
-            Refused(StatusCode::SERVICE_UNAVAILABLE, busy).into_response()
-        }
-    }
-}
-
 #[derive(Deserialize)]
 struct Watched {
     #[serde(default)]
     camera: String,
 }
 
-async fn watch(State(server): State<Arc<Server>>, Query(asked): Query<Watched>, upgrade: WebSocketUpgrade) -> Response {
+/// A browser tells its page nothing of a socket that was not opened: who gets nothing is told so on the open one.
+async fn watch(State(server): State<Arc<Server>>, Asked(asked): Asked<Watched>, upgrade: WebSocketUpgrade) -> Response {
     let feeds = Arc::clone(server.page.feeds());
-    let camera = match asked.camera.as_str() {
-        "" => Some(0),
-        name => feeds.cameras.iter().position(|feed| feed.name == name),
-    };
-    let Some(camera) = camera else {
-        return Refused(StatusCode::NOT_FOUND, format!("there is no camera `{}`", asked.camera)).into_response();
-    };
-    let Ok(place) = Arc::clone(&server.viewers).try_acquire_owned() else {
-        let many = format!("{VIEWERS} people look at the page already");
-        return Refused(StatusCode::SERVICE_UNAVAILABLE, many).into_response();
-    };
     let names: Vec<&str> = feeds.cameras.iter().map(|feed| feed.name.as_str()).collect();
     let why_not = server.tasks.may_change().err().map(|refusal| refusal.0);
-    let hello = messages::hello(&server.node_name, &names, why_not);
+    let hello = messages::hello(&server.node_name, &server.instance, &names, why_not, server.options().rate_hz);
+    let view = match (feeds.position(&asked.camera), Arc::clone(&server.viewers).try_acquire_owned()) {
+        (None, _) => Err(format!("there is no camera `{}`", asked.camera)),
+        (_, Err(_)) => Err(format!("{VIEWERS} people look at the page already; try again when one has gone")),
+        (Some(camera), Ok(permit)) => Ok((camera, permit)),
+    };
     let small = upgrade.max_message_size(1024).write_buffer_size(0);
-    small.on_upgrade(move |socket| live::show(socket, feeds, camera, hello, place))
+    small.on_upgrade(move |socket| live::show(socket, feeds, hello, view))
 }

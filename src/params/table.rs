@@ -165,7 +165,7 @@ pub(crate) static SPECS: &[Spec] = &[
     double("explanation.rate_hz", 0.0, 10.0, "Sheets a second on explanation/compressed at most, and only while somebody subscribes; each takes some seconds of a core. 0: none.").unit("Hz").live(),
     int("page.port", 0, 65_535, "Port of the page for a browser: see, name and teach faces. 0: no page. A port that is taken is told, and the node goes on without a page."),
     Spec::new("page.address", Kind::Address, "Where the page is served. On an address that other machines reach, its viewers need a token: it is logged once and kept in state_dir/page_token. The page is not encrypted."),
-    double("page.rate_hz", 0.1, 60.0, "Pictures a second on the page at most, and only while somebody looks.").unit("Hz").live(),
+    double("page.rate_hz", 1.0, 30.0, "Pictures a second on the page at most, and only while somebody looks.").unit("Hz").live(),
     int("page.jpeg_quality", 1, 100, "JPEG quality of the page's pictures.").live(),
     double("diagnostics.stale_s", 0.1, 3600.0, "/diagnostics warns when the newest frame is older.").unit("s").live(),
     switch("rep155", "Publish people as REP-155 (ROS4HRI) has them, below /humans, and the frames of heads on /tf. Needs a build with hri_msgs and tf2_msgs."),

@@ -14,7 +14,7 @@ use crate::model::samples::{SampleStore, counted_files};
 pub struct StoredCrop {
     /// What it shows.
     pub label: Label,
-    /// Names it as long as it is there: `0/0003`.
+    /// Names it as long as it is there: folder of the label and number, `00-up/0003`.
     pub id: String,
 }
 
@@ -127,7 +127,7 @@ mod tests {
     fn an_id_is_no_way_out_of_the_folder() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
-        for id in ["", "../../queue", "0/../0/0000", "/etc/passwd", "0/0000.png", "0/9999"] {
+        for id in ["", "../../queue", "00-up/../00-up/0000", "/etc/passwd", "00-up/0000.png", "00-up/9999"] {
             assert!(store.crop(&task("mood"), id).unwrap().is_none(), "{id}");
             assert!(!store.discard(&task("mood"), id).unwrap(), "{id}");
         }

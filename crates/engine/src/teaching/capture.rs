@@ -31,7 +31,7 @@ pub struct CaptureRequest {
     pub camera: Option<usize>,
     /// Whose face.
     pub track: TrackSelector,
-    /// Crops wanted, 1..=200.
+    /// Crops wanted, 1..=[`MAX_CROPS`].
     pub count: u32,
     /// Time allowed, 0.1..=60 s.
     pub time: Duration,
@@ -90,6 +90,9 @@ pub enum CaptureError {
     #[error(transparent)]
     Store(#[from] TaskError),
 }
+
+/// Of one capture.
+pub const MAX_CROPS: u32 = 200;
 
 /// Who was seen longer ago may have gone to another camera.
 const FRESH: Duration = Duration::from_millis(500);
@@ -189,7 +192,7 @@ impl Captures {
         go_on: &mut dyn FnMut(&[FaceCrop]) -> bool,
     ) -> Result<(TrackId, Vec<FaceCrop>), CaptureError> {
         let limits = |name, value: String, range| Err(CaptureError::Range { name, value, range });
-        if !(1..=200).contains(&count) {
+        if !(1..=MAX_CROPS).contains(&count) {
             return limits("count", count.to_string(), "1 to 200 crops");
         }
         let seconds = time.as_secs_f32();

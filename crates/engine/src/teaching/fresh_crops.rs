@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use learning::FaceReading;
 use network::{FaceCrop, TaskName};
 
+use crate::teaching::capture::MAX_CROPS;
+
 /// Of a task, at most: as many as one capture takes. A reading takes some 60 KB.
-const MOST: usize = 200;
+const MOST: usize = MAX_CROPS as usize;
 
 /// Captured crops without a file, and what was read of them. In memory alone, and no longer than until it is in the crops' files.
 #[derive(Debug, Default)]
@@ -19,6 +21,10 @@ struct Crops {
     waiting: VecDeque<FaceCrop>,
     /// With bytes of [`FaceReading::to_bytes`].
     read: Vec<(FaceCrop, Vec<u8>)>,
+    /// One is in the reader's hands.
+    reading: bool,
+    /// Meanwhile these went.
+    dropped: Vec<FaceCrop>,
 }
 
 impl FreshCrops {
@@ -31,7 +37,11 @@ impl FreshCrops {
 
     /// The next one to read.
     pub(crate) fn next(&mut self) -> Option<(TaskName, FaceCrop)> {
-        self.of.iter_mut().find_map(|(task, crops)| Some((task.clone(), crops.waiting.pop_front()?)))
+        self.of.iter_mut().find_map(|(task, crops)| {
+            let next = crops.waiting.pop_front()?;
+            (crops.reading, crops.dropped) = (true, Vec::new());
+            Some((task.clone(), next))
+        })
     }
 
     /// Whether there is one to read.
@@ -41,7 +51,9 @@ impl FreshCrops {
 
     /// What was read of a crop; one of a task that was forgotten meanwhile is dropped.
     pub(crate) fn keep(&mut self, task: &TaskName, face: FaceCrop, reading: Vec<u8>) {
-        if let Some(crops) = self.of.get_mut(task) {
+        let Some(crops) = self.of.get_mut(task) else { return };
+        crops.reading = false;
+        if !std::mem::take(&mut crops.dropped).contains(&face) {
             crops.read.push((face, reading));
         }
     }
@@ -63,10 +75,21 @@ impl FreshCrops {
         Some(reading)
     }
 
-    /// The crops have files: what was not read yet is read from there.
-    pub(crate) fn stored(&mut self, task: &TaskName) {
-        if let Some(crops) = self.of.get_mut(task) {
-            crops.waiting.clear();
+    /// These crops have files: which of them was not read yet is read from there.
+    pub(crate) fn stored(&mut self, task: &TaskName, crops: &[FaceCrop]) {
+        if let Some(of_task) = self.of.get_mut(task) {
+            of_task.waiting.retain(|crop| !crops.contains(crop));
+        }
+    }
+
+    /// Drops these crops and what was read of them: their capture has failed, or they were erased.
+    pub(crate) fn drop_crops(&mut self, task: &TaskName, crops: &[FaceCrop]) {
+        let Some(of_task) = self.of.get_mut(task) else { return };
+        of_task.waiting.retain(|crop| !crops.contains(crop));
+        of_task.read.retain(|(crop, _)| !crops.contains(crop));
+        of_task.dropped.extend(crops.iter().cloned());
+        if of_task.waiting.is_empty() && of_task.read.is_empty() && !of_task.reading {
+            self.of.remove(task);
         }
     }
 
@@ -119,10 +142,21 @@ mod tests {
         let mut fresh = FreshCrops::default();
         fresh.add(&task("mood"), &[face(1), face(2)]);
         let (name, crop) = fresh.next().unwrap();
-        fresh.stored(&name);
+        fresh.stored(&name, &[face(1), face(2)]);
         // It was in the reader's hands.
         fresh.keep(&name, crop, vec![7]);
         assert_eq!((fresh.read(), fresh.next()), (1, None));
+    }
+
+    #[test]
+    fn a_capture_that_fails_takes_its_own_crops_alone_also_that_which_is_being_read() {
+        let mut fresh = FreshCrops::default();
+        fresh.add(&task("mood"), &[face(1), face(2)]);
+        let (name, crop) = fresh.next().unwrap();
+        fresh.add(&task("mood"), &[face(3)]);
+        fresh.drop_crops(&name, &[face(1), face(2)]);
+        fresh.keep(&name, crop, vec![7]);
+        assert_eq!((fresh.read(), fresh.next()), (0, Some((name, face(3)))));
     }
 
     #[test]

@@ -107,11 +107,12 @@ impl Tasks {
         go_on: &mut dyn FnMut(u32) -> bool,
     ) -> Result<Captured, CaptureError> {
         let camera = self.camera_of(wanted);
-        let mut taken = 0;
+        let mut given: Vec<FaceCrop> = Vec::new();
         let mut read_and_go_on = |crops: &[FaceCrop]| {
-            self.requests.read_fresh(&wanted.name, &crops[taken..]);
-            taken = crops.len();
-            go_on(taken as u32)
+            let fresh = &crops[given.len()..];
+            self.requests.read_fresh(&wanted.name, fresh);
+            given.extend(fresh.iter().cloned());
+            go_on(given.len() as u32)
         };
         let (selector, count) = (wanted.track.clone(), wanted.count);
         let collected = self.captures[camera].collect(selector, count, wanted.time, &mut read_and_go_on);
@@ -123,7 +124,7 @@ impl Tasks {
             Ok(Captured { track, camera, captured, counts })
         });
         if stored.is_err() {
-            self.requests.forget_fresh(&wanted.name);
+            self.requests.drop_fresh(&wanted.name, &given);
         }
         stored
     }

@@ -94,7 +94,10 @@ pub(crate) fn read_fresh<B: NetworkBackend>(
     let reader = TaskReader::new(workshop, &workshop.served(), name);
     match reader.read(workshop, pool, name, &face) {
         Ok(reading) => workshop.board().fresh.keep(name, face, reading),
-        Err(error) => not_read(name, &error),
+        Err(error) => {
+            workshop.board().fresh.forget(name);
+            not_read(name, &error);
+        }
     }
 }
 
@@ -122,8 +125,12 @@ fn try_read_files<B: NetworkBackend>(
         let files = ReadFiles::of(&served, name, &labels, &reader.sources)?;
         (reader, files)
     };
-    // Of more samples each is looked at in one way only, which is not known yet.
-    for path in files.iter().filter(|_| files.len() <= MANY_FACES) {
+    if files.len() > MANY_FACES {
+        // Of so many each is looked at once, in a way that depends on its number among those that are taught.
+        workshop.board().fresh.forget(name);
+        return Ok(());
+    }
+    for path in &files {
         if workshop.is_wanted_elsewhere() {
             workshop.read_ahead(name);
             return Ok(());

@@ -32,8 +32,8 @@ pub(crate) trait Requests: Send + Sync {
     fn add_samples(&self, name: &TaskName, samples: &[LabelledFace]) -> Result<Stored, TaskError>;
     /// Crops that a capture has just taken: they are read while it runs.
     fn read_fresh(&self, name: &TaskName, crops: &[FaceCrop]);
-    /// The capture has failed.
-    fn forget_fresh(&self, name: &TaskName);
+    /// The capture of these crops has failed.
+    fn drop_fresh(&self, name: &TaskName, crops: &[FaceCrop]);
     /// Crops without a file that were read.
     #[cfg(test)]
     fn fresh_readings(&self) -> usize;
@@ -109,7 +109,8 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         {
             let mut board = self.board();
             board.kept.insert(name.clone(), counts.clone());
-            board.fresh.stored(name);
+            let crops: Vec<FaceCrop> = samples.iter().map(|sample| sample.face.clone()).collect();
+            board.fresh.stored(name, &crops);
         }
         drop(served);
         self.read_ahead(name);
@@ -125,8 +126,8 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         self.wake.notify_all();
     }
 
-    fn forget_fresh(&self, name: &TaskName) {
-        self.board().fresh.forget(name);
+    fn drop_fresh(&self, name: &TaskName, crops: &[FaceCrop]) {
+        self.board().fresh.drop_crops(name, crops);
     }
 
     #[cfg(test)]
@@ -279,9 +280,11 @@ impl<B: NetworkBackend> Requests for Workshop<B> {
         if self.board().in_training(name) {
             return Err(TaskError::InTraining(name.clone()));
         }
+        let crop = served.samples.crop(name, id).ok().flatten();
         if !served.samples.discard(name, id)? {
             return Err(TaskError::NoCrop { name: name.clone(), id: id.to_owned() });
         }
+        self.board().fresh.drop_crops(name, &Vec::from_iter(crop));
         self.settle(&served, &mut self.board(), std::slice::from_ref(name))?;
         drop(served);
         self.tell();

@@ -69,6 +69,12 @@ pub struct TaskStatus {
     pub held_back: u32,
     /// Kept samples, or those used when none are kept; one count per label.
     pub samples: Vec<u32>,
+    /// Kept samples of all labels, also of those that the column does not know yet; none after they were forgotten.
+    pub kept: SampleCounts,
+    /// A column answers, or is drawn from; a first training that has not ended well leaves none.
+    pub has_column: bool,
+    /// The column is a source of others and does not answer.
+    pub silent: bool,
     /// Starts at 1, grows at each training.
     pub version: u32,
     /// Time that the last training took, in seconds.
