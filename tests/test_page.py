@@ -132,14 +132,14 @@ def wait_for_answer(page, track, task, label):
 
 
 def photograph(page, name):
-    """A picture for the documents, where FACE_ATTRIBUTES_SCREENSHOTS names a folder. Whoever is in it stays unknown: it is blurred."""
+    """A picture for the documents, where FACE_ATTRIBUTES_SCREENSHOTS names a folder. Nobody is in it: pictures become grey."""
     folder = os.environ.get("FACE_ATTRIBUTES_SCREENSHOTS")
     if folder:
-        blur = "filter => document.querySelectorAll('canvas, img').forEach(shown => shown.style.filter = filter)"
-        page.evaluate(blur, "blur(10px)")
+        grey = "filter => document.querySelectorAll('canvas, img').forEach(shown => shown.style.filter = filter)"
+        page.evaluate(grey, "contrast(0)")
         page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=Path(folder) / f"{name}.jpg", type="jpeg", quality=80)
-        page.evaluate(blur, "")
+        page.evaluate(grey, "")
 
 
 def confirm(page):
