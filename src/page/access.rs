@@ -43,10 +43,8 @@ impl Access {
             return Ok((Self { token: None }, None));
         }
         let path = state_dir.join(TOKEN_FILE);
-        let kept = if path.is_symlink() { Ok(String::new()) } else { std::fs::read_to_string(&path) };
-        match kept {
+        match kept_token(&path) {
             Ok(kept) if is_token(kept.trim()) => {
-                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
                 return Ok((Self { token: Some(kept.trim().to_owned()) }, None));
             }
             Ok(_) => {}
@@ -105,6 +103,13 @@ impl Access {
             )
         }
     }
+}
+
+/// What the file says; nothing where it is none that this node would write, which is then replaced.
+fn kept_token(path: &Path) -> io::Result<String> {
+    let about = std::fs::symlink_metadata(path)?;
+    let is_ours = about.is_file() && about.len() < 100 && about.permissions().mode() & 0o077 == 0;
+    if is_ours { std::fs::read_to_string(path) } else { Ok(String::new()) }
 }
 
 fn is_token(text: &str) -> bool {
@@ -190,6 +195,22 @@ mod tests {
         // The next start takes the same, and does not tell it again.
         let (again, told) = Access::on("0.0.0.0".parse().unwrap(), &state).unwrap();
         assert_eq!((again.token, told), (access.token, None));
+    }
+
+    #[test]
+    fn a_token_that_others_could_read_or_choose_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (dir.path().join(TOKEN_FILE), dir.path().join("elsewhere"));
+        let known = "00112233445566778899aabbccddeeff";
+        std::fs::write(&elsewhere, known).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        let address = "0.0.0.0".parse().unwrap();
+        let (_, made) = Access::on(address, dir.path()).unwrap();
+        assert!(made.is_some_and(|token| token != known) && !path.is_symlink());
+        assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), known);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(Access::on(address, dir.path()).unwrap().1.is_some());
+        assert!(Access::on(address, dir.path()).unwrap().1.is_none());
     }
 
     #[test]

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const MOST_ENTRIES: usize = 25_000;
 /// Names in a path: task, samples, task, label, crop; one may be `.`.
 const MOST_DEEP: usize = 6;
+/// Of a path.
+const MOST_LETTERS: usize = 1024;
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
@@ -66,8 +68,9 @@ fn unpack(archive: &[u8], into: &Path) -> io::Result<PathBuf> {
         }
         let path = entry.path()?.into_owned();
         let is_below = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        if !is_below || path.components().count() > MOST_DEEP {
-            return refused(format!("{} is no place for a file", path.display()));
+        if !is_below || path.components().count() > MOST_DEEP || path.as_os_str().len() > MOST_LETTERS {
+            let start: String = path.display().to_string().chars().take(100).collect();
+            return refused(format!("{start} is no place for a file"));
         }
         let place = into.join(&path);
         match entry.header().entry_type() {

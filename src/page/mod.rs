@@ -6,6 +6,7 @@ mod export;
 mod extract;
 mod feed;
 mod import;
+mod listener;
 mod live;
 mod messages;
 mod reply;

@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use super::access::{Access, Entry, TOKEN_FILE};
 use super::extract::Asked;
 use super::feed::Page;
+use super::listener::{CONNECTIONS, IDLE, Limited};
 use super::reply::Refused;
 use super::requests;
 use super::state::{Server, VIEWERS};
@@ -83,7 +84,7 @@ fn serve(runtime: &Handle, offer: Offer, listener: std::net::TcpListener, socket
     let router = router(Arc::new(Server::new(page, tasks, config, live, names, access)));
     runtime.spawn(async move {
         let served = match TcpListener::from_std(listener) {
-            Ok(listener) => axum::serve(listener, router).await,
+            Ok(listener) => axum::serve(Limited::new(listener, CONNECTIONS, IDLE), router).await,
             Err(error) => Err(error),
         };
         if let Err(error) = served {
