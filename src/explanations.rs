@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use engine::{EngineConfig, Explained, Explainer, FrameResult, NewestSlot};
+use engine::{EngineConfig, Explained, Explainer, Face, FrameResult, NewestSlot};
 use r2r::Publisher;
 use r2r::sensor_msgs::msg::CompressedImage;
 use r2r::std_msgs::msg::Header;
@@ -55,15 +55,32 @@ pub(crate) fn of_face(
     config: &EngineConfig,
     jpeg_quality: u8,
 ) -> Result<Option<Vec<u8>>, Box<dyn std::error::Error>> {
-    let Some(image) = result.image.as_ref() else { return Ok(None) };
-    let Some(face) = result.faces.iter().find(|face| face.track_id.as_str() == track) else { return Ok(None) };
+    let face = result.faces.iter().find(|face| face.track_id.as_str() == track);
+    explained(result, face, &mut None, config, jpeg_quality, |explained| explained.task.as_str() == task)
+}
+
+/// The sheet of the wanted tasks for a face, as JPEG.
+fn explained(
+    result: &FrameResult,
+    face: Option<&Face>,
+    explainer: &mut Option<Explainer>,
+    config: &EngineConfig,
+    jpeg_quality: u8,
+    wanted: impl Fn(&Explained) -> bool,
+) -> Result<Option<Vec<u8>>, Box<dyn std::error::Error>> {
+    let (Some(image), Some(face)) = (result.image.as_ref(), face) else { return Ok(None) };
+    // A face at the edge of the picture may not be there in the next one.
     let Ok(aligned) = align::face(image, face.landmarks.as_ref(), &face.roi) else { return Ok(None) };
-    let mut found = Explainer::open(config)?.explain(aligned.pixels.as_slice())?;
-    found.retain(|explained| explained.task.as_str() == task);
+    let explainer = match explainer {
+        Some(explainer) => explainer,
+        None => explainer.insert(Explainer::open(config)?),
+    };
+    let mut found = explainer.explain(aligned.pixels.as_slice())?;
+    found.retain(wanted);
     if found.is_empty() {
         return Ok(None);
     }
-    Ok(Some(sheet(aligned.pixels.as_slice(), track, &found)?.encode_jpeg(jpeg_quality)?))
+    Ok(Some(sheet(aligned.pixels.as_slice(), face.track_id.as_str(), &found)?.encode_jpeg(jpeg_quality)?))
 }
 
 fn explanation(
@@ -72,21 +89,10 @@ fn explanation(
     config: &EngineConfig,
     jpeg_quality: u8,
 ) -> Result<Option<CompressedImage>, Box<dyn std::error::Error>> {
-    let Some(image) = result.image.as_ref() else { return Ok(None) };
-    let Some(face) = vision::largest(&result.faces, |face| &face.roi) else { return Ok(None) };
-    // A face at the edge of the picture may not be there in the next one.
-    let Ok(aligned) = align::face(image, face.landmarks.as_ref(), &face.roi) else { return Ok(None) };
-    let explainer = match explainer {
-        Some(explainer) => explainer,
-        None => explainer.insert(Explainer::open(config)?),
-    };
-    let found = explainer.explain(aligned.pixels.as_slice())?;
-    let sheet = sheet(aligned.pixels.as_slice(), face.track_id.as_str(), &found)?;
-    Ok(Some(CompressedImage {
-        header: Header { stamp: time(result.stamp), frame_id: text(result.frame_id) },
-        format: "jpeg".to_owned(),
-        data: sheet.encode_jpeg(jpeg_quality)?,
-    }))
+    let largest = vision::largest(&result.faces, |face| &face.roi);
+    let jpeg = explained(&result, largest, explainer, config, jpeg_quality, |_| true)?;
+    let header = Header { stamp: time(result.stamp), frame_id: text(result.frame_id) };
+    Ok(jpeg.map(|data| CompressedImage { header, format: "jpeg".to_owned(), data }))
 }
 
 /// A row of tiles for each task.

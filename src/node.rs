@@ -201,6 +201,7 @@ fn serve(
     } else {
         (None, None)
     };
+    page::sweep(&config.exchange()).map_err(Failure::other)?;
     let page = match options.page.port {
         0 => None,
         _ => Some(Page::start(&cameras, &inputs, &live).map_err(Failure::other)?),

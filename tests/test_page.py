@@ -78,12 +78,14 @@ def address(node):
 
 @pytest.fixture
 def page(browser, node, film):
-    """The page in a window of its own; what it says on the console fails the test."""
+    """The page in a window of its own; an error of its scripts, or a thing from elsewhere, fails the test."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     wrong = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
+    # A refused request is on the console, too, and is shown on the page.
+    page.on("console", lambda said: "Content Security" in said.text and wrong.append(said.text))
     page.goto(address(node))
     yield page
     context.close()
@@ -161,13 +163,12 @@ def test_two_people_are_named_taught_recognised_and_removed_on_the_page_alone(pa
     page.wait_for_timeout(500)
     before = crops.count()
     found(page, "crop-delete").first.click()
-    if found(page, "dialog").is_visible():
-        confirm(page)
+    confirm(page)
     expect(crops).to_have_count(before - 1)
 
     found(page, "teach").click()
     row = found(page, "task-row", task="who")
-    expect(row.locator('[data-test="accuracy"]')).to_contain_text("held-back crops right", timeout=PATIENCE_MS)
+    expect(row.locator('[data-test="accuracy"]')).to_contain_text("held-back samples right", timeout=PATIENCE_MS)
     expect(row.locator('[data-test="promise"]')).to_contain_text("bit for bit")
     wait_for_answer(page, first, "who", "alex")
     wait_for_answer(page, second, "who", "robin")
@@ -177,8 +178,6 @@ def test_two_people_are_named_taught_recognised_and_removed_on_the_page_alone(pa
 
     # Teach again, take it away as a file, and have it removed.
     row.locator('[data-test="task-retrain"]').click()
-    if found(page, "dialog").is_visible():
-        confirm(page)
     expect(row.locator('[data-test="task-version"]')).to_contain_text("2", timeout=PATIENCE_MS)
     row.locator('[data-test="task-export"]').click()
     with page.expect_download() as download:
@@ -236,6 +235,39 @@ def test_what_one_page_does_another_shows(page, browser, node):
     expect(row).to_have_count(0)
     expect(found(page, "task-row", task="mood_of_today")).to_have_count(0)
     other.context.close()
+
+
+def test_where_a_task_looks_is_shown_for_the_face_that_was_asked_about(page):
+    track = faces_from_left(page, 3)[0]
+    found(page, "explain", track=track, task="emotion").click()
+    picture = found(page, "explanation-picture")
+    expect(picture).to_be_visible(timeout=PATIENCE_MS)
+    assert picture.evaluate("shown => shown.naturalWidth") == 640
+    found(page, "explanation-close").click()
+
+
+def test_of_more_viewers_than_may_look_the_last_is_told_so(page, node):
+    opened = """count => Promise.all([...Array(count)].map(() => new Promise(done => {
+        const socket = new WebSocket(`ws://${location.host}/live`);
+        socket.onmessage = ({ data }) => typeof data === "string" && data.includes('"refused"') && done(data);
+        setTimeout(done, 3000, "");
+        setTimeout(() => socket.close(), 3500);
+    })))"""
+    said = [text for text in page.evaluate(opened, 9) if text]
+    assert said and all("8 people look at the page already" in text for text in said)
+
+
+def test_on_an_address_of_others_a_token_is_asked_for(program, model, environment, tmp_path):
+    options = {"model": model, "device": "cpu", "page.port": free_port(), "page.address": "0.0.0.0"}
+    node = FaceNode(program("face_attributes_node"), tmp_path, environment, namespace="/open", **options)
+    node.start()
+    token = (node.state_dir / "page_token").read_text()
+    assert ask(node, "/")[0] == 401
+    assert ask(node, "/api/samples?task=mood", {"Authorization": "Bearer wrong"})[0] == 401
+    assert ask(node, "/api/samples?task=mood", {"Authorization": f"Bearer {token}"})[0] == 200
+    # On the console, once.
+    assert node.process.output().count(token) == 1
+    assert node.process.stop() == 0
 
 
 def test_a_refusal_is_told_in_the_words_of_the_service(page, tmp_path):

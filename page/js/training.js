@@ -72,7 +72,7 @@ export function updateResult(node, task) {
   const [words, interval, ...rest] = node.children;
   const promise = rest[rest.length - 1];
   const { accuracy } = task;
-  setText(words, accuracy ? inWords(accuracy) : "The accuracy was not measured: for that, each label needs at least two crops.");
+  setText(words, accuracy ? `${accuracy.words}.` : "The accuracy was not measured: for that, each label needs at least two crops.");
   show(interval, Boolean(accuracy));
   if (rest.length > 1) show(rest[0], Boolean(accuracy));
   if (accuracy) {
@@ -83,9 +83,4 @@ export function updateResult(node, task) {
   }
   setText(promise.lastElementChild, task.promise ?? "");
   show(promise, Boolean(task.promise));
-}
-
-function inWords({ words, value, low, high, held_back: held }) {
-  if (words) return /[.!?]$/.test(words) ? words : `${words}.`;
-  return `${Math.round(100 * value)}% of ${held} held-back crops right: between ${Math.round(100 * low)}% and ${Math.round(100 * high)}%.`;
 }

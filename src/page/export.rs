@@ -45,20 +45,29 @@ impl Drop for Passage {
     }
 }
 
-/// Erases what exchanges of processes that were killed have left.
-pub(super) fn sweep(exchange_dir: &Path) {
-    for entry in std::fs::read_dir(exchange_dir).into_iter().flatten().filter_map(Result::ok) {
-        let name = entry.file_name();
-        let numbers = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-'));
-        let of_process = numbers.and_then(|(process, number)| {
-            number.parse::<u32>().ok()?;
-            process.parse::<u32>().ok()
-        });
-        let Some(process) = of_process else { continue };
-        if process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists() {
-            drop(Passage { path: entry.path() });
-        }
+/// Erases what exchanges of processes that were killed have left, whether there is a page now or not. There may be much of it: nobody
+/// waits. To be called before there is an exchange of this process.
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn sweep(exchange_dir: &Path) -> std::io::Result<()> {
+    let left = left_behind(exchange_dir);
+    if !left.is_empty() {
+        std::thread::Builder::new().name("sweep".into()).spawn(move || drop(left))?;
     }
+    Ok(())
+}
+
+/// Folders whose process is gone, or has had the number of this one.
+fn left_behind(exchange_dir: &Path) -> Vec<Passage> {
+    let is_left = |name: &str| {
+        let (process, number) = name.strip_prefix(PREFIX)?.split_once('-')?;
+        let (process, _) = (process.parse::<u32>().ok()?, number.parse::<u32>().ok()?);
+        Some(process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists())
+    };
+    let entries = std::fs::read_dir(exchange_dir).into_iter().flatten().filter_map(Result::ok);
+    let left = entries.filter(|entry| entry.file_name().to_str().and_then(is_left).unwrap_or_default());
+    left.map(|entry| Passage { path: entry.path() }).collect()
 }
 
 #[derive(Deserialize)]
@@ -97,14 +106,14 @@ mod tests {
         for name in [".page-4194305-0", ".page-1-7", "mine", ".page-x", "page-4194305-0", ".page-4194305-mine"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
-        sweep(dir.path());
+        drop(left_behind(dir.path()));
         let mut left: Vec<_> = std::fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
         assert_eq!(left, [".page-1-7", ".page-4194305-mine", ".page-x", "mine", "page-4194305-0"]);
-        sweep(&dir.path().join("none"));
+        assert!(left_behind(&dir.path().join("none")).is_empty());
     }
 
     #[test]

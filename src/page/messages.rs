@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Attribute, Face, FrameResult, MAX_CROPS, TaskKind, TaskState, TaskStatus};
+use engine::{Attribute, Face, FrameResult, TaskKind, TaskState, TaskStatus};
+use learning::Accuracy;
 use network::{Label, TaskName};
 use r2r::diagnostic_msgs::msg::DiagnosticStatus;
 use serde_json::{Value, json};
@@ -26,7 +27,6 @@ pub(super) fn hello(node: &str, instance: &str, cameras: &[&str], why_not: Optio
         "cameras": cameras,
         "may_change": why_not.is_none(),
         "why_not": why_not.unwrap_or_default(),
-        "max_crops": MAX_CROPS,
     })
     .to_string()
 }
@@ -148,21 +148,9 @@ fn accuracy(status: &TaskStatus) -> Value {
     if status.held_back == 0 || status.shipped {
         return Value::Null;
     }
-    let percent = |share: f32| (100.0 * share).round();
-    let right = (status.accuracy * status.held_back as f32).round();
-    let words = format!(
-        "{right} of {} held-back crops right: between {}% and {}%",
-        status.held_back,
-        percent(status.accuracy_low),
-        percent(status.accuracy_high)
-    );
-    json!({
-        "value": status.accuracy,
-        "low": status.accuracy_low,
-        "high": status.accuracy_high,
-        "held_back": status.held_back,
-        "words": words,
-    })
+    let &TaskStatus { accuracy: value, accuracy_low: low, accuracy_high: high, held_back, .. } = status;
+    let words = Accuracy { value, low, high, held_back }.in_words();
+    json!({"value": value, "low": low, "high": high, "held_back": held_back, "words": words})
 }
 
 /// The worst of what diagnostics report, first. `cameras`: names, and why no picture comes.

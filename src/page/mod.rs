@@ -14,5 +14,6 @@ mod requests;
 mod server;
 mod state;
 
+pub(crate) use self::export::sweep;
 pub(crate) use self::feed::Page;
 pub(crate) use self::server::{Offer, offer};

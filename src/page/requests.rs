@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use engine::{TaskKind, TaskState, TaskStatus, crop_png};
+use engine::{TaskKind, TaskStatus, crop_png};
 use network::TaskName;
 use r2r::face_attributes::srv::{AddTask, CaptureSamples, ForgetSamples, RemoveTask};
 use serde::Deserialize;
@@ -30,16 +30,23 @@ pub(super) struct Capture {
 
 pub(super) async fn capture(State(server): State<Arc<Server>>, Json(asked): Json<Capture>) -> Reply {
     let Capture { task, label, camera, track_id, count, seconds } = asked;
-    run(server, move |server| {
+    let held = Arc::new(());
+    let holds = Arc::downgrade(&held);
+    let reply = run(server, move |server| {
         server.tasks.may_change()?;
         let asked = CaptureSamples::Request { name: task, label, camera, track_id, count, seconds };
-        let reply = server.tasks.capture(&server.tasks.capture_request(asked)?, &mut |_| true)?;
+        let asked = server.tasks.capture_request(asked)?;
+        // Who has gone holds no button any more: nothing is stored then.
+        let reply = server.tasks.capture(&asked, &mut |_| holds.strong_count() > 0)?;
         Ok(granted(
             reply.message,
             json!({"captured": reply.captured, "labels": reply.labels, "samples": reply.samples}),
         ))
     })
-    .await
+    .await;
+    // It went earlier, with this future, if the connection did.
+    drop(held);
+    reply
 }
 
 #[derive(Deserialize)]
@@ -91,7 +98,7 @@ impl Server {
         let Teach { task, kind, mut labels } = asked;
         let name = TaskName::try_from(task)?;
         let known = self.tasks.tasks()?.into_iter().find(|status| status.name == name);
-        let taught = known.filter(|status: &TaskStatus| status.state != TaskState::Untaught && status.version > 0);
+        let taught = known.filter(|status: &TaskStatus| status.has_column);
         let kind = match (&taught, kind.as_str()) {
             (Some(status), _) => status.kind,
             (None, "identity") => TaskKind::Identity,

@@ -62,9 +62,6 @@ fn serve(runtime: &Handle, offer: Offer, listener: std::net::TcpListener, socket
     let Offer { page, tasks, config, live, node_name } = offer;
     listener.set_nonblocking(true)?;
     let (access, token) = Access::on(socket.ip(), &config.state_dir)?;
-    let left = config.exchange();
-    // There may be much of it, and the node does not wait.
-    std::thread::Builder::new().name("sweep".into()).spawn(move || export::sweep(&left))?;
     let place = if socket.ip().is_unspecified() {
         format!("this machine's name, port {}", socket.port())
     } else {

@@ -166,6 +166,6 @@ mod tests {
         assert!(reply.success && reply.promise_kept);
         assert_eq!((reply.accuracy, reply.accuracy_low, reply.accuracy_high), (0.9, 0.6, 0.98));
         assert_eq!((reply.task_id.as_str(), reply.promise_digest.as_str()), ("gaze@2", "abc"));
-        assert!(reply.message.contains("90 % of 10 held-back samples"), "{}", reply.message);
+        assert!(reply.message.contains("9 of 10 held-back samples right"), "{}", reply.message);
     }
 }

@@ -75,7 +75,7 @@ pub use crate::{
     perception::smoothing::Smoother,
     perception::stats::{EngineThread, StageLatency, Stats, ThreadFailure},
     sync::{REQUEST_NICENESS, be_nicer, lock},
-    teaching::capture::{CaptureError, CaptureRequest, Captured, MAX_CROPS, TrackSelector},
+    teaching::capture::{CaptureError, CaptureRequest, Captured, TrackSelector},
     teaching::crops::{CropError, Sample, SamplePixels},
     teaching::handle::Tasks,
     teaching::tasks::{

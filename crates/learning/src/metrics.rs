@@ -23,8 +23,9 @@ impl Accuracy {
         if self.held_back == 0 {
             return "accuracy not measured: a label has one sample alone".to_owned();
         }
-        let [value, low, high] = [self.value, self.low, self.high].map(|share| 100.0 * share);
-        format!("{value:.0} % of {} held-back samples right ({low:.0} to {high:.0} %)", self.held_back)
+        let right = self.value * self.held_back as f32;
+        let [low, high] = [self.low, self.high].map(|share| 100.0 * share);
+        format!("{right:.0} of {} held-back samples right: between {low:.0}% and {high:.0}%", self.held_back)
     }
 
     /// From counts; with no faces nothing is known: 0 to 1.

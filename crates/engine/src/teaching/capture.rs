@@ -31,7 +31,7 @@ pub struct CaptureRequest {
     pub camera: Option<usize>,
     /// Whose face.
     pub track: TrackSelector,
-    /// Crops wanted, 1..=[`MAX_CROPS`].
+    /// Crops wanted, 1..=200.
     pub count: u32,
     /// Time allowed, 0.1..=60 s.
     pub time: Duration,
@@ -92,7 +92,7 @@ pub enum CaptureError {
 }
 
 /// Of one capture.
-pub const MAX_CROPS: u32 = 200;
+pub(crate) const MAX_CROPS: u32 = 200;
 
 /// Who was seen longer ago may have gone to another camera.
 const FRESH: Duration = Duration::from_millis(500);
