@@ -1,12 +1,8 @@
 """The page in a real browser (Chromium), on recorded video: two people are named, taught and recognised by clicks alone."""
 
-import json
 import os
 import shutil
-import socket
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,7 +12,7 @@ from rcl_interfaces.srv import SetParameters
 
 from conftest import ROOT
 from support.node import FaceNode
-from support.process import PATIENCE_S, Process
+from support.process import PATIENCE_S, Process, free_port
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: run scripts/setup")
 
@@ -31,12 +27,6 @@ def set_parameter(peer, name, value):
     wanted = ParameterMessage(name=name, value=ParameterValue(type=kind, double_value=value))
     (result,) = peer.call(SetParameters, "face_attributes/set_parameters", parameters=[wanted]).results
     assert result.successful, result.reason
-
-
-def free_port():
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +62,6 @@ def film(program, environment, medium, tmp_path_factory):
     stream.stop()
 
 
-def address(node):
-    return f"http://127.0.0.1:{node.parameters['page.port']}"
-
-
 @pytest.fixture
 def page(browser, node, film):
     """The page in a window of its own; an error of its scripts, or a thing from elsewhere, fails the test."""
@@ -86,7 +72,7 @@ def page(browser, node, film):
     page.on("pageerror", lambda error: wrong.append(str(error)))
     # A refused request is on the console, too, and is shown on the page.
     page.on("console", lambda said: "Content Security" in said.text and wrong.append(said.text))
-    page.goto(address(node))
+    page.goto(node.page())
     yield page
     context.close()
     assert wrong == []
@@ -217,7 +203,7 @@ def test_an_open_page_outlives_its_node(page, node):
 def test_what_one_page_does_another_shows(page, browser, node):
     other = browser.new_context().new_page()
     other.set_default_timeout(PATIENCE_MS)
-    other.goto(address(node))
+    other.goto(node.page())
     track = faces_from_left(page, 3)[0]
     hostile = "<script>document.title='taken'</script>"
     found(page, "task-input").fill("mood_of_today")
@@ -255,19 +241,6 @@ def test_of_more_viewers_than_may_look_the_last_is_told_so(page, node):
     })))"""
     said = [text for text in page.evaluate(opened, 9) if text]
     assert said and all("8 people look at the page already" in text for text in said)
-
-
-def test_on_an_address_of_others_a_token_is_asked_for(program, model, environment, tmp_path):
-    options = {"model": model, "device": "cpu", "page.port": free_port(), "page.address": "0.0.0.0"}
-    node = FaceNode(program("face_attributes_node"), tmp_path, environment, namespace="/open", **options)
-    node.start()
-    token = (node.state_dir / "page_token").read_text()
-    assert ask(node, "/")[0] == 401
-    assert ask(node, "/api/samples?task=mood", {"Authorization": "Bearer wrong"})[0] == 401
-    assert ask(node, "/api/samples?task=mood", {"Authorization": f"Bearer {token}"})[0] == 200
-    # On the console, once.
-    assert node.process.output().count(token) == 1
-    assert node.process.stop() == 0
 
 
 def test_a_refusal_is_told_in_the_words_of_the_service(page, tmp_path):
@@ -326,7 +299,7 @@ def test_a_4k_picture_is_shown_smaller_with_its_faces_where_they_are(browser, pr
     stream = Process([*command, medium(FILMS[0])], tmp_path / "image_stream.log", environment)
     try:
         node.start()
-        page.goto(address(node))
+        page.goto(node.page())
         faces_from_left(page, 1)
         shown, face = found(page, "picture").bounding_box(), found(page, "face").bounding_box()
         assert shown["x"] < face["x"] and face["x"] + face["width"] < shown["x"] + shown["width"]
@@ -345,7 +318,7 @@ def test_the_page_fits_a_telephone_and_is_named_for_those_who_do_not_see_it(brow
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
-        page.goto(address(node))
+        page.goto(node.page())
         faces_from_left(page, 3)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         unnamed = page.evaluate(
@@ -356,32 +329,3 @@ def test_the_page_fits_a_telephone_and_is_named_for_those_who_do_not_see_it(brow
         )
         assert unnamed == []
         context.close()
-
-
-def ask(node, path, headers=None, body=None):
-    """Status and body of a request that no browser sends."""
-    request = urllib.request.Request(address(node) + path, data=body, headers=headers or {})
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
-            return reply.status, reply.read()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read()
-
-
-def test_pages_of_others_get_nothing(node):
-    own = {"Origin": address(node), "Content-Type": "application/json"}
-    nothing = json.dumps({"task": "nothing"}).encode()
-    status, body = ask(node, "/")
-    assert status == 200 and b"<title>" in body
-    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
-        assert ask(node, "/api/samples?task=who", headers)[0] == 403, headers
-    assert ask(node, "/api/forget", {"Content-Type": "application/json"}, nothing)[0] == 403
-    status, body = ask(node, "/api/forget", own, nothing)
-    assert status == 409 and "nothing" in json.loads(body)["message"]
-    for broken in (b"", b"[]", b"{", b'{"task": 3}', b"\xff" * 1000):
-        status, body = ask(node, "/api/teach", own, broken)
-        assert status == 400 and not json.loads(body)["success"], broken
-    assert ask(node, "/api/teach", own, b" " * 100_000)[0] == 413
-    assert ask(node, "/api/sample?task=who&id=../../queue.yaml")[0] == 404
-    assert ask(node, "/../../etc/passwd")[0] == 404
-    assert ask(node, "/api/import", own, b"rubbish" * 1000)[0] == 400

@@ -40,6 +40,10 @@ class FaceNode:
         self.parameters.update(parameters)
         return self.start()
 
+    def page(self):
+        """The address of its page."""
+        return f"http://127.0.0.1:{self.parameters['page.port']}"
+
     def files(self):
         """Every file and folder of its state, relative to it."""
         return {path.relative_to(self.state_dir): path for path in self.state_dir.rglob("*")}

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections import deque
@@ -101,3 +102,9 @@ class Process:
         if self.code() is None:
             self._popen.kill()
         self._popen.wait(PATIENCE_S)
+
+
+def free_port():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return held.getsockname()[1]
